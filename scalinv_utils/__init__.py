@@ -1,8 +1,8 @@
 """Helpers for the course on inverting scalograms: one module, one idea.
 
-Importing this package loads nothing heavy: a module, and torch with it, is imported when it is first
-used. `griffin_lim` and `phase_gradient` are modules here; the functions of the same names live in
-them (``from scalinv_utils.griffin_lim import griffin_lim``).
+Importing this package loads nothing heavy: a module, and torch with it, is imported when it is
+first used. `griffin_lim` and `phase_gradient` are modules here; the functions of the same names
+live in them (``from scalinv_utils.griffin_lim import griffin_lim``).
 """
 
 # An old Python reads this file and __main__.py before it can be told that it is too old: both keep

@@ -29,9 +29,9 @@ examples:
   python -m scalinv_utils test -k metrics                  more is passed on to pytest
   python -m scalinv_utils notebooks 00 06                  numbers or names; all without any
 
-Every command first makes sure of its environment. One that is active (venv, conda, Binder) and has
-everything is used as it is. Otherwise the packages go into the folder .venv of this repository: about
-1.5 GB, a few minutes the first time. They are renewed when pyproject.toml has changed.
+Every command first makes sure of its environment. One that is active (venv, conda, Binder) and
+has everything is used as it is. Otherwise the packages go into the folder .venv of this
+repository: about 2 GB, a few minutes the first time, renewed when pyproject.toml has changed.
 """
 
 
@@ -86,6 +86,8 @@ def main(arguments):
         python = _environment.ready("test" if command in ("test", "notebooks") else None)
     except _environment.SetupError as error:
         sys.exit(str(error))
+    except OSError as error:
+        sys.exit("Set-up could not write the environment: {}.".format(error))
     except KeyboardInterrupt:
         sys.exit("\nInterrupted: the same command makes a clean start.")
     root = str(_environment.ROOT)

@@ -174,8 +174,10 @@ def _create():
                          "move it out of the way and run the command again.")
     print("Making the environment .venv", flush=True)
     base = getattr(sys, "_base_executable", sys.executable)  # .venv cannot empty itself
-    made = subprocess.run([base, "-m", "venv", "--clear", "--prompt", PROMPT, str(VENV)])
+    made = subprocess.run([base, "-m", "venv", "--clear", "--prompt", PROMPT, str(VENV)],
+                          capture_output=True, text=True, errors="replace")
     if made.returncode:
+        print(made.stdout + made.stderr, file=sys.stderr)
         raise SetupError("Python's venv could not make the folder .venv: its message is above.")
 
 
@@ -208,4 +210,4 @@ def _silence_news():
 
 
 if __name__ == "__main__":
-    sys.exit(", ".join(missing("test")))
+    sys.exit(", ".join(missing("test")) or None)

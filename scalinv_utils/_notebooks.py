@@ -4,6 +4,9 @@ Stored notebooks show pictures in every viewer: a widget, which needs a kernel, 
 still picture that it brings along. Nothing that changes from run to run is stored without need.
 """
 
+import asyncio
+import contextlib
+import signal
 import sys
 from pathlib import Path
 
@@ -51,30 +54,36 @@ def store(path):
 
 def execute(notebook, path):
     """Run all cells in a new kernel, with a progress bar."""
-    running = 0
-
-    def started(cell, cell_index):
-        nonlocal running
-        running = cell_index
-
     with tqdm(total=len(notebook.cells), desc=path.name, unit="cell") as bar:
         client = NotebookClient(
-            notebook, timeout=TIMEOUT, kernel_name="python3", coalesce_streams=True,
-            record_timing=False, resources={"metadata": {"path": str(path.parent)}},
-            on_cell_start=started, on_cell_complete=lambda **_: bar.update())
+            notebook, timeout=TIMEOUT, kernel_name="python3", shutdown_kernel="immediate",
+            coalesce_streams=True, record_timing=False,
+            resources={"metadata": {"path": str(path.parent)}},
+            on_notebook_start=_leave_ctrl_c_to_python,
+            on_cell_start=lambda cell, cell_index: bar.update(cell_index - bar.n))
         try:
-            client.execute()
+            asyncio.run(client.async_execute())
         except CellExecutionError as error:
             reason = f"raised {error.ename}: {error.evalue}"
         except CellTimeoutError:
             reason = f"took longer than {TIMEOUT} s"
         except DeadKernelError:
-            reason = "ended the kernel, most likely for lack of memory"
+            reason = "ended the kernel, often a sign of too little memory"
         else:
+            bar.update(bar.total - bar.n)
             return
-    source = notebook.cells[running].source.strip().splitlines()[0]
-    raise NotebookError(f"{path.name}: cell {running + 1} ({source}) {reason}; "
+    source = notebook.cells[bar.n].source.strip().splitlines()[0]
+    raise NotebookError(f"{path.name}: cell {bar.n + 1} ({source}) {reason}; "
                         "the stored notebook was left as it was.")
+
+
+def _leave_ctrl_c_to_python(notebook):
+    """Take SIGINT back from nbclient, which ends the kernel on it and then fails over its absence.
+
+    Python's own KeyboardInterrupt lets `asyncio.run` cancel the execution, kernel included.
+    """
+    with contextlib.suppress(NotImplementedError):  # Windows, where nbclient does not take it
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
 
 
 def tidy(notebook):

@@ -52,7 +52,8 @@ def invert_gradient(target, transform, init=None, optimizer="lbfgs", loss="l2", 
     transform : Scalogram, kymatio Scattering1D, or any differentiable callable
         Of a Scalogram the magnitude is taken. Must be made of torch operations.
     init : real array, optional
-        Where to start. Default: white noise (`seed`) whose transform has the target's norm.
+        Where to start. Default: white noise (`seed`), of a Scalogram what its filters see of it,
+        whose transform has the target's norm.
     optimizer : "lbfgs", "sgd", "adam" or a callable
         "lbfgs" is scipy's L-BFGS-B (Byrd et al. 1995, doi:10.1137/0916069). A callable takes the
         list of parameters and returns a torch optimiser whose step needs no closure.
@@ -114,9 +115,10 @@ def invert_gradient(target, transform, init=None, optimizer="lbfgs", loss="l2", 
 
 
 def random_start(target, transform, n_samples, seed=0):
-    """White noise, scaled so that its transform has the norm of the target.
+    """White noise in the band, scaled so that its transform has the norm of the target.
 
-    For a transform of degree one, transform(a x) = a transform(x), the scale is exact.
+    A transform without a band (one that is no Scalogram) gets all of the noise. For a transform
+    of degree one, transform(a x) = a transform(x), the scale is exact.
 
     Parameters
     ----------
@@ -155,7 +157,7 @@ def griffin_lim_step(transform, x, n_power=12):
         Bad input, or an x where the gradient vanishes: at silence a modulus has none.
     """
     analyse, x = _analysis(transform), _like_own(transform, check_signal(x).detach())
-    v = torch.randn(x.shape, dtype=x.dtype, generator=torch.Generator().manual_seed(0)).to(x.device)
+    v = torch.randn(x.shape, dtype=x.dtype, generator=torch.Generator().manual_seed(0)).to(x)
     h = (1e-3 if x.dtype == torch.float32 else 1e-6) * (float(x.norm()) or 1.0)
     for _ in range(check_count(n_power, "n_power")):
         v = v / v.norm()
@@ -165,8 +167,9 @@ def griffin_lim_step(transform, x, n_power=12):
             jv = [(b - a) / h for a, b in zip(out, analyse(x + h * v))]
         (v,) = torch.autograd.grad(out, x0, grad_outputs=jv)
         if not (v.any() and torch.isfinite(v).all()):
-            raise ValueError("x must be a signal where the transform has a gradient, got one where "
-                             "it is zero or not finite, as at silence; start elsewhere or choose lr")
+            raise ValueError("x must be a signal where the transform has a gradient, got one "
+                             "where it is zero or not finite, as at silence; start elsewhere or "
+                             "choose lr")
     return 0.5 / float(v.norm())
 
 
@@ -199,6 +202,8 @@ class _Problem:
         shape = [check_count(n, "n_samples") for n in shape]
         generator = np.random.default_rng([check_count(seed, "seed", 0), START_STREAM])
         x = torch.from_numpy(generator.standard_normal(shape)).to(self.target[0])
+        # What no filter sees no descent can change: noise out of the band would stay for ever.
+        x = self.transform.project(x) if hasattr(self.transform, "project") else x
         with torch.no_grad():
             return x * (self.norm / (_norm(self.analyse(x)) or 1.0))
 
@@ -301,7 +306,7 @@ def _descend_lbfgs(problem, x, n_iter, step):
     if step(x, consistency):
         return x
     # The loss relative to that of the start: a number near one, whatever the units.
-    scale = abs(float(loss)) or 1.0
+    scale = abs(loss.item()) or 1.0
     result = minimize(objective, (x / level).double().flatten().cpu().numpy(), jac=True,
                       method="L-BFGS-B", callback=after,
                       options=dict(maxiter=n_iter, maxfun=10 * n_iter, maxcor=20, ftol=0, gtol=0))

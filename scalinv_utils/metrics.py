@@ -218,7 +218,8 @@ def island_error_db(x, ref, W, floor_db=ISLAND_FLOOR_DB):
     ValueError, TypeError
         NaN, infinite or complex input, not one mono signal, or a length that does not fit W.
     """
-    a, b = W(check_signal(x, ndim=1)), W(check_signal(ref, name="ref", ndim=1))
+    check_signal(x, ndim=1)
+    a, b = (W(v) for v in _same_shape(x, ref))
     labels, n_islands = islands(b.abs(), floor_db)
     if n_islands == 0:
         return _relative_error_db(a.flatten(), b.flatten())

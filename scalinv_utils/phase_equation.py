@@ -31,7 +31,7 @@ from tqdm.auto import tqdm
 from .metrics import decibels
 from .recovery import Recorder
 
-__all__ = ["PhaseEquation", "solve_phase_equation", "spectral_gap"]
+__all__ = ["PhaseEquation", "solve_phase_equation", "spectral_gap", "time_derivative"]
 
 # The equations are taken at about this many rows per octave; their derivatives in scale use all.
 EQUATION_ROWS_PER_OCTAVE = 8
@@ -40,11 +40,12 @@ STENCIL = 9
 # One ridge per round, relative to the mean of A's diagonal. The error after a round is about
 # the ridge; a small one before w is good would fit the wrong equation.
 RIDGES = (1e-3, 1e-4, 1e-6, 1e-8, 1e-9, 1e-10)
-FIRST_SOLVES, SOLVES = 20, 3
+FIRST_SOLVES, SOLVES = 20, 5
 
 # Where the power is this far below its maximum, logarithmic derivatives mean nothing.
 POWER_FLOOR = 1e-12
 FREQUENCY_LIMIT = 10.0
+ANCHOR_FLOOR = 1e-4
 
 
 class PhaseEquation:
@@ -62,24 +63,28 @@ class PhaseEquation:
     ----------
     S : numpy array, shape (n_freqs, n_samples)
     W : Scalogram
-    window : numpy array, shape (n_samples,), optional
-        How much the equations at each instant count; by default all alike.
+    window : numpy array, shape (n_freqs, n_samples)
+        How much the equation at each point counts.
+    power_slope : numpy array, shape (n_freqs, n_samples), optional
+        dS^2/dt, where S is cut from something longer and so not periodic.
     """
 
-    def __init__(self, S, W, window=None):
+    def __init__(self, S, W, window, power_slope=None):
         self.W = W
         wavelets = (W.frequencies > 0).numpy()
         step = max(1, round(W.voices_per_octave / EQUATION_ROWS_PER_OCTAVE))
         self.rows = np.flatnonzero(wavelets)[::step]
         self.scales = W.scales.numpy()[self.rows, None]
-        self.weight = self.scales**2 * (1 if window is None else window)
+        self.weight = self.scales**2 * window[self.rows]
         spacing = np.log(2) / W.voices_per_octave
         self.d_dlogs = np.zeros((len(self.rows), len(wavelets)))
         self.d_dlogs[:, wavelets] = _derivative_matrix(int(wavelets.sum()), spacing)[self.rows]
         power = S**2
         # One floored power in every term: A stays a sum of squares, positive definite.
         self.power = power[self.rows] + POWER_FLOOR * power.max()
-        self.power_slope = _time_derivative(self.power).real
+        if power_slope is None:
+            power_slope = time_derivative(power).real
+        self.power_slope = power_slope[self.rows]
         self.log_slope = 0.5 * (self.d_dlogs @ power) / self.power
         self._prepare_band()
 
@@ -100,7 +105,7 @@ class PhaseEquation:
         """w given an estimate's coefficients c: exact at the solution for every wavelet."""
         power = np.abs(c) ** 2
         c, floored = c[self.rows], power[self.rows] + POWER_FLOOR * power.max()
-        frequency = (_time_derivative(c) * c.conj()).imag / floored
+        frequency = (time_derivative(c) * c.conj()).imag / floored
         gap = self.log_slope - 0.5 * (self.d_dlogs @ power) / floored
         centre = self.W.peak / self.scales
         frequency = frequency - centre * gap / self.W.time_bandwidth
@@ -120,16 +125,26 @@ class PhaseEquation:
             A[diagonal, diagonal + lag] = w_k * w_l * a - (w_k + w_l) * b + e
         return A
 
-    def energy(self):
-        """G_kl = sum_j r_jk r_jl a_j(l-k) / s^2: the weighted energy, as `matrix` is made."""
+    def weighted_gram(self, weight):
+        """W* (weight W), with a weight for each of the rows of the equation; upper triangle."""
         n = len(self.angular)
-        terms = _lag_spectrum(self.weight / self.scales**2 * self.power, n)
+        terms = _lag_spectrum(weight, n)
         G = np.zeros((n, n), dtype=complex)
         for lag in range(n):
             pairs = self.filters[:, : n - lag] * self.filters[:, lag:]
             diagonal = np.arange(n - lag)
-            G[diagonal, diagonal + lag] = (pairs * terms[:, lag, None]).sum(0)
+            G[diagonal, diagonal + lag] = terms[:, lag] @ pairs
         return G
+
+    def anchor(self, window):
+        """W* (window^2 W) plus next to nothing: what ties the solution to the known modulus.
+
+        Without a window it is the identity. It must not be that with one: what lies outside of
+        the window would satisfy the equations at no cost and grow as the ridge shrinks.
+        """
+        rows_left_out = self.W.n_freqs / len(self.rows)
+        gram = rows_left_out * self.weighted_gram(window[self.rows] ** 2)
+        return gram + ANCHOR_FLOOR * np.eye(len(gram))
 
     def _lag_terms(self, frequency):
         """a, b, e for every lag as pairs of reals: shape (n_bins, n_rows, 6)."""
@@ -154,8 +169,8 @@ class PhaseEquation:
         return np.fft.rfft(x.numpy())[self.bins] * self.whitening
 
 
-def solve_phase_equation(S, W, seed=0, init=None, window=None, ridges=RIDGES, target_db=-130.0,
-                         callback=None, keep_every=None, progress=False):
+def solve_phase_equation(S, W, seed=0, init=None, window=None, power_slope=None, ridges=RIDGES,
+                         target_db=-130.0, callback=None, keep_every=None, progress=False):
     """Recover a signal from its scalogram by the phase equation.
 
     Costs one Cholesky factorisation of n_samples / 2 unknowns per round: use
@@ -168,9 +183,11 @@ def solve_phase_equation(S, W, seed=0, init=None, window=None, ridges=RIDGES, ta
     seed : int
         Of the random phase that the iteration starts from.
     init : complex Tensor, shape (n_freqs, n_samples), optional
-        Coefficients whose phase is the start instead.
-    window : Tensor, shape (n_samples,), optional
-        How much each instant counts.
+        Coefficients whose phase is the start instead; zeros say "not known here".
+    window : Tensor, shape (n_freqs, n_samples), optional
+        How much each point counts.
+    power_slope : Tensor, shape (n_freqs, n_samples), optional
+        dS^2/dt per sample, where S is cut from something longer and so not periodic.
     ridges : sequence of float
         One round for each.
     target_db : float
@@ -183,18 +200,20 @@ def solve_phase_equation(S, W, seed=0, init=None, window=None, ridges=RIDGES, ta
         The round with the best consistency.
     """
     S = torch.as_tensor(S, dtype=torch.float64)
-    weight = torch.ones(W.n_samples, dtype=S.dtype) if window is None else window
-    equation = PhaseEquation(S.numpy(), W, None if window is None else window.numpy())
+    weight = torch.ones_like(S) if window is None else window
+    slope = None if power_slope is None else power_slope.numpy()
+    equation = PhaseEquation(S.numpy(), W, weight.numpy(), slope)
     recorder = Recorder("phase equation", callback, keep_every)
-    c = _random_phase(S, seed) if init is None else init
-    frequency = equation.first_order_frequency() if init is None else (
-        equation.consistent_frequency(c.numpy()))
-    best = (np.inf, None)
+    frequency = equation.first_order_frequency()
+    anchor = np.eye(len(equation.angular)) if window is None else equation.anchor(window.numpy())
+    fitted = _start(S, init, seed)
+    best, n_solves = (np.inf, None), FIRST_SOLVES
     for ridge in tqdm(ridges, delay=2, leave=False, disable=not progress, desc="phase equation"):
-        factor = _factorise(equation.matrix(frequency), ridge)
-        for _ in range(FIRST_SOLVES if best[1] is None and init is None else SOLVES):
-            x, c = _inverse_step(equation, factor, S, c, weight)
-        frequency = equation.consistent_frequency(c.numpy())
+        factor = _factorise(equation.matrix(frequency), ridge, anchor)
+        for _ in range(n_solves):
+            x, c = _inverse_step(equation, factor, S, fitted, weight)
+            fitted = W.impose(S, c)
+        frequency, n_solves = equation.consistent_frequency(c.numpy()), SOLVES
         fit = decibels((weight * (W.modulus(c) - S)).norm() / (weight * S).norm())
         best = min(best, (fit, x), key=lambda pair: pair[0])
         if recorder.record(x, fit) or fit < target_db:
@@ -221,18 +240,19 @@ def spectral_gap(S, W, x, ridge=1e-9):
     -------
     float
     """
-    equation = PhaseEquation(torch.as_tensor(S, dtype=torch.float64).numpy(), W)
+    S = torch.as_tensor(S, dtype=torch.float64)
+    equation = PhaseEquation(S.numpy(), W, np.ones(S.shape))
     A = _full(equation.matrix(equation.consistent_frequency(W(x).numpy())))
     A += ridge * np.trace(A).real / len(A) * np.eye(len(A))
-    largest = linalg.eigh(_full(equation.energy()), A, eigvals_only=True,
+    largest = linalg.eigh(_full(equation.weighted_gram(equation.power)), A, eigvals_only=True,
                           subset_by_index=[len(A) - 2, len(A) - 1])
     return float(largest[1] / largest[0])
 
 
-def _inverse_step(equation, factor, S, c, weight):
-    """Impose the modulus, apply (A + ridge)^{-1}, set the level: one inverse iteration."""
+def _inverse_step(equation, factor, S, fitted, weight):
+    """Apply (A + ridge)^{-1} to coefficients that have the known modulus, and set the level."""
     W = equation.W
-    X = equation.analyse(W.adjoint(weight * W.impose(S, c)))
+    X = equation.analyse(W.adjoint(weight.square() * fitted))
     x = equation.synthesise(linalg.cho_solve(factor, X, check_finite=False))
     c = W.coefficients(x)
     modulus = weight * W.modulus(c)
@@ -240,10 +260,9 @@ def _inverse_step(equation, factor, S, c, weight):
     return level * x, level * c
 
 
-def _factorise(A, ridge):
-    """Cholesky factor of A plus the ridge."""
-    diagonal = np.arange(len(A))
-    A[diagonal, diagonal] += ridge * np.trace(A).real / len(A)
+def _factorise(A, ridge, anchor):
+    """Cholesky factor of A plus the ridge, relative to A's mean diagonal, times the anchor."""
+    A += ridge * np.trace(A).real / len(A) * anchor
     return linalg.cho_factor(A, lower=False, overwrite_a=True, check_finite=False)
 
 
@@ -252,9 +271,11 @@ def _full(upper):
     return upper + np.triu(upper, 1).conj().T
 
 
-def _random_phase(S, seed):
-    generator = torch.Generator().manual_seed(seed)
-    turns = torch.rand(S.shape, dtype=S.dtype, generator=generator)
+def _start(S, init, seed):
+    """S with the phases of `init`, nothing where it is zero; or S with random phases."""
+    if init is not None and init.any():
+        return S * torch.sgn(init)
+    turns = torch.rand(S.shape, dtype=S.dtype, generator=torch.Generator().manual_seed(seed))
     return torch.polar(S, 2 * np.pi * turns)
 
 
@@ -263,8 +284,8 @@ def _lag_spectrum(f, n_lags):
     return np.fft.ifft(f, axis=-1, norm="forward")[:, :n_lags]
 
 
-def _time_derivative(c):
-    """d/dt of periodic rows, by their DFT."""
+def time_derivative(c):
+    """d/dt (per sample) of periodic rows, by their DFT."""
     angular = 2 * np.pi * np.fft.fftfreq(c.shape[-1])
     return np.fft.ifft(1j * angular * np.fft.fft(c, axis=-1), axis=-1)
 

@@ -1,5 +1,6 @@
 """Recovery, the result that every method returns, and recover(), the best pipeline here."""
 
+import math
 import time
 from dataclasses import dataclass, field
 
@@ -7,9 +8,15 @@ import numpy as np
 import torch
 
 from .metrics import analytic
-from .validation import check_callable, check_count
+from .validation import check_callable, check_count, check_magnitudes, check_signal
 
-__all__ = ["Recovery", "Recorder"]
+__all__ = ["Recovery", "Recorder", "recover"]
+
+# recover() polishes until the modulus fits this well, and tries another start when it does not
+# fit even this well.
+GOAL_DB = -120.0
+DOUBT_DB = -30.0
+POLISH_ITERATIONS = 200
 
 
 @dataclass(eq=False)
@@ -113,3 +120,108 @@ class Recorder:
         if self.keep_every and self.recovery.iterates[-1][0] != last:
             self.recovery.iterates.append((last, self.recovery.signal.clone()))
         return self.recovery
+
+
+def recover(S, W, seed=0, callback=None, keep_every=None, progress=True):
+    """The waveform behind a scalogram: the best pipeline this project knows.
+
+    The phase equation gives the phase (`scalinv_utils.phase_equation`; in overlapping blocks for
+    long signals), L-BFGS in whitened variables polishes the fit. Where the modulus still fits
+    badly, because S is noisy or no signal's scalogram, fast Griffin-Lim proposes another start
+    and the better fit is kept. No step sees anything but S.
+
+    Parameters
+    ----------
+    S : real array, shape (n_freqs, n_samples)
+        The scalogram: one at a time.
+    W : Scalogram
+        Of any wavelet. Dense rows (32 voices per octave) carry the phase best.
+    seed : int
+        Of the random phase at the start: the same seed gives the same signal.
+    callback : callable, optional
+        ``callback(iteration, x, consistency_db)`` after each step; a true return value stops
+        and keeps the best signal so far.
+    keep_every : int, optional
+        Keep a copy of the signal every so many steps in ``Recovery.iterates``.
+    progress : bool
+        Show progress bars on work longer than two seconds.
+
+    Returns
+    -------
+    Recovery
+        ``details["stages"]``: (stage, its best consistency in dB) in the order they ran.
+
+    Raises
+    ------
+    ValueError, TypeError
+        NaN, infinite, negative or ill-fitting magnitudes.
+    """
+    S = check_target(S, W)
+    run = _Pipeline(S, W, Recorder("recover", callback, keep_every), seed, progress)
+    if not S.any():
+        run.note(0, torch.zeros(W.n_samples, dtype=S.dtype), -math.inf)
+        return run.finish()
+    run.stage("phase equation", run.phase)
+    run.stage("polish", run.polish)
+    if run.best_db > DOUBT_DB:
+        run.stage("fast Griffin-Lim", run.alternate)
+        run.stage("polish", run.polish)
+    return run.finish()
+
+
+def check_target(S, W):
+    """One scalogram that fits W, as a float64 tensor; the "signed" lowpass row may be negative."""
+    if not hasattr(W, "impose"):
+        raise TypeError(f"W must be a Scalogram, got {type(W).__name__}")
+    rows = check_signal(S, name="S").double()
+    check_magnitudes(rows[..., :-1, :] if W.lowpass == "signed" else rows, name="S")
+    if tuple(rows.shape) != W.shape:
+        raise ValueError(f"S must be one scalogram of shape (n_freqs, n_samples) = {W.shape}, "
+                         f"got shape {tuple(rows.shape)}")
+    return rows
+
+
+class _Pipeline:
+    """The stages of `recover`: each starts from the latest signal, the best one is kept."""
+
+    def __init__(self, S, W, recorder, seed, progress):
+        self.S, self.W, self.recorder = S, W, recorder
+        self.seed, self.progress = seed, progress
+        self.best, self.best_db, self.stages, self.stopped = None, math.inf, [], False
+
+    def note(self, _, x, consistency_db):
+        """The callback that every stage gets: record, keep the best, know when to end."""
+        self.latest = x
+        if self.best is None or consistency_db < self.best_db:
+            self.best, self.best_db = x, consistency_db
+        self.stopped |= self.recorder.record(x, consistency_db)
+        return self.stopped or consistency_db < GOAL_DB
+
+    def stage(self, name, run):
+        if not (self.stopped or self.best_db < GOAL_DB):
+            run()
+            self.stages.append((name, self.best_db))
+
+    def phase(self):
+        from .blocks import solve_in_blocks
+
+        self.latest = solve_in_blocks(self.S, self.W, self.seed, callback=self.note,
+                                      progress=self.progress).signal
+
+    def polish(self):
+        from .gradient import invert_gradient
+
+        W = self.W
+        invert_gradient(self.S, lambda u: W.magnitude(W.whiten(u)), init=W.unwhiten(self.latest),
+                        n_iter=POLISH_ITERATIONS, progress=self.progress,
+                        callback=lambda k, u, fit: self.note(k, W.whiten(u), fit))
+
+    def alternate(self):
+        from .griffin_lim import griffin_lim
+
+        self.latest = griffin_lim(self.S, self.W, seed=self.seed, callback=self.note,
+                                  progress=self.progress).signal
+
+    def finish(self):
+        return self.recorder.finish(self.best, stages=self.stages,
+                                    best_consistency_db=self.best_db)

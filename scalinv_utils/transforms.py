@@ -232,12 +232,26 @@ class Scalogram(nn.Module):
         left, centre, right = np.log(psi(self.peak * np.exp([-h, 0.0, h])))
         return float((2 * centre - left - right) / h**2)
 
+    @cached_property
+    def time_spread(self):
+        """Standard deviation in time of |psi|^2, in periods of the centre frequency."""
+        return _time_spread(_wavelet_function(self.wavelet), self.peak)
+
+    def response(self, frequency):
+        """What each wavelet row answers to a unit cosine at `frequency` Hz, shape (n_freqs,)."""
+        psi = _wavelet_function(self.wavelet)
+        wavelets = self.frequencies > 0
+        angular = self.scales[wavelets] * (2 * np.pi * frequency / self.sample_rate)
+        response = torch.zeros_like(self.frequencies)
+        response[wavelets] = torch.from_numpy(psi(angular.cpu().numpy()) / 2).to(response)
+        return response
+
     # -- construction --------------------------------------------------------------------------
 
     def _frequency_grid(self, psi, f_min, f_max):
         """Centre frequencies in Hz from f_max down to f_min, V to the octave."""
         nyquist = self.sample_rate / 2
-        lowest = DURATIONS * _time_spread(psi, self.peak) * self.sample_rate / self.n_samples
+        lowest = DURATIONS * self.time_spread * self.sample_rate / self.n_samples
         f_max = nyquist if f_max is None else float(check_positive(f_max, "f_max"))
         f_min = lowest if f_min is None else float(check_positive(f_min, "f_min"))
         if f_max > nyquist * (1 + 1e-12):
@@ -253,14 +267,10 @@ class Scalogram(nn.Module):
     def _register_frame_operator(self):
         """The diagonal D of W*W over the non-negative bins, and where it can be inverted."""
         n_bins = self.n_samples // 2 + 1
-        power = self.filters.square().sum(0)
-        mirrored = torch.zeros(n_bins, dtype=power.dtype)
-        if len(power) == self.n_samples:
-            mirrored = power[-torch.arange(n_bins) % self.n_samples]
-        gain = (power[:n_bins] + mirrored) / 2
+        power = torch.zeros(self.n_samples, dtype=self.filters.dtype)
+        power[: self.filters.shape[-1]] = self.filters.square().sum(0)
+        gain = (power[:n_bins] + power[-torch.arange(n_bins) % self.n_samples]) / 2
         band = gain >= BAND_FLOOR * gain.max()
-        if self.lowpass is None:
-            band[0] = False
         if self.n_samples % 2 == 0:
             band[-1] = False
         if not (gain[band] > 0).any():
@@ -352,7 +362,7 @@ def _peak_frequency(psi):
     if k in (0, len(grid) - 1) or response[k] <= 0:
         raise ValueError(f"wavelet must peak between {grid[0]:g} and {grid[-1]:g} radians per "
                          f"sample at scale 1; with these parameters it does not")
-    best = minimize_scalar(lambda w: -float(psi(np.array([w]))[0]), bounds=(grid[k - 1], grid[k + 1]),
+    best = minimize_scalar(lambda w: -float(psi(w)), bounds=(grid[k - 1], grid[k + 1]),
                            method="bounded", options={"xatol": 1e-12})
     return float(best.x)
 

@@ -1,0 +1,314 @@
+"""The phase hidden in the modulus: its gradient, integrated from the peaks outwards.
+
+For c = W x = |c| exp(i phi), s the scale in samples, p the wavelet's peak frequency (rad/sample at
+scale 1) and P^2 its time-bandwidth product,
+
+    dphi/dt      =  p/s (1 - dlog|c|/dlog s / P^2)        rad/sample
+    dphi/dlog s  =  P^2 s/p  dlog|c|/dt                   rad
+
+Exact for Cauchy wavelets, where they are the Cauchy-Riemann equations; to first order for all
+others. Two steps turn them into a signal:
+
+    heap         phase differences added up along paths that avoid the zeros: always on from the
+                 largest point reached so far (Prusa, Balazs, Sondergaard 2017,
+                 doi:10.1109/TASLP.2017.2678166; for wavelets Holighaus, Koliander, Prusa, Abreu
+                 2019, arXiv:1906.00738)
+    correction   what the relations get wrong they get wrong alike for two scalograms that are
+                 close. Given an estimate d = W y, integrate only the difference between what they
+                 say of S and what they say of |d|, and turn the phase of d by it: at the solution
+                 the difference is zero, whatever the wavelet.
+
+The correction is derived here, not taken from the literature; its evidence is the numbers in the
+tests and in notebook 05.
+"""
+
+import heapq
+import math
+
+import numpy as np
+import torch
+from numba import njit
+from tqdm.auto import tqdm
+
+from .metrics import decibels
+from .recovery import Recorder
+from .validation import check_choice, check_count, check_number
+
+__all__ = ["integrate_phase", "phase_derivatives", "phase_gradient"]
+
+METHODS = ("heap", "eigen")
+
+# Relative to the maximum of S: below it nothing is integrated. Double precision still knows the
+# derivatives of the modulus there.
+TOLERANCE = 1e-6
+
+# Power is floored this far below its maximum, where rounding makes up its derivatives.
+POWER_FLOOR = 1e-14
+
+STENCIL = 9
+
+# Steps of Griffin-Lim after each integration: they mend what the heap gets wrong next to zeros.
+SETTLING_STEPS = 10
+
+# The iteration ends below this consistency, or after so many rounds that did not improve it.
+TARGET_DB, PATIENCE = -140.0, 2
+
+
+def phase_gradient(S, W, method="heap", seed=0, callback=None, keep_every=None, progress=False,
+                   **options):
+    """Recover a signal by the phase that its scalogram's modulus implies.
+
+    Parameters
+    ----------
+    S : real array, shape (..., n_freqs, n_samples)
+        The scalogram. A batch is iterated as a whole; its history is that of the whole.
+    W : Scalogram
+        Any wavelet; 16 voices per octave or more.
+    method : "heap" or "eigen"
+        "heap": integrate the phase's gradient, then correct it (this module; fast). "eigen": the
+        phase equation, one linear system per round (`solve_phase_equation`, which see; one
+        scalogram only).
+    seed : int
+        Of the random phases that islands start from and that points below the tolerance get.
+    callback : callable, optional
+        ``callback(iteration, x, consistency_db)`` after each iteration, x a copy; a true return
+        value stops.
+    keep_every : int, optional
+        Keep a copy of the signal every so many iterations in ``Recovery.iterates``.
+    progress : bool
+        Show a progress bar on runs longer than two seconds.
+    n_iter : int, of "heap"
+        Corrections at most, default 10; with 0 it is the one-shot method of the literature.
+        Iteration 0 of the history is the heap alone.
+    tolerance : float in (0, 1), of "heap"
+        Points below this share of the maximum of S are not integrated. Default 1e-6.
+    **options
+        All else goes to `solve_phase_equation` for "eigen".
+
+    Returns
+    -------
+    Recovery
+        The iterate with the best consistency. ``details``, of "heap": "islands", the number of
+        points where an integration started, and "best_consistency_db".
+
+    Raises
+    ------
+    ValueError, TypeError
+        NaN, infinite, negative or ill-fitting input, an unknown method or option.
+
+    Examples
+    --------
+    >>> W = Scalogram(2048, sample_rate=8000, voices_per_octave=32)    # doctest: +SKIP
+    >>> phase_gradient(W.magnitude(x), W).signal                       # doctest: +SKIP
+    """
+    if check_choice(method, METHODS, "method") == "heap":
+        return _heap(S, W, seed, callback, keep_every, progress, **options)
+    from .phase_equation import solve_phase_equation
+
+    return solve_phase_equation(W.check_scalogram(S), W, seed=seed, callback=callback,
+                                keep_every=keep_every, progress=progress, **options)
+
+
+def phase_derivatives(S, W):
+    """The gradient of the phase from the modulus alone.
+
+    Parameters
+    ----------
+    S : real array, shape (..., n_freqs, n_samples)
+        A scalogram, its rows neighbours in scale. Its level does not matter.
+    W : Scalogram
+
+    Returns
+    -------
+    dphi_dt : Tensor, shape of S
+        Instantaneous frequency in rad/sample.
+    dphi_dlogs : Tensor, shape of S
+        In rad per unit of the natural logarithm of scale.
+        Both float64, and zero in the row of a lowpass.
+
+    Notes
+    -----
+    Holighaus, Koliander, Prusa, Abreu (2019), arXiv:1906.00738. The derivatives of log S = 1/2
+    log P are taken as P'/(2 P): P = S^2 is smooth where S has a zero, and log S is not. In time
+    by the DFT, in scale by finite differences of order 8. Silence gives each row its centre
+    frequency.
+    """
+    S = W.check_scalogram(S).detach().double().cpu()
+    wavelets = (W.frequencies > 0).cpu().numpy()
+    power = S.numpy()[..., wavelets, :] ** 2
+    power = power + POWER_FLOOR * (power.max() or 1.0)
+    centre = W.peak / W.scales.cpu().double().numpy()[wavelets, None]
+    dlogS_dt = _time_derivative(power) / (2 * power)
+    dlogS_dlogs = _scale_derivative(power, W.voices_per_octave) / (2 * power)
+    dphi_dt, dphi_dlogs = torch.zeros_like(S), torch.zeros_like(S)
+    dphi_dt[..., wavelets, :] = torch.from_numpy(centre * (1 - dlogS_dlogs / W.time_bandwidth))
+    dphi_dlogs[..., wavelets, :] = torch.from_numpy(W.time_bandwidth / centre * dlogS_dt)
+    return dphi_dt, dphi_dlogs
+
+
+def integrate_phase(S, W, dphi_dt, dphi_dlogs, start, tolerance=TOLERANCE):
+    """Add up a phase gradient along paths through large moduli.
+
+    From the largest point on, the largest of all neighbours of points reached so far is always
+    next: a max-heap knows it. Where no neighbour is left, the largest point not yet reached starts
+    another island. The last sample is a neighbour of the first. Phase differences are integrals
+    of cubics through four points.
+
+    Parameters
+    ----------
+    S : real array, shape (..., n_freqs, n_samples)
+    W : Scalogram
+    dphi_dt, dphi_dlogs : real Tensors, shape of S
+        As `phase_derivatives` gives them.
+    start : real Tensor, shape of S
+        The phase of the points where an island starts and of those that are never reached.
+    tolerance : float in (0, 1)
+        Points below this share of the maximum of S are never reached.
+
+    Returns
+    -------
+    phase : Tensor, shape of S, in rad
+        The row of a lowpass gets 0.
+    order : integer Tensor, shape of S
+        0 for the point reached first, and so on; -1 for those never reached.
+    n_islands : int
+        How often an integration started.
+    """
+    S = W.check_scalogram(S).detach().double().cpu()
+    rows = int((W.frequencies > 0).sum())
+    threshold = _check_tolerance(tolerance) * float(S[..., :rows, :].max())
+    phase, order, n_islands = torch.zeros_like(S), torch.full(S.shape, -1), 0
+    phase[..., :rows, :] = torch.as_tensor(start)[..., :rows, :]
+    spacing = math.log(2) / W.voices_per_octave
+    for item in np.ndindex(S.shape[:-2]):
+        moduli = S[item][:rows].numpy()
+        right = _steps(dphi_dt[item][:rows].T.numpy(), periodic=True).T
+        # One row more, never used, so that all have the shape of S.
+        down = np.pad(spacing * _steps(dphi_dlogs[item][:rows].numpy(), periodic=False),
+                      ((0, 1), (0, 0)))
+        n_islands += _fill(moduli, np.ascontiguousarray(right), down, threshold,
+                           phase[item][:rows].numpy(), order[item][:rows].numpy())
+    return phase, order, n_islands
+
+
+def _check_tolerance(tolerance):
+    """`tolerance` if it is a share of the maximum."""
+    if not 0 < check_number(tolerance, "tolerance") < 1:
+        raise ValueError(f"tolerance must be between 0 and 1, got {tolerance!r}")
+    return tolerance
+
+
+def _heap(S, W, seed, callback, keep_every, progress, n_iter=10, tolerance=TOLERANCE):
+    """Integrate the gradient; then integrate what is left of it, again and again."""
+    S = W.check_scalogram(S).detach()
+    n_iter, start = check_count(n_iter, "n_iter", 0), _random_phase(S, seed)
+    _check_tolerance(tolerance)
+    recorder = Recorder("phase gradient (heap)", callback, keep_every)
+    norm = float(S.norm())
+    if norm == 0:
+        x = S.new_zeros(S.shape[:-2] + S.shape[-1:])
+        recorder.record(x, -math.inf)
+        return recorder.finish(x, islands=0, best_consistency_db=-math.inf)
+    best, n_islands = (math.inf, None), None
+    with tqdm(total=n_iter + 1, delay=2, leave=False, disable=not progress) as bar:
+        for x, c, islands in _rounds(S, W, start, tolerance):
+            n_islands = islands if n_islands is None else n_islands
+            fit = decibels(float((W.modulus(c) - S).norm()) / norm)
+            best = min(best, (fit, x), key=lambda pair: pair[0])
+            bar.update()
+            stop = recorder.record(x, fit)
+            history = recorder.recovery.history["consistency_db"]
+            if stop or len(history) > n_iter or fit < TARGET_DB or _stalled(history):
+                break
+    return recorder.finish(best[1], islands=n_islands, best_consistency_db=best[0])
+
+
+def _rounds(S, W, start, tolerance):
+    """(x, W x, islands) after the heap, and then after each correction."""
+    known = phase_derivatives(S, W)
+    phase, _, islands = integrate_phase(S, W, *known, start, tolerance)
+    c = torch.polar(S, phase.to(S))
+    while True:
+        x = W.inverse(W.impose(S, c))
+        c = W.coefficients(x)
+        yield x, c, islands
+        for _ in range(SETTLING_STEPS):
+            c = W.coefficients(W.inverse(W.impose(S, c)))
+        missing = [a - b for a, b in zip(known, phase_derivatives(W.modulus(c), W))]
+        phase, _, islands = integrate_phase(S, W, *missing, torch.zeros_like(phase), tolerance)
+        c = c * torch.polar(torch.ones_like(S), phase.to(S))
+
+
+def _stalled(history):
+    """Whether the last rounds brought nothing better."""
+    return len(history) > PATIENCE and min(history[-PATIENCE:]) > min(history[:-PATIENCE]) - 1
+
+
+def _random_phase(S, seed):
+    generator = torch.Generator().manual_seed(check_count(seed, "seed", 0))
+    return 2 * math.pi * torch.rand(S.shape, dtype=torch.float64, generator=generator)
+
+
+def _time_derivative(f):
+    """d/dt of periodic rows, per sample, by their DFT."""
+    angular = 2 * np.pi * np.fft.rfftfreq(f.shape[-1])
+    return np.fft.irfft(1j * angular * np.fft.rfft(f), n=f.shape[-1])
+
+
+def _scale_derivative(f, voices_per_octave):
+    """d/dlog s along the rows, of order STENCIL - 1, one-sided at the ends."""
+    n = f.shape[-2]
+    width = min(STENCIL, n)
+    derivative = np.zeros((n, n))
+    for row in range(n if width > 1 else 0):
+        first = min(max(row - width // 2, 0), n - width)
+        offsets = np.arange(first, first + width) - row
+        moments = np.vander(offsets.astype(float), increasing=True).T
+        derivative[row, first : first + width] = np.linalg.solve(moments, np.eye(width)[1])
+    return derivative @ f * (voices_per_octave / math.log(2))
+
+
+def _steps(f, periodic):
+    """Integrals of f from each row to the next one, unit spacing, by cubics through four rows.
+
+    One step more where the rows are periodic; the trapezoidal rule at ends that are not.
+    """
+    if periodic:
+        f = np.concatenate([f[-1:], f, f[:2]])
+    inner = (13 * (f[1:-2] + f[2:-1]) - f[:-3] - f[3:]) / 24
+    if periodic:
+        return inner
+    steps = (f[:-1] + f[1:]) / 2
+    steps[1:-1] = inner
+    return steps
+
+
+@njit(cache=True)
+def _fill(S, right, down, threshold, phase, order):
+    """Fill `phase` and `order` in place from the largest point outwards; count the islands."""
+    n_rows, n_samples = S.shape
+    reached = S < threshold  # what is too small counts as done
+    heap = [(0.0, 0, 0) for _ in range(0)]
+    n_islands, count = 0, 0
+    for point in np.argsort(-S.ravel()):
+        row, t = point // n_samples, point % n_samples
+        if S[row, t] < threshold:
+            break
+        if reached[row, t]:
+            continue
+        n_islands += 1
+        reached[row, t] = True
+        heapq.heappush(heap, (-S[row, t], row, t))
+        while heap:
+            _, row, t = heapq.heappop(heap)
+            order[row, t] = count
+            count += 1
+            before, after = (t - 1) % n_samples, (t + 1) % n_samples
+            neighbours = ((row, after, right[row, t]), (row, before, -right[row, before]),
+                          (row + 1, t, down[row, t]), (row - 1, t, -down[row - 1, t]))
+            for next_row, next_t, step in neighbours:
+                if 0 <= next_row < n_rows and not reached[next_row, next_t]:
+                    reached[next_row, next_t] = True
+                    phase[next_row, next_t] = phase[row, t] + step
+                    heapq.heappush(heap, (-S[next_row, next_t], next_row, next_t))
+    return n_islands

@@ -1,0 +1,275 @@
+"""Explorers: things to move with the mouse or the arrow keys, and a picture that follows.
+
+One pattern everywhere, in three parts that are kept apart:
+
+    compute(**values) -> result      pure: no picture, no widget
+    draw(axes, result)               on the axes it is given: no widget, no computing
+    explore(compute, draw, controls) the controls, and one reused figure rendered into a picture
+
+`frame_player` is the special case of a film: numbered frames, a play button and a slider. A viewer
+that has no running kernel (GitHub, nbviewer, a notebook not trusted yet) gets a still picture from
+either. What a callback raises is shown under the picture: front ends hide it otherwise.
+"""
+
+import base64
+import html
+import io
+import traceback
+
+import ipywidgets
+import numpy as np
+from matplotlib.figure import Figure
+
+from .plotting import render, strip
+from .validation import check_count
+
+__all__ = ["Explorer", "FramePlayer", "explore", "film", "frame_player", "slider"]
+
+LABEL = {"description_width": "initial"}
+WIDE = {"max_width": "100%"}
+STILLS = 6
+
+
+class _Pictured(ipywidgets.VBox):
+    """A box of widgets around one picture, with a still picture for viewers without a kernel.
+
+    Attributes
+    ----------
+    picture : ipywidgets.Image
+    error : Exception or None
+        What the latest callback raised; its text stands below the picture.
+    words : ipywidgets.HTML
+        `alt`, folded.
+    """
+
+    def __init__(self, title, alt, controls):
+        if not isinstance(alt, str) or not alt.strip():
+            raise ValueError(f"alt must say in words what the picture shows, got {alt!r}")
+        self.alt, self.error = " ".join(alt.split()), None
+        # No tooltip: ipywidgets 8.1 cannot show an Image that has one. The words stand below it.
+        self.picture = ipywidgets.Image(layout=WIDE)
+        self.message = ipywidgets.HTML()
+        heading = ipywidgets.HTML(f"<b>{html.escape(title)}</b>")
+        summary = "<summary><small>The picture in words</small></summary>"
+        self.words = ipywidgets.HTML(f"<details>{summary}{html.escape(self.alt)}</details>")
+        super().__init__([heading, *controls, self.picture, self.message, self.words])
+
+    def show(self, image):
+        """Put the bytes of a picture file on the screen."""
+        self.picture.format = "webp" if image[:4] == b"RIFF" else "png"
+        self.picture.value = image
+
+    def attempt(self, action):
+        """Run a callback; show what it raises, since front ends only log it."""
+        try:
+            action()
+            self.error, self.message.value = None, ""
+        except Exception as error:
+            self.error = error
+            text = html.escape("".join(traceback.format_exception(error)))
+            self.message.value = f'<pre role="alert" style="color:#a00">{text}</pre>'
+
+    def still(self):
+        """The picture for viewers without a kernel: PNG bytes."""
+        raise NotImplementedError
+
+    def _repr_mimebundle_(self, **kwargs):
+        data = super()._repr_mimebundle_(**kwargs)
+        data["image/png"] = base64.b64encode(self.still()).decode()
+        data["text/plain"] = self.alt
+        return data, {"image/png": {"alt": self.alt}}
+
+
+class FramePlayer(_Pictured):
+    """Numbered frames with a play button and a slider; made by `frame_player`.
+
+    Attributes
+    ----------
+    slider : ipywidgets.IntSlider
+        The number of the frame on show, from 0.
+    play : ipywidgets.Play
+    label : ipywidgets.Label
+        What is said about the frame on show.
+    """
+
+    def __init__(self, frames, labels, title, alt, unit, interval):
+        self.labels = [str(label) for label in labels]
+        self._frames, self._cache = frames, {}
+        last = len(self.labels) - 1
+        self.play = ipywidgets.Play(max=last, interval=interval, description=f"Play: {title}")
+        self.slider = ipywidgets.IntSlider(max=last, description=unit, style=LABEL,
+                                           tooltip=f"{title}: arrow keys step by one {unit}")
+        self.label = ipywidgets.Label()
+        # Linked in the browser: the slider moves even while the kernel is still drawing.
+        self._link = ipywidgets.jslink((self.play, "value"), (self.slider, "value"))
+        row = ipywidgets.HBox([self.play, self.slider, self.label], layout={"flex_flow": "wrap"})
+        super().__init__(title, alt, [row])
+        self._turn_to(0)
+        self.slider.observe(lambda change: self.attempt(lambda: self._turn_to(change.new)), "value")
+
+    def frame(self, index):
+        """The frame numbered `index` as bytes, drawn when it is first asked for."""
+        if index not in self._cache:
+            self._cache[index] = self._frames(index)
+        return self._cache[index]
+
+    def still(self):
+        """A film strip of a few frames, first and last included."""
+        shown = np.linspace(0, len(self.labels) - 1, min(STILLS, len(self.labels))).round()
+        return _as_strip([self.frame(int(index)) for index in shown], self.alt)
+
+    def _turn_to(self, index):
+        self.show(self.frame(index))
+        self.label.value = self.labels[index]
+
+
+class Explorer(_Pictured):
+    """Controls and the picture that follows them; made by `explore`.
+
+    Attributes
+    ----------
+    controls : dict of str to widget
+        By the names of the parameters of `compute`.
+    """
+
+    def __init__(self, compute, draw, controls, title, alt, figure, subplots):
+        self.controls = dict(controls)
+        self._compute, self._draw, self._cache = compute, draw, {}
+        self._figure, self._subplots = figure, subplots
+        super().__init__(title, alt, self.controls.values())
+        self._follow()
+        for control in self.controls.values():
+            control.observe(lambda change: self.attempt(self._follow), "value")
+
+    def image(self, **values):
+        """The picture at these values as PNG bytes, computed when it is first asked for."""
+        key = tuple(values.items())
+        if key not in self._cache:
+            result = self._compute(**values)
+            self._cache[key] = _redraw(self._figure, self._subplots, self._draw, result)
+        return self._cache[key]
+
+    def still(self):
+        """The picture on show."""
+        return self.picture.value
+
+    def _follow(self):
+        self.show(self.image(**{name: control.value for name, control in self.controls.items()}))
+
+
+def frame_player(frames, labels, title, alt, unit="frame", interval=200):
+    """A film to step through: play button, slider, and what each frame shows in words.
+
+    Parameters
+    ----------
+    frames : sequence of bytes, or function from index to bytes
+        PNG or WebP pictures of one size. A function is called when its frame is first looked at,
+        and once only; `film` makes one.
+    labels : sequence of str
+        One per frame; visible beside the slider.
+    title : str
+    alt : str
+        What the film shows, in words, for those who cannot see it.
+    unit : str
+        What the slider counts.
+    interval : int
+        Milliseconds between two frames.
+
+    Returns
+    -------
+    FramePlayer
+
+    Raises
+    ------
+    ValueError
+        No frames, as many labels as there are not frames, or no words.
+    """
+    if len(labels) == 0:
+        raise ValueError("labels must hold one text per frame, got none")
+    if not callable(frames):
+        frames = list(frames)
+        if len(frames) != len(labels):
+            raise ValueError(f"labels must hold one text for each of the {len(frames)} frames, "
+                             f"got {len(labels)}")
+        frames = frames.__getitem__
+    return FramePlayer(frames, labels, title, alt, unit, check_count(interval, "interval"))
+
+
+def film(draw, figsize=(8, 3), **subplots):
+    """A function from index to PNG bytes that draws on one reused figure.
+
+    Parameters
+    ----------
+    draw : callable
+        ``draw(axes, index)``; axes are empty on every call.
+    figsize : (float, float)
+        Inches.
+    **subplots
+        As ``Figure.subplots`` takes them: ncols=2 ...
+
+    Returns
+    -------
+    callable
+        For `frame_player`.
+    """
+    figure = Figure(figsize=figsize, layout="constrained")
+    return lambda index: _redraw(figure, subplots, draw, index)
+
+
+def explore(compute, draw, controls, title, alt, figsize=(8, 3), **subplots):
+    """A picture that follows controls.
+
+    Parameters
+    ----------
+    compute : callable
+        ``compute(**values) -> result``, pure. Called once for each combination of values.
+    draw : callable
+        ``draw(axes, result)``; axes are empty on every call.
+    controls : dict of str to ipywidgets widget
+        By parameter of `compute`; `slider` makes them. Their values must be hashable.
+    title, alt : str
+        `alt` says in words what the picture shows at the values it starts with.
+    figsize : (float, float)
+        Inches.
+    **subplots
+        As ``Figure.subplots`` takes them.
+
+    Returns
+    -------
+    Explorer
+    """
+    figure = Figure(figsize=figsize, layout="constrained")
+    return Explorer(compute, draw, controls, title, alt, figure, subplots)
+
+
+def slider(label, options, value):
+    """A slider over given values, with a visible label; the picture follows on release.
+
+    Parameters
+    ----------
+    label : str
+        With the unit, if there is one.
+    options : sequence
+        Values, or (text, value) pairs.
+    value
+        Where it starts.
+    """
+    return ipywidgets.SelectionSlider(description=label, options=list(options), value=value,
+                                      style=LABEL, layout={"width": "28em", "max_width": "100%"},
+                                      continuous_update=False)
+
+
+def _redraw(figure, subplots, draw, content):
+    figure.clear()
+    draw(figure.subplots(**subplots), content)
+    return render(figure)
+
+
+def _as_strip(frames, alt):
+    """A film strip in at most 128 colours: a still picture that weighs half."""
+    from PIL import Image
+
+    sheet = Image.open(io.BytesIO(strip(frames, alt, columns=min(2, len(frames))).png))
+    buffer = io.BytesIO()
+    sheet.quantize(128).save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()

@@ -1,0 +1,21 @@
+"""What all tests share: no windows, no leftover figures, the same random draws every time."""
+
+import matplotlib
+import pytest
+from hypothesis import settings
+
+# Not through the environment: the kernels that run the notebooks must keep their inline backend.
+matplotlib.use("Agg")
+
+# No deadline, since no test may depend on the speed of the machine; derandomised, so that a
+# failure is there again in the next run.
+settings.register_profile("scalinv", deadline=None, derandomize=True)
+settings.load_profile("scalinv")
+
+
+@pytest.fixture(autouse=True)
+def no_figures_left():
+    yield
+    from matplotlib import pyplot
+
+    pyplot.close("all")

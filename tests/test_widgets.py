@@ -1,0 +1,168 @@
+"""Explorers without a browser: every callback at the ends, in the middle and at random."""
+
+import base64
+import functools
+import html
+import io
+
+import ipywidgets
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from scalinv_utils.widgets import explore, film, frame_player, slider
+
+
+def draw(ax, number):
+    """A line that only this number draws."""
+    ax.plot([0, 1], [0, number])
+    ax.set(xlim=(0, 1), ylim=(0, 40))
+
+
+@functools.cache
+def reference(number):
+    """What `draw` looks like, drawn elsewhere: rendering is slow, so once each."""
+    return film(draw, (2, 1))(number)
+
+
+def player(n=12, frames=None):
+    return frame_player(frames or film(draw, (2, 1)), [f"frame {k} of {n}" for k in range(n)],
+                        "A line", "A line turns upwards.")
+
+
+def explorer(compute=lambda slope, steps: slope * steps, draw=draw):
+    return explore(compute, draw, {"slope": slider("slope (Hz/s)", [1, 2, 4], 2),
+                                   "steps": slider("steps", range(8), 3)},
+                   "A line", "A line of slope six.", figsize=(2, 1))
+
+
+@functools.cache
+def shared_player():
+    """One player for all the random walks: as in a notebook, the moves add up."""
+    return player()
+
+
+@functools.cache
+def shared_explorer():
+    return explorer()
+
+
+def size(png):
+    return Image.open(io.BytesIO(png)).size
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.sampled_from(range(12)), min_size=1, max_size=6))
+def test_frames_follow_the_slider(moves):
+    p = shared_player()
+    for index in [0, 11, 5, *moves]:
+        p.slider.value = index
+        assert p.label.value == f"frame {index} of 12" and p.error is None
+        assert p.picture.value == reference(index)
+
+
+def test_each_frame_is_drawn_once_and_none_too_early():
+    drawn = []
+    p = player(30, lambda k: drawn.append(k) or reference(k))
+    assert drawn == [0]
+    for k in (7, 0, 7, 29):
+        p.slider.value = k
+    assert drawn == [0, 7, 29]
+
+
+def test_play_and_slider_cover_the_same_frames():
+    p = player(5)
+    assert (p.play.min, p.play.max) == (p.slider.min, p.slider.max) == (0, 4)
+    link = p._link
+    assert link.source == (p.play, "value") and link.target == (p.slider, "value")
+    assert p.slider.description == "frame" and "arrow keys" in p.slider.tooltip
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 40])
+def test_ready_made_frames_and_the_film_strip(n):
+    frames = [reference(k % 12) for k in range(n)]
+    p = player(n, frames)
+    p.slider.value = n - 1
+    assert p.picture.value == frames[-1]
+    width, height = size(frames[0])
+    assert size(p.still()) == (width * min(n, 2), height * -(-min(n, 6) // 2))
+
+
+def test_webp_frames_are_declared_as_such():
+    buffer = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(buffer, "WEBP")
+    assert player(1, [buffer.getvalue()]).picture.format == "webp"
+    assert player(1).picture.format == "png"
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.sampled_from([1, 2, 4]), st.sampled_from(range(8)))
+def test_the_picture_follows_the_controls(slope, steps):
+    e = shared_explorer()
+    for slope_now, steps_now in [(1, 0), (4, 7), (2, 4), (slope, steps)]:
+        e.controls["slope"].value, e.controls["steps"].value = slope_now, steps_now
+        assert e.error is None
+        assert e.picture.value == reference(slope_now * steps_now)
+
+
+def test_each_combination_is_computed_once():
+    calls = []
+    e = explorer(lambda slope, steps: calls.append((slope, steps)) or slope * steps)
+    for steps in (5, 3, 5, 3):
+        e.controls["steps"].value = steps
+    assert calls == [(2, 3), (2, 5)]
+
+
+def test_what_a_callback_raises_is_shown_and_goes_away():
+    e = explorer(lambda slope, steps: 1 / (steps - 5))
+    before = e.picture.value
+    e.controls["steps"].value = 5
+    assert isinstance(e.error, ZeroDivisionError) and e.picture.value == before
+    assert "ZeroDivisionError" in e.message.value and "&lt;lambda&gt;" in e.message.value
+    e.controls["steps"].value = 6
+    assert e.error is None and e.message.value == ""
+    p = player(3, {0: reference(0), 2: reference(2)}.__getitem__)
+    p.slider.value = 1
+    assert isinstance(p.error, KeyError) and 'role="alert"' in p.message.value
+    p.slider.value = 2
+    assert p.error is None and p.label.value == "frame 2 of 3"
+
+
+def test_what_fails_at_the_start_raises():
+    with pytest.raises(ZeroDivisionError):
+        explorer(lambda slope, steps: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        player(3, lambda k: 1 // 0)
+
+
+@pytest.mark.parametrize("make", [player, explorer])
+def test_viewers_without_a_kernel_get_a_picture_and_words(make):
+    box = make()
+    data, metadata = box._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in data
+    assert size(base64.b64decode(data["image/png"])) == size(box.still())
+    assert data["text/plain"] == metadata["image/png"]["alt"] == box.alt
+    assert box.picture.tooltip is None  # ipywidgets 8.1 cannot show an Image that has one
+    assert html.escape(box.alt) in box.words.value and box.words in box.children
+
+
+def test_controls_are_labelled_and_wait_for_the_release():
+    control = slider("momentum", [0, 0.5, 0.99], 0.5)
+    assert control.description == "momentum" and control.continuous_update is False
+    assert isinstance(control, ipywidgets.SelectionSlider) and control.options == (0, 0.5, 0.99)
+
+
+def test_titles_are_text_and_not_markup():
+    p = frame_player(film(draw, (2, 1)), ["a"], "P <b>& Q", "words")
+    assert "P &lt;b&gt;&amp; Q" in p.children[0].value
+
+
+@pytest.mark.parametrize(("frames", "labels", "alt", "words"), [
+    ([b"1"], ["a", "b"], "words", "labels must hold one text for each of the 1 frames, got 2"),
+    ([], [], "words", "labels must hold"),
+    (film(draw, (2, 1)), ["a"], " ", "alt must say"),
+])
+def test_bad_input_is_named(frames, labels, alt, words):
+    with pytest.raises(ValueError, match=words):
+        frame_player(frames, labels, "title", alt)
