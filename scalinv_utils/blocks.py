@@ -5,6 +5,9 @@ whole wavelets only above some frequency. So the lower rows go first, at a quart
 rate (their power is band-limited, so that fewer samples lose nothing), by this same function;
 the rows above follow in blocks at the full rate. Each block starts from the phases that are
 known already, of the block before it and of the rows below it: that joins their free phases.
+
+A block's edges leave an error that hides weak links between parts of the scalogram. Blocks fit
+the scalogram of a long sound well; parts of it may keep a phase of their own (see the tests).
 """
 
 import numpy as np
@@ -19,8 +22,7 @@ from .transforms import Scalogram
 
 __all__ = ["solve_in_blocks"]
 
-# Up to this length one dense solve is affordable, and more accurate: a block's edges leave an
-# error that hides the weakest links between parts of the scalogram.
+# Up to this length one dense solve is affordable, and more accurate.
 DENSE = 4096
 BLOCK = 2048
 BLOCK_RIDGES = (1e-3, 1e-4, 1e-5, 1e-5, 1e-4)

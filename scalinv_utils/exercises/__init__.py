@@ -16,6 +16,7 @@ live in the module ``nbNN`` of this package, each registered by the decorator `e
 import importlib
 import inspect
 import pkgutil
+import textwrap
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -182,7 +183,7 @@ def solution(id):
     """A solution of an exercise with its explanation, folded."""
     task = get(id)
     if inspect.isfunction(task.solution):
-        code = inspect.cleandoc(inspect.getsource(task.solution))
+        code = textwrap.dedent(inspect.getsource(task.solution)).strip()
     else:
         code = repr(task.solution)
     text = f"*{task.question}*\n\n```python\n{code}\n```\n\n{task.remark}".rstrip()

@@ -1,0 +1,36 @@
+"""The README's example runs and its pictures are those that scalinv_utils.figures draws."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from scalinv_utils import figures
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+
+
+def test_the_example_of_the_readme_recovers_the_waveform():
+    (example,) = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.S)
+    names = {}
+    exec(example, names)
+    assert names["metrics"].waveform_error_db(names["y"], names["x"]) < -60
+
+
+def test_every_picture_of_the_readme_can_be_drawn_again():
+    pictures = re.findall(r"!\[[^\]]{20,}\]\(figures/(\w+)\.png\)", README.read_text())
+    assert pictures and set(pictures) <= set(figures.FIGURES)
+    assert all((README.parent / "figures" / f"{name}.png").exists() for name in pictures)
+
+
+def test_a_picture_is_drawn_into_the_folder_asked_for(tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
+
+    monkeypatch.setitem(figures.FIGURES, "blank", Figure)
+    (path,) = figures.build(["blank"], tmp_path)
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_unknown_picture_is_refused_by_name():
+    with pytest.raises(ValueError, match="voice_and_recovery"):
+        figures.build(["nothing_such"])
