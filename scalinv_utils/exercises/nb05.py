@@ -42,8 +42,8 @@ def _not_divided(P, dP, s, peak, P2):
 @exercise(
     "05.1",
     "Compute the instantaneous frequency from the power $P = S^2$ and its derivative in log scale.",
-    "The relation wants the slope of $\\log S$. What is the derivative of $\\log S = \\frac12 \\log P$, "
-    "by the chain rule? The rest is the first formula of section 2.",
+    "The relation wants the slope of $\\log S$. What is the derivative of "
+    "$\\log S = \\frac12 \\log P$, by the chain rule? The rest is the first formula of section 2.",
     frequency_from_power,
     [_forgot_the_half, _plus, _centre_only, _not_divided],
     "Nothing here was specific to Cauchy wavelets: `peak` and `P2` say all that the relation "
