@@ -15,8 +15,9 @@ import torch
 from scipy.fft import next_fast_len
 from tqdm.auto import tqdm
 
+from .derivatives import time_derivative
 from .metrics import best_phase, decibels
-from .phase_equation import solve_phase_equation, time_derivative
+from .phase_equation import solve_phase_equation
 from .recovery import Recorder
 from .transforms import Scalogram
 
@@ -73,7 +74,7 @@ def _fill_by_blocks(S, W, c, missing, seed, progress):
     rows = torch.where((W.frequencies >= _lowest_in_block(W)) & (W.frequencies > 0))[0]
     block = _sub_transform(W, BLOCK, W.sample_rate, rows)
     window, new = _cone_of_influence(block), torch.where(missing[rows])[0]
-    slope = torch.from_numpy(time_derivative(S[rows].square().numpy()).real)
+    slope = torch.from_numpy(time_derivative(S[rows].square().numpy()))
     cover = torch.full((len(new), W.n_samples), 1e-12, dtype=S.dtype)
     for start in tqdm(_starts(S), delay=2, leave=False, disable=not progress, desc="blocks"):
         t = (start + torch.arange(BLOCK)) % W.n_samples

@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 
 from .metrics import decibels
 from .recovery import Recorder
-from .validation import check_choice, check_count, check_magnitudes, check_signal
+from .validation import check_choice, check_count, check_signal
 
 __all__ = ["RULES", "accelerated", "admm", "fast", "gl", "griffin_lim", "raar"]
 
@@ -147,7 +147,7 @@ def griffin_lim(S, W, n_iter=200, momentum=0.99, init=None, seed=0, rule="fast",
     >>> W = Scalogram(2048, sample_rate=8000)                          # doctest: +SKIP
     >>> griffin_lim(W.magnitude(x), W).signal                          # doctest: +SKIP
     """
-    S = _check_target(S, W)
+    S = W.check_scalogram(S).detach()
     n_iter = check_count(n_iter, "n_iter")
     name, iterate = _rule(rule, momentum)
     recorder = Recorder(f"griffin_lim ({name})", callback, keep_every)
@@ -183,18 +183,6 @@ def _rule(rule, momentum):
     if not (math.isfinite(momentum) and momentum >= 0):
         raise ValueError(f"momentum must be a finite number of at least 0, got {momentum!r}")
     return f"fast, momentum {momentum:g}", functools.partial(fast, momentum=momentum)
-
-
-def _check_target(S, W):
-    """S as a tensor like the filters; negative entries only where a signed lowpass has them."""
-    signed = getattr(W, "lowpass", None) == "signed"
-    target = check_signal(S, name="S") if signed else check_magnitudes(S, W.shape)
-    if tuple(target.shape[-2:]) != W.shape:
-        raise ValueError(f"S must fit the transform: last two axes (n_freqs, n_samples) = "
-                         f"{W.shape}, got shape {tuple(target.shape)}")
-    if signed:
-        check_magnitudes(target[..., :-1, :])
-    return target.to(W.filters).detach()
 
 
 def _start(init, S, W, seed):

@@ -28,14 +28,14 @@ import torch
 from scipy import linalg
 from tqdm.auto import tqdm
 
+from .derivatives import scale_derivative, time_derivative
 from .metrics import decibels
 from .recovery import Recorder
 
-__all__ = ["PhaseEquation", "solve_phase_equation", "spectral_gap", "time_derivative"]
+__all__ = ["PhaseEquation", "solve_phase_equation", "spectral_gap"]
 
 # The equations are taken at about this many rows per octave; their derivatives in scale use all.
 EQUATION_ROWS_PER_OCTAVE = 8
-STENCIL = 9
 
 # One ridge per round, relative to the mean of A's diagonal. The error after a round is about
 # the ridge; a small one before w is good would fit the wrong equation.
@@ -76,14 +76,14 @@ class PhaseEquation:
         self.rows = np.flatnonzero(wavelets)[::step]
         self.scales = W.scales.numpy()[self.rows, None]
         self.weight = self.scales**2 * window[self.rows]
-        spacing = np.log(2) / W.voices_per_octave
         self.d_dlogs = np.zeros((len(self.rows), len(wavelets)))
-        self.d_dlogs[:, wavelets] = _derivative_matrix(int(wavelets.sum()), spacing)[self.rows]
+        derivative = scale_derivative(int(wavelets.sum()), W.voices_per_octave)
+        self.d_dlogs[:, wavelets] = derivative[self.rows]
         power = S**2
         # One floored power in every term: A stays a sum of squares, positive definite.
         self.power = power[self.rows] + POWER_FLOOR * power.max()
         if power_slope is None:
-            power_slope = time_derivative(power).real
+            power_slope = time_derivative(power)
         self.power_slope = power_slope[self.rows]
         self.log_slope = 0.5 * (self.d_dlogs @ power) / self.power
         self._prepare_band()
@@ -282,21 +282,3 @@ def _start(S, init, seed):
 def _lag_spectrum(f, n_lags):
     """sum over t of f(t) exp(2 pi i lag t / N), for the first lags; rows independently."""
     return np.fft.ifft(f, axis=-1, norm="forward")[:, :n_lags]
-
-
-def time_derivative(c):
-    """d/dt (per sample) of periodic rows, by their DFT."""
-    angular = 2 * np.pi * np.fft.fftfreq(c.shape[-1])
-    return np.fft.ifft(1j * angular * np.fft.fft(c, axis=-1), axis=-1)
-
-
-def _derivative_matrix(n, spacing):
-    """First derivative on n equidistant points, of order STENCIL - 1, one-sided at the ends."""
-    width = min(STENCIL, n)
-    D = np.zeros((n, n))
-    for i in range(n):
-        first = min(max(i - width // 2, 0), n - width)
-        offsets = np.arange(first, first + width) - i
-        moments = np.vander(offsets.astype(float), increasing=True).T
-        D[i, first : first + width] = np.linalg.solve(moments, np.eye(width)[1])
-    return D / spacing

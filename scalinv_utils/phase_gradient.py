@@ -30,6 +30,7 @@ import torch
 from numba import njit
 from tqdm.auto import tqdm
 
+from .derivatives import scale_derivative, time_derivative
 from .metrics import decibels
 from .recovery import Recorder
 from .validation import check_choice, check_count, check_number
@@ -44,8 +45,6 @@ TOLERANCE = 1e-6
 
 # Power is floored this far below its maximum, where rounding makes up its derivatives.
 POWER_FLOOR = 1e-14
-
-STENCIL = 9
 
 # Steps of Griffin-Lim after each integration: they mend what the heap gets wrong next to zeros.
 SETTLING_STEPS = 10
@@ -138,8 +137,8 @@ def phase_derivatives(S, W):
     power = S.numpy()[..., wavelets, :] ** 2
     power = power + POWER_FLOOR * (power.max() or 1.0)
     centre = W.peak / W.scales.cpu().double().numpy()[wavelets, None]
-    dlogS_dt = _time_derivative(power) / (2 * power)
-    dlogS_dlogs = _scale_derivative(power, W.voices_per_octave) / (2 * power)
+    dlogS_dt = time_derivative(power) / (2 * power)
+    dlogS_dlogs = scale_derivative(power.shape[-2], W.voices_per_octave) @ power / (2 * power)
     dphi_dt, dphi_dlogs = torch.zeros_like(S), torch.zeros_like(S)
     dphi_dt[..., wavelets, :] = torch.from_numpy(centre * (1 - dlogS_dlogs / W.time_bandwidth))
     dphi_dlogs[..., wavelets, :] = torch.from_numpy(W.time_bandwidth / centre * dlogS_dt)
@@ -247,25 +246,6 @@ def _stalled(history):
 def _random_phase(S, seed):
     generator = torch.Generator().manual_seed(check_count(seed, "seed", 0))
     return 2 * math.pi * torch.rand(S.shape, dtype=torch.float64, generator=generator)
-
-
-def _time_derivative(f):
-    """d/dt of periodic rows, per sample, by their DFT."""
-    angular = 2 * np.pi * np.fft.rfftfreq(f.shape[-1])
-    return np.fft.irfft(1j * angular * np.fft.rfft(f), n=f.shape[-1])
-
-
-def _scale_derivative(f, voices_per_octave):
-    """d/dlog s along the rows, of order STENCIL - 1, one-sided at the ends."""
-    n = f.shape[-2]
-    width = min(STENCIL, n)
-    derivative = np.zeros((n, n))
-    for row in range(n if width > 1 else 0):
-        first = min(max(row - width // 2, 0), n - width)
-        offsets = np.arange(first, first + width) - row
-        moments = np.vander(offsets.astype(float), increasing=True).T
-        derivative[row, first : first + width] = np.linalg.solve(moments, np.eye(width)[1])
-    return derivative @ f * (voices_per_octave / math.log(2))
 
 
 def _steps(f, periodic):

@@ -4,11 +4,10 @@ import math
 import time
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 
 from .metrics import analytic
-from .validation import check_callable, check_count, check_magnitudes, check_signal
+from .validation import check_callable, check_count
 
 __all__ = ["Recovery", "Recorder", "recover"]
 
@@ -156,7 +155,7 @@ def recover(S, W, seed=0, callback=None, keep_every=None, progress=True):
     ValueError, TypeError
         NaN, infinite, negative or ill-fitting magnitudes.
     """
-    S = check_target(S, W)
+    S = _one_scalogram(S, W)
     run = _Pipeline(S, W, Recorder("recover", callback, keep_every), seed, progress)
     if not S.any():
         run.note(0, torch.zeros(W.n_samples, dtype=S.dtype), -math.inf)
@@ -169,16 +168,13 @@ def recover(S, W, seed=0, callback=None, keep_every=None, progress=True):
     return run.finish()
 
 
-def check_target(S, W):
-    """One scalogram that fits W, as a float64 tensor; the "signed" lowpass row may be negative."""
-    if not hasattr(W, "impose"):
-        raise TypeError(f"W must be a Scalogram, got {type(W).__name__}")
-    rows = check_signal(S, name="S").double()
-    check_magnitudes(rows[..., :-1, :] if W.lowpass == "signed" else rows, name="S")
-    if tuple(rows.shape) != W.shape:
+def _one_scalogram(S, W):
+    """S as one float64 scalogram of W."""
+    S = W.check_scalogram(S).detach().double()
+    if S.ndim != 2:
         raise ValueError(f"S must be one scalogram of shape (n_freqs, n_samples) = {W.shape}, "
-                         f"got shape {tuple(rows.shape)}")
-    return rows
+                         f"got shape {tuple(S.shape)}")
+    return S
 
 
 class _Pipeline:
