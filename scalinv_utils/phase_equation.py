@@ -45,7 +45,6 @@ FIRST_SOLVES, SOLVES = 20, 5
 # Where the power is this far below its maximum, logarithmic derivatives mean nothing.
 POWER_FLOOR = 1e-12
 FREQUENCY_LIMIT = 10.0
-ANCHOR_FLOOR = 1e-4
 
 
 class PhaseEquation:
@@ -63,28 +62,22 @@ class PhaseEquation:
     ----------
     S : numpy array, shape (n_freqs, n_samples)
     W : Scalogram
-    window : numpy array, shape (n_freqs, n_samples)
-        How much the equation at each point counts.
-    power_slope : numpy array, shape (n_freqs, n_samples), optional
-        dS^2/dt, where S is cut from something longer and so not periodic.
     """
 
-    def __init__(self, S, W, window, power_slope=None):
+    def __init__(self, S, W):
         self.W = W
         wavelets = (W.frequencies > 0).numpy()
         step = max(1, round(W.voices_per_octave / EQUATION_ROWS_PER_OCTAVE))
         self.rows = np.flatnonzero(wavelets)[::step]
         self.scales = W.scales.numpy()[self.rows, None]
-        self.weight = self.scales**2 * window[self.rows]
+        self.weight = self.scales**2
         self.d_dlogs = np.zeros((len(self.rows), len(wavelets)))
         derivative = scale_derivative(int(wavelets.sum()), W.voices_per_octave)
         self.d_dlogs[:, wavelets] = derivative[self.rows]
         power = S**2
         # One floored power in every term: A stays a sum of squares, positive definite.
         self.power = power[self.rows] + POWER_FLOOR * power.max()
-        if power_slope is None:
-            power_slope = time_derivative(power)
-        self.power_slope = power_slope[self.rows]
+        self.power_slope = time_derivative(power[self.rows])
         self.log_slope = 0.5 * (self.d_dlogs @ power) / self.power
         self._prepare_band()
 
@@ -136,16 +129,6 @@ class PhaseEquation:
             G[diagonal, diagonal + lag] = terms[:, lag] @ pairs
         return G
 
-    def anchor(self, window):
-        """W* (window^2 W) plus next to nothing: what ties the solution to the known modulus.
-
-        Without a window it is the identity. It must not be that with one: what lies outside of
-        the window would satisfy the equations at no cost and grow as the ridge shrinks.
-        """
-        rows_left_out = self.W.n_freqs / len(self.rows)
-        gram = rows_left_out * self.weighted_gram(window[self.rows] ** 2)
-        return gram + ANCHOR_FLOOR * np.eye(len(gram))
-
     def _lag_terms(self, frequency):
         """a, b, e for every lag as pairs of reals: shape (n_bins, n_rows, 6)."""
         n, power, weight = len(self.angular), self.power, self.weight
@@ -169,12 +152,12 @@ class PhaseEquation:
         return np.fft.rfft(x.numpy())[self.bins] * self.whitening
 
 
-def solve_phase_equation(S, W, seed=0, init=None, window=None, power_slope=None, ridges=RIDGES,
-                         target_db=-130.0, callback=None, keep_every=None, progress=False):
+def solve_phase_equation(S, W, seed=0, ridges=RIDGES, target_db=-130.0, callback=None,
+                         keep_every=None, progress=False):
     """Recover a signal from its scalogram by the phase equation.
 
-    Costs one Cholesky factorisation of n_samples / 2 unknowns per round: use
-    `scalinv_utils.blocks` for more than a few thousand samples.
+    Costs one Cholesky factorisation of n_samples / 2 unknowns per round, so that time grows like
+    the cube of the length: use `phase_gradient` with more than a few thousand samples.
 
     Parameters
     ----------
@@ -182,12 +165,6 @@ def solve_phase_equation(S, W, seed=0, init=None, window=None, power_slope=None,
     W : Scalogram
     seed : int
         Of the random phase that the iteration starts from.
-    init : complex Tensor, shape (n_freqs, n_samples), optional
-        Coefficients whose phase is the start instead; zeros say "not known here".
-    window : Tensor, shape (n_freqs, n_samples), optional
-        How much each point counts.
-    power_slope : Tensor, shape (n_freqs, n_samples), optional
-        dS^2/dt per sample, where S is cut from something longer and so not periodic.
     ridges : sequence of float
         One round for each.
     target_db : float
@@ -200,21 +177,18 @@ def solve_phase_equation(S, W, seed=0, init=None, window=None, power_slope=None,
         The round with the best consistency.
     """
     S = torch.as_tensor(S, dtype=torch.float64)
-    weight = torch.ones_like(S) if window is None else window
-    slope = None if power_slope is None else power_slope.numpy()
-    equation = PhaseEquation(S.numpy(), W, weight.numpy(), slope)
+    equation = PhaseEquation(S.numpy(), W)
     recorder = Recorder("phase equation", callback, keep_every)
     frequency = equation.first_order_frequency()
-    anchor = np.eye(len(equation.angular)) if window is None else equation.anchor(window.numpy())
-    fitted = _start(S, init, seed)
+    fitted = _start(S, seed)
     best, n_solves = (np.inf, None), FIRST_SOLVES
     for ridge in tqdm(ridges, delay=2, leave=False, disable=not progress, desc="phase equation"):
-        factor = _factorise(equation.matrix(frequency), ridge, anchor)
+        factor = _factorise(equation.matrix(frequency), ridge)
         for _ in range(n_solves):
-            x, c = _inverse_step(equation, factor, S, fitted, weight)
+            x, c = _inverse_step(equation, factor, S, fitted)
             fitted = W.impose(S, c)
         frequency, n_solves = equation.consistent_frequency(c.numpy()), SOLVES
-        fit = decibels((weight * (W.modulus(c) - S)).norm() / (weight * S).norm())
+        fit = decibels((W.modulus(c) - S).norm() / S.norm())
         best = min(best, (fit, x), key=lambda pair: pair[0])
         if recorder.record(x, fit) or fit < target_db:
             break
@@ -241,7 +215,7 @@ def spectral_gap(S, W, x, ridge=1e-9):
     float
     """
     S = torch.as_tensor(S, dtype=torch.float64)
-    equation = PhaseEquation(S.numpy(), W, np.ones(S.shape))
+    equation = PhaseEquation(S.numpy(), W)
     A = _full(equation.matrix(equation.consistent_frequency(W(x).numpy())))
     A += ridge * np.trace(A).real / len(A) * np.eye(len(A))
     largest = linalg.eigh(_full(equation.weighted_gram(equation.power)), A, eigvals_only=True,
@@ -249,20 +223,20 @@ def spectral_gap(S, W, x, ridge=1e-9):
     return float(largest[1] / largest[0])
 
 
-def _inverse_step(equation, factor, S, fitted, weight):
+def _inverse_step(equation, factor, S, fitted):
     """Apply (A + ridge)^{-1} to coefficients that have the known modulus, and set the level."""
     W = equation.W
-    X = equation.analyse(W.adjoint(weight.square() * fitted))
+    X = equation.analyse(W.adjoint(fitted))
     x = equation.synthesise(linalg.cho_solve(factor, X, check_finite=False))
     c = W.coefficients(x)
-    modulus = weight * W.modulus(c)
-    level = (weight * S * modulus).sum() / modulus.square().sum()
+    modulus = W.modulus(c)
+    level = (S * modulus).sum() / modulus.square().sum()
     return level * x, level * c
 
 
-def _factorise(A, ridge, anchor):
-    """Cholesky factor of A plus the ridge, relative to A's mean diagonal, times the anchor."""
-    A += ridge * np.trace(A).real / len(A) * anchor
+def _factorise(A, ridge):
+    """Cholesky factor of A plus the ridge, relative to A's mean diagonal."""
+    A[np.diag_indices_from(A)] += ridge * np.trace(A).real / len(A)
     return linalg.cho_factor(A, lower=False, overwrite_a=True, check_finite=False)
 
 
@@ -271,10 +245,8 @@ def _full(upper):
     return upper + np.triu(upper, 1).conj().T
 
 
-def _start(S, init, seed):
-    """S with the phases of `init`, nothing where it is zero; or S with random phases."""
-    if init is not None and init.any():
-        return S * torch.sgn(init)
+def _start(S, seed):
+    """S with random phases."""
     turns = torch.rand(S.shape, dtype=S.dtype, generator=torch.Generator().manual_seed(seed))
     return torch.polar(S, 2 * np.pi * turns)
 

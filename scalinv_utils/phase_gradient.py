@@ -24,6 +24,7 @@ tests and in notebook 05.
 
 import heapq
 import math
+from itertools import islice
 
 import numpy as np
 import torch
@@ -31,6 +32,7 @@ from numba import njit
 from tqdm.auto import tqdm
 
 from .derivatives import scale_derivative, time_derivative
+from .griffin_lim import fast
 from .metrics import decibels
 from .recovery import Recorder
 from .validation import check_choice, check_count, check_number
@@ -46,11 +48,12 @@ TOLERANCE = 1e-6
 # Power is floored this far below its maximum, where rounding makes up its derivatives.
 POWER_FLOOR = 1e-14
 
-# Steps of Griffin-Lim after each integration: they mend what the heap gets wrong next to zeros.
-SETTLING_STEPS = 10
+# Steps of fast Griffin-Lim after each integration, with this momentum: they mend what the heap gets
+# wrong next to zeros. Each round that brings nothing adds as many to the next one.
+SETTLING_STEPS, MOMENTUM = 5, 0.9
 
-# The iteration ends below this consistency, or after so many rounds that did not improve it.
-TARGET_DB, PATIENCE = -140.0, 2
+# The iteration ends below this consistency, or after so many rounds without a gain of 1 dB.
+TARGET_DB, PATIENCE = -140.0, 4
 
 
 def phase_gradient(S, W, method="heap", seed=0, callback=None, keep_every=None, progress=False,
@@ -77,7 +80,7 @@ def phase_gradient(S, W, method="heap", seed=0, callback=None, keep_every=None, 
     progress : bool
         Show a progress bar on runs longer than two seconds.
     n_iter : int, of "heap"
-        Corrections at most, default 10; with 0 it is the one-shot method of the literature.
+        Corrections at most, default 30; with 0 it is the one-shot method of the literature.
         Iteration 0 of the history is the heap alone.
     tolerance : float in (0, 1), of "heap"
         Points below this share of the maximum of S are not integrated. Default 1e-6.
@@ -197,7 +200,7 @@ def _check_tolerance(tolerance):
     return tolerance
 
 
-def _heap(S, W, seed, callback, keep_every, progress, n_iter=10, tolerance=TOLERANCE):
+def _heap(S, W, seed, callback, keep_every, progress, n_iter=30, tolerance=TOLERANCE):
     """Integrate the gradient; then integrate what is left of it, again and again."""
     S = W.check_scalogram(S).detach()
     n_iter, start = check_count(n_iter, "n_iter", 0), _random_phase(S, seed)
@@ -208,39 +211,36 @@ def _heap(S, W, seed, callback, keep_every, progress, n_iter=10, tolerance=TOLER
         x = S.new_zeros(S.shape[:-2] + S.shape[-1:])
         recorder.record(x, -math.inf)
         return recorder.finish(x, islands=0, best_consistency_db=-math.inf)
-    best, n_islands = (math.inf, None), None
+    best = math.inf, None
     with tqdm(total=n_iter + 1, delay=2, leave=False, disable=not progress) as bar:
-        for x, c, islands in _rounds(S, W, start, tolerance):
-            n_islands = islands if n_islands is None else n_islands
-            fit = decibels(float((W.modulus(c) - S).norm()) / norm)
+        for x, residual, n_islands in _rounds(S, W, start, tolerance):
+            fit = decibels(residual / norm)
             best = min(best, (fit, x), key=lambda pair: pair[0])
             bar.update()
             stop = recorder.record(x, fit)
-            history = recorder.recovery.history["consistency_db"]
-            if stop or len(history) > n_iter or fit < TARGET_DB or _stalled(history):
+            if stop or len(recorder.recovery.history["seconds"]) > n_iter or fit < TARGET_DB:
                 break
     return recorder.finish(best[1], islands=n_islands, best_consistency_db=best[0])
 
 
 def _rounds(S, W, start, tolerance):
-    """(x, W x, islands) after the heap, and then after each correction."""
+    """(x, ||  |W x| - S  ||, islands) after the heap, and then after each correction."""
     known = phase_derivatives(S, W)
     phase, _, islands = integrate_phase(S, W, *known, start, tolerance)
     c = torch.polar(S, phase.to(S))
-    while True:
+    least, failures = math.inf, 0
+    while failures < PATIENCE:
         x = W.inverse(W.impose(S, c))
         c = W.coefficients(x)
-        yield x, c, islands
-        for _ in range(SETTLING_STEPS):
-            c = W.coefficients(W.inverse(W.impose(S, c)))
+        residual = float((W.modulus(c) - S).norm())
+        yield x, residual, islands
+        failures = failures + 1 if decibels(residual) > decibels(least) - 1 else 0
+        least = min(least, residual)
+        last = (1 + failures) * SETTLING_STEPS - 1
+        _, c = next(islice(fast(S, W, c, MOMENTUM), last, None))
         missing = [a - b for a, b in zip(known, phase_derivatives(W.modulus(c), W))]
-        phase, _, islands = integrate_phase(S, W, *missing, torch.zeros_like(phase), tolerance)
+        phase, _, _ = integrate_phase(S, W, *missing, torch.zeros_like(phase), tolerance)
         c = c * torch.polar(torch.ones_like(S), phase.to(S))
-
-
-def _stalled(history):
-    """Whether the last rounds brought nothing better."""
-    return len(history) > PATIENCE and min(history[-PATIENCE:]) > min(history[:-PATIENCE]) - 1
 
 
 def _random_phase(S, seed):

@@ -6,16 +6,19 @@ from dataclasses import dataclass, field
 
 import torch
 
-from .metrics import analytic
+from .denoising import denoise
+from .metrics import analytic, consistency_db, decibels
 from .validation import check_callable, check_count
 
 __all__ = ["Recovery", "Recorder", "recover"]
 
-# recover() polishes until the modulus fits this well, and tries another start when it does not
-# fit even this well.
+# recover() ends when the modulus fits this well; L-BFGS also when it gains no more than PROGRESS
+# in dB over PATIENCE iterations.
 GOAL_DB = -120.0
-DOUBT_DB = -30.0
-POLISH_ITERATIONS = 200
+POLISH_ITERATIONS, PATIENCE, PROGRESS_DB = 300, 25, 0.003
+
+# Where denoising changes S by more than this, relative to S, it is worth a start of its own.
+QUIET_DB = -60.0
 
 
 @dataclass(eq=False)
@@ -124,9 +127,9 @@ class Recorder:
 def recover(S, W, seed=0, callback=None, keep_every=None, progress=True):
     """The waveform behind a scalogram: the best pipeline this project knows.
 
-    The phase equation gives the phase (`scalinv_utils.phase_equation`; in overlapping blocks for
-    long signals), L-BFGS in whitened variables polishes the fit. Where the modulus still fits
-    badly, because S is noisy or no signal's scalogram, fast Griffin-Lim proposes another start
+    The phase's gradient, integrated and corrected, gives a start (`phase_gradient`); L-BFGS in
+    whitened variables polishes the fit. A scalogram that contains more than a scalogram can, noise
+    say, is denoised for the start and polished as it is; a second start leaves out the denoising,
     and the better fit is kept. No step sees anything but S.
 
     Parameters
@@ -136,7 +139,7 @@ def recover(S, W, seed=0, callback=None, keep_every=None, progress=True):
     W : Scalogram
         Of any wavelet. Dense rows (32 voices per octave) carry the phase best.
     seed : int
-        Of the random phase at the start: the same seed gives the same signal.
+        Of the random phases where an island starts: the same seed gives the same signal.
     callback : callable, optional
         ``callback(iteration, x, consistency_db)`` after each step; a true return value stops
         and keeps the best signal so far.
@@ -148,7 +151,9 @@ def recover(S, W, seed=0, callback=None, keep_every=None, progress=True):
     Returns
     -------
     Recovery
-        ``details["stages"]``: (stage, its best consistency in dB) in the order they ran.
+        The best signal seen. ``details``: "stages", (stage, the best consistency in dB after it)
+        in the order they ran; "best_consistency_db"; "noise_db", the level of what denoising
+        took off, relative to S.
 
     Raises
     ------
@@ -159,13 +164,15 @@ def recover(S, W, seed=0, callback=None, keep_every=None, progress=True):
     run = _Pipeline(S, W, Recorder("recover", callback, keep_every), seed, progress)
     if not S.any():
         run.note(0, torch.zeros(W.n_samples, dtype=S.dtype), -math.inf)
-        return run.finish()
-    run.stage("phase equation", run.phase)
-    run.stage("polish", run.polish)
-    if run.best_db > DOUBT_DB:
-        run.stage("fast Griffin-Lim", run.alternate)
+        return run.finish(noise_db=-math.inf)
+    cleaned = denoise(S, W)
+    noise_db = decibels((cleaned - S).norm() / S.norm())
+    if noise_db > QUIET_DB:
+        run.stage("phase gradient, denoised", lambda: run.start(cleaned))
         run.stage("polish", run.polish)
-    return run.finish()
+    run.stage("phase gradient", lambda: run.start(S))
+    run.stage("polish", run.polish)
+    return run.finish(noise_db=noise_db)
 
 
 def _one_scalogram(S, W):
@@ -178,7 +185,7 @@ def _one_scalogram(S, W):
 
 
 class _Pipeline:
-    """The stages of `recover`: each starts from the latest signal, the best one is kept."""
+    """The stages of `recover`: each goes on from the latest signal, the best one is kept."""
 
     def __init__(self, S, W, recorder, seed, progress):
         self.S, self.W, self.recorder = S, W, recorder
@@ -186,7 +193,7 @@ class _Pipeline:
         self.best, self.best_db, self.stages, self.stopped = None, math.inf, [], False
 
     def note(self, _, x, consistency_db):
-        """The callback that every stage gets: record, keep the best, know when to end."""
+        """Record, keep the best, know when to end."""
         self.latest = x
         if self.best is None or consistency_db < self.best_db:
             self.best, self.best_db = x, consistency_db
@@ -198,26 +205,26 @@ class _Pipeline:
             run()
             self.stages.append((name, self.best_db))
 
-    def phase(self):
-        from .blocks import solve_in_blocks
+    def start(self, S):
+        from .phase_gradient import phase_gradient
 
-        self.latest = solve_in_blocks(self.S, self.W, self.seed, callback=self.note,
-                                      progress=self.progress).signal
+        self.latest = phase_gradient(
+            S, self.W, seed=self.seed, progress=self.progress,
+            callback=lambda k, x, _: self.note(k, x, consistency_db(x, self.S, self.W))).signal
 
     def polish(self):
         from .gradient import invert_gradient
 
-        W = self.W
+        W, fits = self.W, []
+
+        def after(k, u, fit):
+            fits.append(fit)
+            stalled = k >= PATIENCE and fits[-1 - PATIENCE] - fit < PROGRESS_DB
+            return self.note(k, W.whiten(u), fit) or stalled
+
         invert_gradient(self.S, lambda u: W.magnitude(W.whiten(u)), init=W.unwhiten(self.latest),
-                        n_iter=POLISH_ITERATIONS, progress=self.progress,
-                        callback=lambda k, u, fit: self.note(k, W.whiten(u), fit))
+                        n_iter=POLISH_ITERATIONS, progress=self.progress, callback=after)
 
-    def alternate(self):
-        from .griffin_lim import griffin_lim
-
-        self.latest = griffin_lim(self.S, self.W, seed=self.seed, callback=self.note,
-                                  progress=self.progress).signal
-
-    def finish(self):
+    def finish(self, **details):
         return self.recorder.finish(self.best, stages=self.stages,
-                                    best_consistency_db=self.best_db)
+                                    best_consistency_db=self.best_db, **details)

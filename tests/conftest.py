@@ -1,5 +1,11 @@
 """What all tests share: no windows, no leftover figures, the same random draws every time."""
 
+import os
+
+# One thread for each process, kernels included: threads that wait for each other on cores that are
+# busy with something else make everything ten times slower.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import matplotlib
 import pytest
 from hypothesis import settings
