@@ -37,7 +37,7 @@ from . import metrics, signals
 from .contestants import CONTESTANTS, CountedScalogram, Problem, available
 from .validation import check_choice, check_count, check_number
 
-__all__ = ["FIELDS", "PRESETS", "Cell", "PeakMemory", "compute", "grid", "machine", "preset",
+__all__ = ["FIELDS", "PRESETS", "Cell", "PeakMemory", "append", "compute", "grid", "machine", "preset",
            "read", "run", "versions"]
 
 RATE, SAMPLES = 8000, 2048
@@ -315,17 +315,11 @@ def run(cells, path, jobs=1, progress=True):
     _drop_unfinished_line(path)
     done = {_key(row) for row in read(path)} if path.exists() else set()
     todo = [cell for cell in dict.fromkeys(cells) if cell.key not in done]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-        if file.tell() == 0:
-            writer.writeheader()
-        bar = tqdm(_computed(todo, jobs), total=len(todo), unit="cell", disable=not progress)
-        for row in bar:
-            writer.writerow({name: _spelt(value) for name, value in row.items()})
-            file.flush()
-            bar.set_postfix_str(f"{row['method']}, {row['signal']}", refresh=False)
-    return read(path)
+    bar = tqdm(_computed(todo, jobs), total=len(todo), unit="cell", disable=not progress)
+    for row in bar:
+        append(path, FIELDS, [row])
+        bar.set_postfix_str(f"{row['method']}, {row['signal']}", refresh=False)
+    return read(path) if path.exists() else []
 
 
 def _computed(cells, jobs):
@@ -338,15 +332,26 @@ def _computed(cells, jobs):
     return workers(delayed(compute)(cell) for cell in cells)
 
 
+def append(path, columns, rows):
+    """Add rows (dicts) to a CSV, which is made with its header if it is not there."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        if file.tell() == 0:
+            writer.writeheader()
+        writer.writerows([{name: _spelt(row[name]) for name in columns} for row in rows])
+
+
 def read(path):
-    """The rows of a CSV that `run` wrote: dicts with numbers as numbers and None for empty."""
+    """The rows of a CSV that `append` wrote: dicts with numbers as numbers and None for empty."""
     with Path(path).open(newline="", encoding="utf-8") as file:
         return [{name: _meant(name, text) for name, text in row.items()}
                 for row in csv.DictReader(file)]
 
 
 TEXTS = {"signal", "wavelet", "method", "device", "transform", "error", "machine", "versions"}
-COUNTS = {"voices", "seed", "n_samples", "evaluations"}
+COUNTS = {"voices", "seed", "n_samples", "n_freqs", "evaluations"}
 
 
 def _meant(name, text):
