@@ -383,6 +383,7 @@ def _drop_unfinished_line(path):
 # --- The command ---------------------------------------------------------------------------------
 
 FOLDER = Path("build") / "benchmark"
+DASK_SECONDS = 10  # within which a scheduler has to answer
 
 EPILOG = """\
 examples (put quotes around names with spaces):
@@ -416,6 +417,8 @@ def _parser():
     add("--jobs", type=int, default=1, metavar="N", help="processes (default 1; -1: all cores)")
     add("--dask", metavar="ADDRESS", help="compute on the Dask cluster with this scheduler")
     add("--output", type=Path, metavar="CSV", help=f"default: {FOLDER / 'benchmark.csv'}")
+    add("--report", type=Path, metavar="FOLDER", default=FOLDER,
+        help="where the Markdown table and the plots go (default: %(default)s)")
     add("--fresh", action="store_true", help="start anew instead of going on")
     add("--speed", action="store_true", help="instead: the transform's speed, as ratios")
     add("--size", nargs="*", type=int, metavar="K",
@@ -463,7 +466,7 @@ def _table(options):
     with _cluster(options.dask):
         rows = run(cells, path, None if options.dask else options.jobs)
     print(f"{path}: {len(rows)} rows, {sum(bool(row['error']) for row in rows)} of them errors")
-    for written in report(rows, FOLDER):
+    for written in report(rows, options.report):
         print(written)
 
 
@@ -486,7 +489,7 @@ def _cluster(address):
     from joblib import parallel_config
 
     try:
-        client = Client(address, timeout=10)
+        client = Client(address, timeout=DASK_SECONDS)
     except OSError as error:
         raise ValueError(f"--dask must be the address of a scheduler, got {address}: "
                          f"{error}") from error
