@@ -113,7 +113,8 @@ def _stored():
     recordings, synthetic = tuple(signals.RECORDINGS), tuple(signals.SYNTHETIC)
     return [*grid(recordings, ON_SCALOGRAM), *grid(synthetic, ON_SCALOGRAM, seeds=(0,)),
             *grid(("speech", "crow"), ROBUST, snrs=(40.0, 20.0)),
-            *grid(recordings, OWN, wavelets=("cauchy",))]
+            *grid(recordings, [name for name in OWN if name != "kymatio descent"], ("cauchy",)),
+            *grid(recordings, ("kymatio descent",), ("cauchy",), seeds=(0,))]  # half a minute each
 
 
 def _full():
@@ -428,6 +429,7 @@ def _parser():
 
 def chosen(options):
     """The cells that the options of the command ask for, and the names of absent contestants."""
+    _require_device(options.device)
     cells = preset(options.preset)
     for name, field in (("signals", "signal"), ("methods", "method"), ("wavelets", "wavelet")):
         wanted = getattr(options, name)
@@ -439,6 +441,14 @@ def chosen(options):
              for cell in cells if options.seeds is None or cell.seed < options.seeds]
     absent = {cell.method for cell in cells if not available(cell.method)}
     return [cell for cell in cells if cell.method not in absent], sorted(absent)
+
+
+def _require_device(device):
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"--device must be one that torch sees here, got {device!r}: "
+                         f"{str(error).splitlines()[0]}") from error
 
 
 def main(arguments):

@@ -24,7 +24,7 @@ FLOOR_DB = -140.0
 
 
 def stored(name="benchmark"):
-    """The rows that come with the course: "benchmark", "speed" or "size"."""
+    """The rows that come with the course: "benchmark", "benchmark_speed" or "benchmark_size"."""
     with resources.as_file(resources.files(__package__) / "data" / f"{name}.csv") as path:
         return read(path)
 
@@ -72,11 +72,16 @@ def summary(rows, by=("method", *PROBLEM), column="waveform_error_db"):
 
 
 def ranking(rows, column="waveform_error_db"):
-    """By problem: [(median, worst, method), ...], the best median first; blind methods only."""
+    """By problem: [(median, worst, method), ...], the best median first; blind methods only.
+
+    Ties are given in the order of the contestants.
+    """
     ranks = {}
     for (method, *problem), (median, worst) in summary(blind(rows), column=column).items():
         ranks.setdefault(tuple(problem), []).append((median, worst, method))
-    return {problem: sorted(entries) for problem, entries in ranks.items()}
+    order = list(CONTESTANTS)
+    return {problem: sorted(entries, key=lambda entry: (entry[0], order.index(entry[2])))
+            for problem, entries in ranks.items()}
 
 
 def cheapest(rows, level_db, column="waveform_error_db"):
