@@ -1,4 +1,4 @@
-"""The commands of the course: python -m scalinv_utils {lab,test,setup,notebooks,figures,benchmark}."""
+"""The commands of the course: python -m scalinv_utils {lab,test,setup,notebooks,benchmark,...}."""
 
 # Syntax that every Python knows, here and in __init__.py: an old Python must get as far as
 # `unfit`. Nothing outside the standard library: there may be no environment yet.

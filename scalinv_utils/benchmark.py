@@ -37,8 +37,8 @@ from . import metrics, signals
 from .contestants import CONTESTANTS, CountedScalogram, Problem, available
 from .validation import check_choice, check_count, check_number
 
-__all__ = ["FIELDS", "PRESETS", "Cell", "PeakMemory", "append", "compute", "grid", "machine", "preset",
-           "read", "run", "versions"]
+__all__ = ["FIELDS", "PRESETS", "Cell", "PeakMemory", "append", "compute", "grid", "machine",
+           "preset", "read", "run", "versions"]
 
 RATE, SAMPLES = 8000, 2048
 WAVELETS = ("cauchy", "gmw")
@@ -96,7 +96,8 @@ def grid(signals, methods, wavelets=WAVELETS, voices=(32,), snrs=(None,), seeds=
     A contestant that knows no chance runs with the first seed only; one with a transform of its
     own on exact magnitudes only.
     """
-    return [Cell(signal, wavelet, count, snr, method, seed, *_stretch(signal, n_samples, sample_rate))
+    return [Cell(signal, wavelet, count, snr, method, seed,
+                 *_stretch(signal, n_samples, sample_rate))
             for signal, wavelet, count, snr, seed, method in product(
                 signals, wavelets, voices, snrs, seeds, methods)
             if (CONTESTANTS[method].seeded or seed == min(seeds))
@@ -303,7 +304,7 @@ def run(cells, path, jobs=1, progress=True):
         after Ctrl-C or a crash the same call goes on.
     jobs : int or None
         Processes. 1 computes here; -1 takes all cores; None leaves it, and the backend, to
-        ``joblib.parallel_config``: ``with parallel_config(backend="dask"): run(cells, path, None)``.
+        joblib: ``with parallel_config(backend="dask"): run(cells, path, jobs=None)``.
     progress : bool
         Show a progress bar.
 

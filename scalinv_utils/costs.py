@@ -79,7 +79,7 @@ def speed(n_samples, rounds=15):
 
 
 def _kymatio(n_samples):
-    """kymatio's first order, 16 filters per octave, down to filters of a sixteenth of the signal."""
+    """kymatio's first order, 16 filters per octave, the longest a sixteenth of the signal."""
     from kymatio.torch import Scattering1D
 
     return Scattering1D(J=int(np.log2(n_samples)) - 4, shape=n_samples, Q=VOICES, max_order=1)

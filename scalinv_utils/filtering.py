@@ -18,7 +18,7 @@ from torch.autograd import Function, forward_ad
 __all__ = ["Bank", "analyse", "modulus", "plain", "synthesise", "turned"]
 
 # Coefficients (of one signal) in a block, and up to how many, of a batch, a buffer is kept.
-BLOCK, KEPT = 2**18, 2**22
+BLOCK, KEPT = 2**19, 2**22
 
 
 class Bank:
@@ -79,7 +79,7 @@ def _spans(filters, step):
 
 
 def _sum_rows(part):
-    """Sum over the rows of (..., n_rows, n_bins, 2), by the matrix product that BLAS is quick at."""
+    """Sum over the rows of (..., n_rows, n_bins, 2), by a matrix product: BLAS is quick at that."""
     ones = part.new_ones(1, part.shape[-3])
     return (ones @ part.flatten(-2)).reshape(*part.shape[:-3], *part.shape[-2:])
 

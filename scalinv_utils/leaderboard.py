@@ -107,7 +107,7 @@ def profile(rows, level_db, column="waveform_error_db"):
     -------
     dict of str to (numpy array, numpy array)
         By method: (tau, share of all problems that it brings to the level at tau times the cost
-        of the cheapest method that does, or less).
+        of the cheapest method that does, or less). Problems that it was not run on are not solved.
     """
     costs, best = summary(blind(rows), column="cost"), cheapest(rows, level_db, column)
     ratios = {}
@@ -225,6 +225,8 @@ def draw_profile(ax, rows, level_db, methods=None, column="waveform_error_db"):
     ax.set(xscale="log", xlim=(0.95, 1.05 * end), ylim=(-0.02, 1.05), ylabel="share of problems",
            xlabel="time / time of the cheapest that gets there",
            title=f"below {level_db:g} dB with every seed")
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_formatter("{x:g}")
     if lines:
         ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize="small")
     return lines

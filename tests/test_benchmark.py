@@ -1,4 +1,4 @@
-"""The benchmark: its cells, its contestants, the file that survives a kill, a cluster; its words."""
+"""The benchmark: its cells, its contestants, the file that survives a kill, a cluster, words."""
 
 import csv
 import os
@@ -235,7 +235,8 @@ def test_the_command_ends_in_a_sentence(arguments, words, tmp_path, monkeypatch)
 
 def test_options_choose_among_the_cells_of_the_preset():
     options = benchmark._parser().parse_args(
-        ["--signals", "speech", "crow", "--methods", "recover", "--wavelets", "gmw", "--seeds", "2"])
+        ["--signals", "speech", "crow", "--methods", "recover", "--wavelets", "gmw",
+         "--seeds", "2"])
     cells, absent = benchmark.chosen(options)
     assert {cell.signal for cell in cells} == {"speech", "crow"} and not absent
     assert {(cell.wavelet, cell.method) for cell in cells} == {("gmw", "recover")}

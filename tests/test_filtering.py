@@ -1,4 +1,4 @@
-"""The inner loop: the same numbers as the plain formula, however it is laid out or differentiated."""
+"""The inner loop: the numbers of the plain formula, however it is laid out or differentiated."""
 
 import copy
 import pickle
