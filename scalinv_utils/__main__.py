@@ -1,4 +1,4 @@
-"""The commands of the course: python -m scalinv_utils {lab,test,setup,notebooks,figures}."""
+"""The commands of the course: python -m scalinv_utils {lab,test,setup,notebooks,benchmark,...}."""
 
 # Syntax that every Python knows, here and in __init__.py: an old Python must get as far as
 # `unfit`. Nothing outside the standard library: there may be no environment yet.
@@ -20,6 +20,7 @@ commands:
   setup      only make or renew the environment
   notebooks  execute notebooks and store them with their outputs
   figures    draw the pictures in figures/ again
+  benchmark  every method on every signal, with peers; benchmark --help says more
 """
 
 EPILOG = """\
@@ -28,6 +29,7 @@ examples:
   python -m scalinv_utils lab --no-browser --port 8890     more is passed on to JupyterLab
   python -m scalinv_utils test -k metrics                  more is passed on to pytest
   python -m scalinv_utils notebooks 00 06                  numbers or names; all without any
+  python -m scalinv_utils benchmark --preset tiny          a few cells, in seconds
 
 Every command first makes sure of its environment. One that is active (venv, conda, Binder) and
 has everything is used as it is. Otherwise the packages go into the folder .venv of this
@@ -57,6 +59,7 @@ def commands(python, root, rest):
         "test": [python, "-m", "pytest"] + rest,
         "notebooks": [python, "-m", "scalinv_utils._notebooks"] + rest,
         "figures": [python, "-c", figures] + rest,
+        "benchmark": [python, "-m", "scalinv_utils.benchmark"] + rest,
     }
 
 
@@ -72,18 +75,19 @@ def hand_over(command, folder):
 def main(arguments):
     parser = argparse.ArgumentParser(
         prog="python -m scalinv_utils", description=DESCRIPTION, epilog=EPILOG,
-        usage="%(prog)s {lab,test,setup,notebooks,figures} ...",
+        usage="%(prog)s {lab,test,setup,notebooks,figures,benchmark} ...",
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["lab", "test", "setup", "notebooks", "figures"],
-                        help=argparse.SUPPRESS)
+    parser.add_argument("command", help=argparse.SUPPRESS, choices=[
+        "lab", "test", "setup", "notebooks", "figures", "benchmark"])
     own, rest = arguments[:1], arguments[1:]
-    command = parser.parse_args(own + rest[:1] if rest[:1] in (["-h"], ["--help"]) else own).command
+    asks = rest[:1] in (["-h"], ["--help"]) and own != ["benchmark"]  # which has a help of its own
+    command = parser.parse_args(own + rest[:1] if asks else own).command
     if command == "setup" and rest:
         parser.error("setup takes no arguments, got " + " ".join(rest))
 
     from scalinv_utils import _environment
     try:
-        python = _environment.ready("test" if command in ("test", "notebooks") else None)
+        python = _environment.ready(None if command in ("lab", "setup", "figures") else "test")
     except _environment.SetupError as error:
         sys.exit(str(error))
     except OSError as error:

@@ -7,6 +7,8 @@ Levels are in dB, 20 log10 of a ratio of norms. Three questions, three scores:
 - `waveform_error_db`: is it the same waveform, up to the one phase that no scalogram keeps?
 - `island_error_db`: the same with one phase per connected part of the scalogram.
 
+A fourth, `frequency_error_db`, asks how fast the phase turns, and forgives where it stands.
+
 Strictly analytic wavelets give the same scalogram to x and to every Hilbert rotation
 Re(exp(i theta) x_analytic) of it, a circle and not just a sign: a score that removes only the
 sign (`sign_error_db`, kept for comparison) calls perfect recoveries wrong.
@@ -18,10 +20,12 @@ import numpy as np
 import torch
 from scipy import ndimage
 
+from .derivatives import time_derivative
 from .validation import check_magnitudes, check_number, check_signal
 
-__all__ = ["analytic", "best_phase", "consistency_db", "decibels", "hilbert_rotation",
-           "island_error_db", "islands", "misfit_db", "sign_error_db", "waveform_error_db"]
+__all__ = ["analytic", "best_phase", "consistency_db", "decibels", "frequency_error_db",
+           "hilbert_rotation", "island_error_db", "islands", "misfit_db", "sign_error_db",
+           "waveform_error_db"]
 
 ISLAND_FLOOR_DB = -40.0
 
@@ -229,6 +233,46 @@ def island_error_db(x, ref, W, floor_db=ISLAND_FLOOR_DB):
         land = labels == island
         error[land] = best_phase(a[land], b[land]) * a[land] - b[land]
     return _relative_error_db(error.flatten(), torch.where(labels > 0, b, 0).flatten())
+
+
+def frequency_error_db(x, ref, W, floor_db=ISLAND_FLOOR_DB):
+    """Error of the instantaneous frequency of the coefficients, weighted by the reference's.
+
+    20 log10(|| |c| (w_x - w) || / || |c| w ||) with c = W ref, w = dphi/dt its instantaneous
+    frequency and w_x that of W x, over the points of |c| above the floor. Both are limited to
+    what a sampled signal can have, from 0 to the Nyquist frequency: next to zeros of c phases
+    turn arbitrarily fast.
+
+    Parameters
+    ----------
+    x, ref : real arrays, shape (n_samples,)
+    W : Scalogram
+    floor_db : float
+        What does not count, relative to the maximum of |W ref|. Default -40 dB.
+
+    Returns
+    -------
+    float, in dB; -inf where nothing is above the floor, as in silence
+
+    Raises
+    ------
+    ValueError, TypeError
+        NaN, infinite or complex input, not one mono signal, or a length that does not fit W.
+    """
+    check_signal(x, ndim=1)
+    a, b = (W(v).detach().cpu() for v in _same_shape(x, ref))
+    weight = torch.where(torch.from_numpy(islands(b.abs(), floor_db)[0]) > 0, b.abs(), 0)
+    wrong, right = (weight * _instantaneous_frequency(c) for c in (a, b))
+    return _relative_error_db((wrong - right).flatten(), right.flatten())
+
+
+def _instantaneous_frequency(c):
+    """Im(c'/c) in rad/sample, limited to 0 ... pi; 0 where c is zero."""
+    c = c.numpy()
+    power = np.abs(c) ** 2
+    turning = (time_derivative(c) * c.conj()).imag
+    frequency = np.divide(turning, power, out=np.zeros_like(power), where=power > 0)
+    return torch.from_numpy(np.clip(frequency, 0, np.pi))
 
 
 def _relative_error_db(error, reference, dim=-1):

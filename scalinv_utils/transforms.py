@@ -18,6 +18,7 @@ import torch
 from scipy.optimize import minimize_scalar
 from torch import nn
 
+from .filtering import Bank, analyse, modulus, plain, synthesise, turned
 from .validation import (check_choice, check_coefficients, check_count, check_magnitudes,
                          check_positive, check_signal)
 
@@ -38,6 +39,9 @@ BAND_FLOOR = 1e-3
 DURATIONS = 8.0
 
 MIN_SAMPLES = 16
+
+# A response below this share of the best one is taken for zero.
+NOTHING = 1e-20
 
 
 class Scalogram(nn.Module):
@@ -108,6 +112,7 @@ class Scalogram(nn.Module):
         for name, value in (("frequencies", frequencies), ("scales", scales), ("filters", filters)):
             self.register_buffer(name, torch.tensor(value))
         self._register_frame_operator()
+        self._laid_out = None
 
     def extra_repr(self):
         name, parameters = self.wavelet
@@ -133,8 +138,7 @@ class Scalogram(nn.Module):
 
     def coefficients(self, x):
         """W x without looking at x first: for inner loops and for ``torch.func``."""
-        spectrum = torch.fft.fft(x)[..., None, : self.filters.shape[-1]]
-        return torch.fft.ifft(spectrum * self.filters, n=self.n_samples)
+        return analyse(x, self._bank)
 
     def magnitude(self, x):
         """The scalogram |W x|, shape (..., n_freqs, n_samples); units of x.
@@ -146,8 +150,8 @@ class Scalogram(nn.Module):
     def modulus(self, c):
         """|c|, but for the row of a "signed" lowpass, which keeps its sign."""
         if self.lowpass != "signed":
-            return c.abs()
-        return torch.cat([c[..., :-1, :].abs(), c[..., -1:, :].real], dim=-2)
+            return modulus(c)
+        return torch.cat([modulus(c[..., :-1, :]), c[..., -1:, :].real], dim=-2)
 
     def impose(self, S, c):
         """The coefficients with modulus S and the phase of c: S c/|c| (S where c is zero).
@@ -155,6 +159,8 @@ class Scalogram(nn.Module):
         Tensors of shape (..., n_freqs, n_samples). Like `coefficients` it does not look at its
         input first; `check_scalogram` does.
         """
+        if self.lowpass != "signed" and S.shape == c.shape and plain(S, c):
+            return turned(S.to(self.filters.dtype), c, modulus(c), at_zero=1.0)
         phase = torch.where(c == 0, torch.ones_like(c), torch.sgn(c))
         if self.lowpass == "signed":
             phase = torch.cat([phase[..., :-1, :], torch.ones_like(phase[..., -1:, :])], dim=-2)
@@ -171,9 +177,7 @@ class Scalogram(nn.Module):
         -------
         real Tensor, shape (..., n_samples)
         """
-        c = self._check_coefficients(c)
-        spectrum = torch.fft.fft(c)[..., : self.filters.shape[-1]]
-        return torch.fft.ifft((spectrum * self.filters).sum(-2), n=self.n_samples).real
+        return synthesise(self._check_coefficients(c), self._bank)
 
     def inverse(self, c):
         """Real signal by the canonical dual frame, (W*W)^{-1} W* c on the analysed band.
@@ -281,6 +285,17 @@ class Scalogram(nn.Module):
         self.register_buffer("band", band)
 
     @property
+    def _bank(self):
+        """The filters laid out for the inner loop; anew after a change of type or device."""
+        if self._laid_out is None or self._laid_out.filters is not self.filters:
+            self._laid_out = Bank(self.filters, self.n_samples)
+        return self._laid_out
+
+    def __getstate__(self):
+        """Copies and pickles go without the buffers of the inner loop."""
+        return {**self.__dict__, "_laid_out": None}
+
+    @property
     def _inverse_gain(self):
         return torch.where(self.band, 1 / self.gain.clamp_min(torch.finfo(self.gain.dtype).tiny), 0)
 
@@ -384,6 +399,9 @@ def _filter_bank(psi, scales, n_samples, with_lowpass):
     if n_samples % 2 == 0:
         # Half of the Nyquist bin belongs to negative frequencies (as in ssqueezepy's cwt).
         rows[:, n_samples // 2] /= 2
+    # What no arithmetic of ours can tell from zero is zero: it costs time, most of all where it
+    # is too small for a normal number of single precision.
+    rows[np.abs(rows) < NOTHING * np.abs(rows).max()] = 0
     if with_lowpass:
         return np.vstack([rows, _lowpass(rows, n_bins)])
     leaks = np.abs(rows[:, n_bins:]).max(initial=0) > np.finfo(float).eps * np.abs(rows).max()

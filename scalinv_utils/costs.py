@@ -1,0 +1,201 @@
+"""What things cost: the speed of the transform as ratios, and recover() against the signal's size.
+
+    python -m scalinv_utils benchmark --speed
+    python -m scalinv_utils benchmark --size 1 2 4 8
+
+Speed is a ratio to something that was timed in the same rounds, so that it holds on any machine
+and while others use it: to the batch of inverse FFTs that a wavelet transform cannot avoid,
+to ``ssqueezepy.cwt`` with the same filters, and to the first order of kymatio's scattering with as
+many. Size is measured in one new process per length, whose memory nothing else has touched.
+"""
+
+import json
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from . import metrics, signals
+from .benchmark import PeakMemory, append, machine, read, versions
+from .recovery import recover
+from .transforms import Scalogram
+
+__all__ = ["SIZE_FIELDS", "SPEED_FIELDS", "measure_size", "slope", "speed"]
+
+LENGTHS = (2**11, 2**14, 2**16)
+VOICES = 16
+SPEED_FIELDS = ("n_samples", "n_freqs", "ifft_seconds", "forward_over_ifft", "both_over_ifft",
+                "forward_over_ssqueezepy", "both_over_kymatio", "coefficients_mb", "peak_mb",
+                "machine", "versions")
+
+UNIT_SAMPLES, MULTIPLES = 2048, (1, 2, 4, 8, 16, 32)
+SIZE_RATE, SIZE_F_MIN = 16000, 60.0  # Hz: as many rows at every length
+SIZE_FIELDS = ("n_samples", "n_freqs", "wavelet", "voices", "seconds", "peak_mb", "scalogram_mb",
+               "consistency_db", "waveform_error_db", "island_error_db", "machine", "versions")
+
+
+# --- The transform's speed -----------------------------------------------------------------------
+
+
+def speed(n_samples, rounds=15):
+    """Time the Scalogram in float32 against what it is made of and against its peers.
+
+    Parameters
+    ----------
+    n_samples : int
+        A power of two.
+    rounds : int
+        In each round everybody runs once; a ratio is the median over the rounds.
+
+    Returns
+    -------
+    dict by SPEED_FIELDS
+        "forward" is W(x), "both" the modulus and its gradient.
+    """
+    torch.set_num_threads(1)
+    scattering = _kymatio(n_samples)
+    W = _as_many_filters(n_samples, len(scattering.psi1_f))
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(n_samples, generator=generator)
+    c, g = W(x), torch.rand(W.shape, generator=generator)
+    runs = {"ifft": lambda: torch.fft.ifft(c), "forward": lambda: W(x),
+            "both": lambda: _both(W.magnitude, x, g), "ssqueezepy": _ssqueezepy(W, x),
+            "kymatio": lambda: _both(scattering, x)}
+    seconds = _interleaved(runs, rounds)
+    with PeakMemory() as memory:
+        _both(W.magnitude, x, g)
+    ratios = {f"{one}_over_{other}": float(np.median(seconds[one] / seconds[other]))
+              for one, other in (("forward", "ifft"), ("both", "ifft"), ("forward", "ssqueezepy"),
+                                 ("both", "kymatio"))}
+    return {"n_samples": n_samples, "n_freqs": W.n_freqs, **ratios,
+            "ifft_seconds": float(np.median(seconds["ifft"])),
+            "coefficients_mb": c.numel() * c.element_size() / 1e6, "peak_mb": memory.megabytes,
+            "machine": machine(), "versions": versions()}
+
+
+def _kymatio(n_samples):
+    """kymatio's first order, 16 filters per octave, the longest a sixteenth of the signal."""
+    from kymatio.torch import Scattering1D
+
+    return Scattering1D(J=int(np.log2(n_samples)) - 4, shape=n_samples, Q=VOICES, max_order=1)
+
+
+def _as_many_filters(n_samples, n_freqs):
+    """A Scalogram in float32 with this many rows, 16 to the octave."""
+    lowest = 0.5 * 2 ** (-(n_freqs - 1) / VOICES)
+    return Scalogram(n_samples, 1.0, "gmw", VOICES, f_min=lowest * (1 - 1e-9)).float()
+
+
+def _both(transform, x, g=None):
+    x = x.clone().requires_grad_()
+    S = transform(x)
+    S.backward(torch.ones_like(S) if g is None else g)
+
+
+def _ssqueezepy(W, x):
+    from ssqueezepy import Wavelet, cwt
+
+    wavelet, scales = Wavelet(W.wavelet, dtype="float32"), W.scales.numpy().astype("float32")
+    samples = x.numpy()
+    return lambda: cwt(samples, wavelet, scales, padtype=None)
+
+
+def _interleaved(runs, rounds):
+    """Seconds of the processor, by name, an array over rounds."""
+    seconds = {name: [] for name in runs}
+    for k in range(rounds + 1):
+        for name, run in runs.items():
+            begin = time.process_time()
+            run()
+            if k:  # the first round compiles, plans and fills caches
+                seconds[name].append(time.process_time() - begin)
+    return {name: np.array(values) for name, values in seconds.items()}
+
+
+def speed_command(path, lengths=LENGTHS):
+    """Measure `speed` at every length, print the ratios and write them to a CSV."""
+    rows = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for n_samples in tqdm(lengths, unit="length"):
+            rows.append(speed(n_samples))
+    path.unlink(missing_ok=True)
+    append(path, SPEED_FIELDS, rows)
+    for row in rows:
+        print("{n_samples:6d} samples, {n_freqs} rows: forward {forward_over_ifft:.2f} and both "
+              "{both_over_ifft:.2f} times the inverse FFTs; forward {forward_over_ssqueezepy:.2f} "
+              "times ssqueezepy; both {both_over_kymatio:.2f} times kymatio; "
+              "{peak_mb:.0f} MB for {coefficients_mb:.0f} MB of coefficients".format(**row))
+    print(path)
+
+
+# --- Cost against size ---------------------------------------------------------------------------
+
+
+def measure_size(n_samples, wavelet="cauchy", voices=32):
+    """recover() on speech (repeated as often as needed), timed in this process.
+
+    Returns
+    -------
+    dict by SIZE_FIELDS
+        "seconds" are those of the processor: others who use it do not count.
+    """
+    torch.set_num_threads(1)
+    W = Scalogram(n_samples, SIZE_RATE, wavelet, voices, f_min=SIZE_F_MIN)
+    speech = signals.recording("speech", SIZE_RATE)[0]
+    x = W.project(speech.repeat(-(-n_samples // len(speech)))[:n_samples])
+    S = W.magnitude(x)
+    with PeakMemory() as memory:
+        begin = time.process_time()
+        y = recover(S, W, progress=False).signal
+        seconds = time.process_time() - begin
+    return {"n_samples": n_samples, "n_freqs": W.n_freqs, "wavelet": wavelet, "voices": voices,
+            "seconds": seconds, "peak_mb": memory.megabytes,
+            "scalogram_mb": S.numel() * S.element_size() / 1e6,
+            "consistency_db": metrics.consistency_db(y, S, W),
+            "waveform_error_db": metrics.waveform_error_db(y, x),
+            "island_error_db": metrics.island_error_db(y, x, W),
+            "machine": machine(), "versions": versions()}
+
+
+def slope(rows, column="seconds", above=0):
+    """The exponent p of column ~ n_samples^p, fitted over the rows beyond `above` samples."""
+    rows = [row for row in rows if row["n_samples"] > above]
+    if len(rows) < 2:
+        raise ValueError(f"rows must hold at least two lengths above {above}, got {len(rows)}")
+    size, cost = (np.log([row[name] for row in rows]) for name in ("n_samples", column))
+    return float(np.polyfit(size, cost, 1)[0])
+
+
+def size_command(path, multiples=(), fresh=False):
+    """Measure each length in a process of its own; lengths that the CSV has are not repeated."""
+    if fresh:
+        path.unlink(missing_ok=True)
+    done = {row["n_samples"] for row in read(path)} if path.exists() else set()
+    lengths = [UNIT_SAMPLES * k for k in multiples or MULTIPLES]
+    bar = tqdm([n for n in lengths if n not in done], unit="length")
+    for n_samples in bar:
+        bar.set_postfix_str(f"{n_samples} samples")
+        child = subprocess.run([sys.executable, "-m", "scalinv_utils.costs", str(n_samples)],
+                               stdout=subprocess.PIPE, text=True)
+        if child.returncode:
+            raise ValueError(f"--size must be a multiple of {UNIT_SAMPLES} samples that fits into "
+                             f"memory, got {n_samples // UNIT_SAMPLES}: its process ended with "
+                             f"status {child.returncode}")
+        append(path, SIZE_FIELDS, [json.loads(child.stdout)])
+    rows = sorted(read(path), key=lambda row: row["n_samples"])
+    for row in rows:
+        print("{n_samples:7d} samples: {seconds:8.1f} s, {peak_mb:6.0f} MB, waveform error "
+              "{waveform_error_db:.1f} dB".format(**row))
+    if len(rows) > 1:
+        print(f"time grows as N^{slope(rows):.2f}, memory as N^{slope(rows, 'peak_mb'):.2f}")
+    print(Path(path))
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure_size(int(sys.argv[1]))))

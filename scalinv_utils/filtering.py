@@ -1,0 +1,207 @@
+"""The inner loop of a Scalogram: filters in the Fourier domain, and their derivatives by hand.
+
+    analysis    c_j = IDFT( h_j X )          synthesis    Re IDFT( sum_j h_j DFT(c_j) )
+
+Beside the FFTs it is memory traffic that costs time. So products are made only where a filter is
+not zero, into a buffer that is zero elsewhere and is kept; and where that buffer would be large,
+rows are taken in blocks that fit into a processor's cache. Each of the two maps is the other's
+derivative (in the real inner product), which saves autograd its intermediate results, and the
+modulus has a rule of its own for the same reason. They differentiate any number of times,
+forwards too, and under ``torch.func``.
+"""
+
+import numpy as np
+import torch
+from numba import njit
+from torch.autograd import Function, forward_ad
+
+__all__ = ["Bank", "analyse", "modulus", "plain", "synthesise", "turned"]
+
+# Coefficients (of one signal) in a block, and up to how many, of a batch, a buffer is kept.
+BLOCK, KEPT = 2**19, 2**22
+
+
+class Bank:
+    """A bank of real filters, laid out for `analyse` and `synthesise`.
+
+    Parameters
+    ----------
+    filters : real Tensor, shape (n_freqs, n_bins)
+        Their zeros at both ends cost nothing; rows that are neighbours should have them in common.
+    n_samples : int
+    """
+
+    def __init__(self, filters, n_samples):
+        self.filters, self.shape = filters, (len(filters), n_samples)
+        self._blocks = [(rows, bins, filters[rows, bins].to(filters.dtype.to_complex()))
+                        for rows, bins in _spans(filters, max(1, BLOCK // n_samples))]
+        self._buffer = None
+
+    def analyse(self, x):
+        """Complex coefficients (..., n_freqs, n_samples) of real signals (..., n_samples)."""
+        spectrum = torch.fft.fft(x)[..., None, :]
+        shape = (*x.shape[:-1], *self.shape)
+        if np.prod(shape) <= KEPT or x.device.type != "cpu":
+            return self._at_once(spectrum, shape)
+        c = spectrum.new_empty(shape)
+        for rows, bins, weights in self._blocks:
+            product = torch.zeros_like(c[..., rows, :])
+            torch.mul(spectrum[..., bins], weights, out=product[..., bins])
+            c[..., rows, :] = torch.fft.ifft(product)  # at once, while it is in the cache
+        return c
+
+    def _at_once(self, spectrum, shape):
+        # Taken and put back: another thread that comes meanwhile makes a buffer of its own.
+        product, self._buffer = self._buffer, None
+        if product is None or product.shape != shape:
+            product = spectrum.new_zeros(shape)
+        for rows, bins, weights in self._blocks:
+            torch.mul(spectrum[..., bins], weights, out=product[..., rows, bins])
+        c = torch.fft.ifft(product)
+        self._buffer = product if product.numel() <= KEPT else None
+        return c
+
+    def synthesise(self, c):
+        """Real signals (..., n_samples) of coefficients (..., n_freqs, n_samples)."""
+        spectrum = c.new_zeros((*c.shape[:-2], c.shape[-1]))
+        for rows, bins, weights in self._blocks:
+            part = torch.fft.fft(c[..., rows, :])[..., bins] * weights
+            spectrum[..., bins] += torch.view_as_complex(_sum_rows(torch.view_as_real(part)))
+        return torch.fft.ifft(spectrum).real
+
+
+def _spans(filters, step):
+    """(rows, bins) as slices: every `step` rows, and the bins where not all of them are zero."""
+    for first in range(0, len(filters), step):
+        rows = slice(first, min(first + step, len(filters)))
+        bins = torch.where((filters[rows] != 0).any(0))[0]
+        yield rows, slice(int(bins[0]), int(bins[-1]) + 1) if len(bins) else slice(0)
+
+
+def _sum_rows(part):
+    """Sum over the rows of (..., n_rows, n_bins, 2), by a matrix product: BLAS is quick at that."""
+    ones = part.new_ones(1, part.shape[-3])
+    return (ones @ part.flatten(-2)).reshape(*part.shape[:-3], *part.shape[-2:])
+
+
+def turned(g, c, modulus, at_zero=0.0):
+    """g c/|c| in one pass through the memory, `at_zero` times g where c is zero.
+
+    CPU tensors of one shape, g and modulus = |c| real, without a graph.
+    """
+    result = torch.empty_like(c, memory_format=torch.contiguous_format)
+    parts = (part.detach().contiguous().numpy().ravel() for part in (g, c, modulus))
+    _turn(*parts, g.numpy().dtype.type(at_zero), result.numpy().ravel())
+    return result
+
+
+@njit(cache=True, error_model="numpy")
+def _turn(g, c, modulus, at_zero, result):
+    for k in range(len(g)):
+        if modulus[k] > 0:
+            result[k] = complex(c[k].real / modulus[k] * g[k], c[k].imag / modulus[k] * g[k])
+        else:
+            result[k] = at_zero * g[k]
+
+
+def plain(*tensors):
+    """Whether these are ordinary tensors in the processor's memory that nobody differentiates."""
+    forwards = forward_ad._current_level >= 0 or torch._C._are_functorch_transforms_active()
+    return not forwards and not any(
+        tensor.device.type != "cpu" or (tensor.requires_grad and torch.is_grad_enabled())
+        for tensor in tensors)
+
+
+def analyse(x, bank):
+    """``bank.analyse(x)``, to be differentiated if need be: that costs a tenth of a millisecond."""
+    return bank.analyse(x) if plain(x) else _Analysis.apply(x, bank)
+
+
+def synthesise(c, bank):
+    """``bank.synthesise(c)``, to be differentiated if need be."""
+    return bank.synthesise(c) if plain(c) else _Synthesis.apply(c, bank)
+
+
+def modulus(c):
+    """|c| of a complex Tensor; its gradient at zero is zero."""
+    return _magnitude(c) if plain(c) else _Modulus.apply(c)
+
+
+def _magnitude(c):
+    # numpy's is several times as fast as torch's, and as safe from overflow.
+    return torch.from_numpy(np.abs(c.detach().numpy())) if c.device.type == "cpu" else c.abs()
+
+
+class _Analysis(Function):
+    """`Bank.analyse` for autograd."""
+
+    @staticmethod
+    def forward(x, bank):
+        return bank.analyse(x)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.bank = inputs[1]
+
+    @staticmethod
+    def backward(ctx, g):
+        return synthesise(g, ctx.bank), None
+
+    @staticmethod
+    def jvp(ctx, dx, _):
+        return _Analysis.apply(dx, ctx.bank)
+
+    @staticmethod
+    def vmap(info, in_dims, x, bank):
+        return _Analysis.apply(x.movedim(in_dims[0], 0), bank), 0
+
+
+class _Synthesis(Function):
+    """`Bank.synthesise` for autograd."""
+
+    @staticmethod
+    def forward(c, bank):
+        return bank.synthesise(c)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.bank = inputs[1]
+
+    @staticmethod
+    def backward(ctx, g):
+        return analyse(g, ctx.bank), None
+
+    @staticmethod
+    def jvp(ctx, dc, _):
+        return _Synthesis.apply(dc, ctx.bank)
+
+    @staticmethod
+    def vmap(info, in_dims, c, bank):
+        return _Synthesis.apply(c.movedim(in_dims[0], 0), bank), 0
+
+
+class _Modulus(Function):
+    """|c| for autograd."""
+
+    @staticmethod
+    def forward(c):
+        return _magnitude(c)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs, output)
+        ctx.save_for_forward(*inputs)
+
+    @staticmethod
+    def backward(ctx, g):
+        c, modulus = ctx.saved_tensors
+        return turned(g, c, modulus) if plain(g, c) else g * torch.sgn(c)
+
+    @staticmethod
+    def jvp(ctx, dc):
+        (c,) = ctx.saved_tensors
+        return (torch.sgn(c).conj() * dc).real
+
+    @staticmethod
+    def vmap(info, in_dims, c):
+        return _Modulus.apply(c.movedim(in_dims[0], 0)), 0
