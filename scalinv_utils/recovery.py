@@ -12,8 +12,8 @@ from .validation import check_callable, check_count
 
 __all__ = ["Recovery", "Recorder", "recover"]
 
-# recover() ends when the modulus fits this well; L-BFGS also when it gains no more than PROGRESS
-# in dB over PATIENCE iterations.
+# A stage is left out when the modulus fits this well; the polish ends there, and when it gains no
+# more than PROGRESS_DB over PATIENCE iterations.
 GOAL_DB = -120.0
 POLISH_ITERATIONS, PATIENCE, PROGRESS_DB = 300, 25, 0.003
 
@@ -193,12 +193,12 @@ class _Pipeline:
         self.best, self.best_db, self.stages, self.stopped = None, math.inf, [], False
 
     def note(self, _, x, consistency_db):
-        """Record, keep the best, know when to end."""
+        """Record and keep the best; whether the callback asks to stop."""
         self.latest = x
         if self.best is None or consistency_db < self.best_db:
             self.best, self.best_db = x, consistency_db
         self.stopped |= self.recorder.record(x, consistency_db)
-        return self.stopped or consistency_db < GOAL_DB
+        return self.stopped
 
     def stage(self, name, run):
         if not (self.stopped or self.best_db < GOAL_DB):
@@ -220,7 +220,7 @@ class _Pipeline:
         def after(k, u, fit):
             fits.append(fit)
             stalled = k >= PATIENCE and fits[-1 - PATIENCE] - fit < PROGRESS_DB
-            return self.note(k, W.whiten(u), fit) or stalled
+            return self.note(k, W.whiten(u), fit) or fit < GOAL_DB or stalled
 
         invert_gradient(self.S, lambda u: W.magnitude(W.whiten(u)), init=W.unwhiten(self.latest),
                         n_iter=POLISH_ITERATIONS, progress=self.progress, callback=after)
