@@ -209,7 +209,7 @@ class _Pipeline:
 
         W = self.W
         invert_gradient(self.S, lambda u: W.magnitude(W.whiten(u)), init=W.unwhiten(self.latest),
-                        n_iter=POLISH_ITERATIONS, progress=self.progress,
+                        n_iter=POLISH_ITERATIONS, precondition=False, progress=self.progress,
                         callback=lambda k, u, fit: self.note(k, W.whiten(u), fit))
 
     def alternate(self):
