@@ -27,6 +27,7 @@ GAIN_FLOOR = 1e-2
 WHITENING = 0.5
 
 PROBES = 8
+POWER_ITERATIONS = 12
 
 DIVERGED = ("lr is too large (try a tenth of it), or transform and loss have no finite value or "
             "gradient: the descent left the finite numbers")
@@ -74,17 +75,23 @@ class Problem:
         For "l2" it is `griffin_lim_step`; for any other loss that times the ratio of the lengths
         of the two gradients at x.
         """
-        n_power = 12
-        unit = griffin_lim_step(self.analyse, x, n_power)
-        self.evaluations += 2 * n_power
-        if self.loss is LOSSES["mse"]:
+        unit = self._griffin_lim_step(x)
+        loss = getattr(self.loss, "loss", self.loss)  # of `CoarseToFine` what it takes of the rows
+        if loss is LOSSES["mse"]:
             return unit * sum(t.numel() for t in self.target)
-        if self.loss is LOSSES["l2"]:
+        if loss is LOSSES["l2"]:
             return unit
         other = float(self.gradient(x).norm())
         if other == 0 or not np.isfinite(other):
             return unit
         return unit * float(self.gradient(x, LOSSES["l2"]).norm()) / other
+
+    def _griffin_lim_step(self, x):
+        """Exact where the frame bounds are known, else measured."""
+        if hasattr(self.transform, "frame_bounds") and x.any():  # at silence: no gradient
+            return 1 / (2 * self.transform.frame_bounds[1])
+        self.evaluations += 2 * POWER_ITERATIONS
+        return griffin_lim_step(self.analyse, x)
 
     # -- where to start --------------------------------------------------------------------------
 
@@ -249,7 +256,7 @@ def _smoothed(power, relative=0.1):
     return (total[high] - total[low]) / (high - low)
 
 
-def griffin_lim_step(transform, x, n_power=12):
+def griffin_lim_step(transform, x, n_power=POWER_ITERATIONS):
     """The learning rate at which plain descent on the "l2" loss is a Griffin-Lim step.
 
     Gradient descent on sum |S(x) - S|^2 with lr = 1/(2B), B the largest eigenvalue of J^T J

@@ -133,7 +133,7 @@ class L2ToL1:
         if not self.swapped:
             return l2(output, target)
         if self.weight is None:
-            self.weight = 2 * math.sqrt(float(l2(output, target)) / _count(target))
+            self.weight = 2 * math.sqrt(float(l2(output, target).detach()) / _count(target))
         return self.weight * l1(output, target)
 
     def advance(self, iteration, consistency_db):
