@@ -5,43 +5,37 @@ The recipe, after J. Muradeli's 2021 answer at dsp.stackexchange.com/q/78530:
     x <- start;   repeat:   loss = sum |S(x) - S|^2;   x <- x - lr * dloss/dx
 
 `invert_gradient` is that loop for a `Scalogram`, a kymatio ``Scattering1D`` or any function made
-of torch operations, with the optimisers of torch (SGD with momentum, Adam) and L-BFGS of scipy.
+of torch operations, with the optimisers of torch (SGD with momentum, Adam), L-BFGS of scipy and a
+bold driver. Its pieces are exchanged by name or by a callable of one's own: losses in `losses`,
+plans for the learning rate and the bold driver in `schedules`.
 """
 
 import math
-from itertools import chain
 
-import numpy as np
 import torch
 from scipy.optimize import minimize
 from tqdm.auto import tqdm
 
-from .metrics import decibels
+from ._problem import DIVERGED, Equaliser, Problem, griffin_lim_step, spectral_gain
+from .losses import LOSSES, name_of
 from .recovery import Recorder
-from .validation import (check_callable, check_choice, check_count, check_number, check_positive,
-                         check_signal)
+from .schedules import BoldDriver
+from .validation import check_callable, check_choice, check_count, check_number, check_positive
 
-__all__ = ["LOSSES", "OPTIMIZERS", "griffin_lim_step", "invert_gradient", "random_start"]
+__all__ = ["LOSSES", "OPTIMIZERS", "griffin_lim_step", "invert_gradient", "random_start",
+           "spectral_gain"]
 
-# Each takes the list of outputs and the list of targets; the sums run over all coefficients.
-LOSSES = {
-    "l2": lambda output, target: sum((o - t).square().sum() for o, t in zip(output, target)),
-    "l1": lambda output, target: sum((o - t).abs().sum() for o, t in zip(output, target)),
-    "mse": lambda output, target: LOSSES["l2"](output, target) / sum(t.numel() for t in target),
-}
-OPTIMIZERS = ("lbfgs", "sgd", "adam")
+OPTIMIZERS = ("lbfgs", "sgd", "adam", "bold")
+LR_UNITS = ("own", "griffin-lim")
 
-# Starts are a random stream of their own: where the unknown signal is itself noise made with
-# seed 0, seed 0 must not start at the solution.
-START_STREAM = 1
-
-DIVERGED = ("lr is too large (try a tenth of it), or transform and loss have no finite value or "
-            "gradient: the descent left the finite numbers")
+# L-BFGS remembers so many gradients.
+MEMORY = 20
 
 
 def invert_gradient(target, transform, init=None, optimizer="lbfgs", loss="l2", n_iter=200,
                     lr=None, momentum=0.9, n_samples=None, seed=0, keep_every=None,
-                    callback=None, progress=False):
+                    callback=None, progress=False, lr_unit="own", schedule=None,
+                    precondition=None):
     """Find a signal whose transform is the given one, by descent.
 
     Parameters
@@ -51,21 +45,29 @@ def invert_gradient(target, transform, init=None, optimizer="lbfgs", loss="l2", 
         of the transform's filters, or of the target where the transform is a plain function.
     transform : Scalogram, kymatio Scattering1D, or any differentiable callable
         Of a Scalogram the magnitude is taken. Must be made of torch operations.
-    init : real array, optional
-        Where to start. Default: white noise (`seed`), of a Scalogram what its filters see of it,
-        whose transform has the target's norm.
-    optimizer : "lbfgs", "sgd", "adam" or a callable
-        "lbfgs" is scipy's L-BFGS-B (Byrd et al. 1995, doi:10.1137/0916069). A callable takes the
-        list of parameters and returns a torch optimiser whose step needs no closure.
-    loss : "l2" (sum of squares), "l1" (sum of moduli), "mse" (mean of squares) or a callable
-        A callable takes the lists (output, target) and returns a scalar.
+    init : real array, or "noise", "coloured", "phase_gradient"
+        Where to start. "noise", the default: white noise (`seed`), of a Scalogram what its
+        filters see of it, whose transform has the target's norm. "coloured": noise shaped by the
+        target in frequency and time, the given moduli with the phases of noise (after the
+        colouring by S1 in the code of Anden, Lostanlen and Mallat 2019, arXiv:1807.08869, which
+        shapes the spectrum only). "phase_gradient": the phase that the modulus implies
+        (`scalinv_utils.phase_gradient`), of a Scalogram only.
+    optimizer : "lbfgs", "sgd", "adam", "bold" or a callable
+        "lbfgs" is scipy's L-BFGS-B (Byrd et al. 1995, doi:10.1137/0916069). "bold" is momentum
+        with a learning rate that grows on success and shrinks on failure
+        (`scalinv_utils.schedules.BoldDriver`). A callable takes the list of parameters and
+        returns a torch optimiser whose step needs no closure.
+    loss : "l2", "l1", "mse", "power", "log", "l2_to_l1" or a callable
+        See `scalinv_utils.losses`. A callable takes the lists (output, target) and returns a
+        scalar; if it has a method ``advance(iteration, consistency_db)``, that is called after
+        each iteration and says whether the loss has changed.
     n_iter : int
         Iterations at most; L-BFGS ends sooner when it cannot improve any more.
     lr : float, optional
-        Learning rate of "sgd" and "adam", in their own units. Default for "sgd": one step of
-        Griffin-Lim (`griffin_lim_step`); for "adam": a tenth of the start's rms level.
+        Learning rate of "sgd", "adam" and "bold". Default for "sgd" and "bold": one step of
+        Griffin-Lim; for "adam": a tenth of the start's rms level.
     momentum : float in [0, 1)
-        Of "sgd".
+        Of "sgd" and "bold".
     n_samples : int, optional
         Length of the signal where neither `init` nor `transform` tells it.
     seed : int
@@ -77,11 +79,23 @@ def invert_gradient(target, transform, init=None, optimizer="lbfgs", loss="l2", 
         value stops the descent.
     progress : bool
         Show a progress bar on runs longer than two seconds.
+    lr_unit : "own" or "griffin-lim"
+        "griffin-lim": lr counts Griffin-Lim steps (`griffin_lim_step`; for other losses than
+        "l2", steps that are as long at the start), so that one number fits every normalisation
+        and level. Of "sgd" and "bold".
+    schedule : callable, optional
+        iteration -> factor for lr (`scalinv_utils.schedules`). Of "sgd", "adam" and callables.
+    precondition : bool, optional
+        Descend in variables in which the transform feels the frequencies more alike, half way
+        to whitening: from W*W for a Scalogram, from an estimate (`spectral_gain`, 8 backward
+        passes) otherwise. Of "lbfgs", where it is the default.
 
     Returns
     -------
     Recovery
-        ``history`` has n_iter + 1 entries at most, the first for the start.
+        ``history`` has n_iter + 1 entries at most, the first for the start. ``details``:
+        "evaluations", how often the transform was evaluated, most often with a gradient, and, of
+        "bold", "accepted" and "rejected".
 
     Raises
     ------
@@ -94,27 +108,31 @@ def invert_gradient(target, transform, init=None, optimizer="lbfgs", loss="l2", 
     >>> W = Scalogram(2048, sample_rate=8000)                          # doctest: +SKIP
     >>> invert_gradient(W.magnitude(x), W, n_iter=100).signal          # doctest: +SKIP
     """
-    problem = _Problem(target, transform, loss)
+    problem = Problem(target, transform, loss)
     name = optimizer if callable(optimizer) else check_choice(optimizer, OPTIMIZERS, "optimizer")
-    if lr is not None and name not in ("sgd", "adam"):
-        raise ValueError(f"lr must be None but for optimizer 'sgd' and 'adam', got {lr!r} for "
-                         f"{_name_of(name)!r}")
+    _check_options(name, lr, lr_unit, schedule, precondition)
     n_iter = check_count(n_iter, "n_iter")
-    recorder = Recorder(f"gradient descent ({_name_of(name)}, {_name_of(loss)})", callback,
+    recorder = Recorder(f"gradient descent ({name_of(name)}, {name_of(loss)})", callback,
                         keep_every)
     x = problem.start(init, n_samples, seed)
     if problem.silent:
         recorder.record(x, -math.inf)
-        return recorder.finish(x)
+        return recorder.finish(x, evaluations=problem.evaluations)
+    details = {}
     with tqdm(total=n_iter, delay=2, leave=False, disable=not progress) as bar:
-        step = _Steps(recorder, bar)
+        step = _Steps(recorder, bar, problem)
         if name == "lbfgs":
-            return recorder.finish(_descend_lbfgs(problem, x, n_iter, step))
-        make = name if callable(name) else _torch_optimizer(name, lr, momentum, problem, x)
-        return recorder.finish(_descend_torch(problem, x, make, n_iter, step))
+            x = _descend_lbfgs(problem, x, n_iter, step, precondition is not False)
+        elif name == "bold":
+            x, details = _descend_bold(problem, x, lr, lr_unit, momentum, n_iter, step)
+        else:
+            make = name if callable(name) else _torch_optimizer(name, lr, lr_unit, momentum,
+                                                                problem, x)
+            x = _descend_torch(problem, x, make, n_iter, step, schedule)
+    return recorder.finish(x, evaluations=problem.evaluations, **details)
 
 
-def random_start(target, transform, n_samples, seed=0):
+def random_start(target, transform, n_samples, seed=0, coloured=False):
     """White noise in the band, scaled so that its transform has the norm of the target.
 
     A transform without a band (one that is no Scalogram) gets all of the noise. For a transform
@@ -126,270 +144,166 @@ def random_start(target, transform, n_samples, seed=0):
     n_samples : int, or tuple of int for a batch: (..., n_samples)
     seed : int
         0 or above.
+    coloured : bool
+        Shape the noise by the target, as ``init="coloured"`` of `invert_gradient` does.
 
     Returns
     -------
     real Tensor, shape (n_samples,)
     """
-    return _Problem(target, transform, "l2").noise(n_samples, seed)
+    problem = Problem(target, transform, "l2")
+    return (problem.coloured if coloured else problem.noise)(n_samples, seed)
 
 
-def griffin_lim_step(transform, x, n_power=12):
-    """The learning rate at which plain descent on the "l2" loss is a Griffin-Lim step.
-
-    Gradient descent on sum |S(x) - S|^2 with lr = 1/(2B), B the largest eigenvalue of J^T J
-    (the upper frame bound of a wavelet transform), is the Griffin-Lim update of a tight frame.
-    B is found by `n_power` power iterations at x, J v by a finite difference.
-
-    Parameters
-    ----------
-    transform : Scalogram, kymatio Scattering1D, or any differentiable callable
-    x : real array, shape (..., n_samples)
-    n_power : int
-
-    Returns
-    -------
-    float
-
-    Raises
-    ------
-    ValueError, TypeError
-        Bad input, or an x where the gradient vanishes: at silence a modulus has none.
-    """
-    analyse, x = _analysis(transform), _like_own(transform, check_signal(x).detach())
-    v = torch.randn(x.shape, dtype=x.dtype, generator=torch.Generator().manual_seed(0)).to(x)
-    h = (1e-3 if x.dtype == torch.float32 else 1e-6) * (float(x.norm()) or 1.0)
-    for _ in range(check_count(n_power, "n_power")):
-        v = v / v.norm()
-        x0 = x.clone().requires_grad_()
-        out = analyse(x0)
-        with torch.no_grad():
-            jv = [(b - a) / h for a, b in zip(out, analyse(x + h * v))]
-        (v,) = torch.autograd.grad(out, x0, grad_outputs=jv)
-        if not (v.any() and torch.isfinite(v).all()):
-            raise ValueError("x must be a signal where the transform has a gradient, got one "
-                             "where it is zero or not finite, as at silence; start elsewhere or "
-                             "choose lr")
-    return 0.5 / float(v.norm())
-
-
-class _Problem:
-    """The target, the transform and the loss; what any optimiser needs to know of them."""
-
-    def __init__(self, target, transform, loss):
-        self.transform = transform
-        self.analyse = _analysis(transform)
-        self.target = _check_target(target, transform)
-        self.loss = loss if callable(loss) else LOSSES[check_choice(loss, LOSSES, "loss")]
-        self.norm = _norm(self.target)
-        self.silent = self.norm == 0
-
-    def __call__(self, x):
-        """(loss, consistency in dB) at x."""
-        if not torch.isfinite(x).all():
-            raise ValueError(DIVERGED)
-        output = self.analyse(x)
-        loss = self.loss(output, self.target)
-        if not torch.isfinite(loss):
-            raise ValueError(DIVERGED)
-        with torch.no_grad():
-            residual = _norm([o - t for o, t in zip(output, self.target)])
-        return loss, decibels(residual / self.norm)
-
-    def noise(self, n_samples, seed):
-        """White noise whose transform has the norm of the target."""
-        shape = n_samples if isinstance(n_samples, tuple) else (n_samples,)
-        shape = [check_count(n, "n_samples") for n in shape]
-        generator = np.random.default_rng([check_count(seed, "seed", 0), START_STREAM])
-        x = torch.from_numpy(generator.standard_normal(shape)).to(self.target[0])
-        # What no filter sees no descent can change: noise out of the band would stay for ever.
-        x = self.transform.project(x) if hasattr(self.transform, "project") else x
-        with torch.no_grad():
-            return x * (self.norm / (_norm(self.analyse(x)) or 1.0))
-
-    def start(self, init, n_samples, seed):
-        """Where the descent begins; the transform must give there what the target has."""
-        x = self.noise(self._shape(n_samples), seed) if init is None else self._given(init)
-        output = self.analyse(x.requires_grad_())
-        self._require_fit(output, x)
-        _require_scalar(self.loss(output, self.target))
-        return x.detach()
-
-    def _given(self, init):
-        x = check_signal(init, name="init").detach().to(self.target[0])
-        known = _transform_samples(self.transform)
-        if known and x.shape[-1] != known:
-            raise ValueError(f"init must have {known} samples, as the transform takes, "
-                             f"got shape {tuple(x.shape)}")
-        return torch.zeros_like(x) if self.silent else x.clone()
-
-    def _shape(self, n_samples):
-        """Of the default start. Who knows the signal's length also knows the target's batch."""
-        known = _transform_samples(self.transform)
-        if known is None and n_samples is None:
-            raise ValueError("n_samples must be given: neither init nor transform tells the "
-                             "length, got None")
-        if known is None:
-            return n_samples
-        if n_samples not in (None, known):
-            raise ValueError(f"n_samples must be {known}, as the transform takes, "
-                             f"got {n_samples!r}")
-        return (*self.target[0].shape[: -2 if len(self.target) == 1 else -1], known)
-
-    def _require_fit(self, output, x):
-        if any(o.is_complex() for o in output):
-            raise TypeError("transform must return real numbers, got complex ones; take their "
-                            "modulus first")
-        if not any(o.requires_grad for o in output):
-            raise ValueError("transform must be made of torch operations, got a result that has "
-                             "no gradient")
-        shapes = [[tuple(t.shape) for t in tensors] for tensors in (self.target, output)]
-        if shapes[0] != shapes[1]:
-            raise ValueError(f"target must have the shape that transform gives for a signal of "
-                             f"shape {tuple(x.shape)}, {_brief(shapes[1])}, got "
-                             f"{_brief(shapes[0])}")
-        if self.silent and _norm(output):
-            raise ValueError("target must not be all zero: this transform does not map silence "
-                             "to zero, and errors are relative to the target's norm")
+def _check_options(name, lr, lr_unit, schedule, precondition):
+    """Refuse what the optimiser would ignore."""
+    if lr is not None and name not in ("sgd", "adam", "bold"):
+        raise ValueError(f"lr must be None but for optimizer 'sgd', 'adam' and 'bold', "
+                         f"got {lr!r} for {name_of(name)!r}")
+    if check_choice(lr_unit, LR_UNITS, "lr_unit") != "own" and name not in ("sgd", "bold"):
+        raise ValueError(f"lr_unit must be 'own' but for optimizer 'sgd' and 'bold', "
+                         f"got {lr_unit!r} for {name_of(name)!r}")
+    if schedule is not None:
+        check_callable(schedule, "schedule", "a function from the iteration to a factor for lr")
+        if name in ("lbfgs", "bold"):
+            raise ValueError(f"schedule must be None for optimizer 'lbfgs' and 'bold', which "
+                             f"choose their own steps, got {name_of(schedule)!r}")
+    if precondition not in (None, False) and name != "lbfgs":
+        raise ValueError(f"precondition must be None or False but for optimizer 'lbfgs', "
+                         f"got {precondition!r} for {name_of(name)!r}")
 
 
 class _Steps:
     """What happens after every iteration, whichever optimiser makes it."""
 
-    def __init__(self, recorder, bar):
-        self.recorder, self.bar = recorder, bar
+    def __init__(self, recorder, bar, problem):
+        self.recorder, self.bar, self.problem = recorder, bar, problem
+        self.changed = False
+
+    @property
+    def done(self):
+        """Iterations so far; the start is none."""
+        return len(self.recorder.recovery.history["seconds"]) - 1
 
     def __call__(self, x, consistency_db):
         stop = self.recorder.record(x, consistency_db)
-        if len(self.recorder.recovery.history["seconds"]) > 1:
+        self.changed = self.problem.advance(self.done, consistency_db)
+        if self.done > 0:
             self.bar.update()
             self.bar.set_postfix_str(f"{consistency_db:.1f} dB", refresh=False)
         return stop
 
 
-def _descend_torch(problem, x, make_optimizer, n_iter, step):
+def _descend_torch(problem, x, make_optimizer, n_iter, step, schedule):
     """The loop of the recipe: loss, backpropagate, update."""
     x = x.clone().requires_grad_()
     optimizer = make_optimizer([x])
+    plan = schedule and torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
     loss, consistency = problem(x)
     stop = step(x, consistency)
     for _ in range(n_iter):
         if stop:
             break
+        if step.changed:
+            loss, _ = problem(x)
         optimizer.zero_grad()
         loss.backward(inputs=[x])
         optimizer.step()
+        if plan:
+            plan.step()
         loss, consistency = problem(x)
         stop = step(x, consistency)
     return x
 
 
-def _descend_lbfgs(problem, x, n_iter, step):
-    """scipy's L-BFGS-B on u = x / level, which makes its first step independent of loudness."""
-    level = float(x.square().mean().sqrt()) or 1.0
+def _descend_bold(problem, x, lr, lr_unit, momentum, n_iter, step):
+    """`BoldDriver` until the iterations are used up; a step that fails counts as one."""
+    def evaluate(point):
+        point = point.clone().requires_grad_()
+        try:
+            loss, latest["consistency"] = problem(point)
+        except ValueError as error:
+            if str(error) != DIVERGED or not latest:
+                raise
+            return math.inf, torch.zeros_like(point)
+        (gradient,) = torch.autograd.grad(loss, point)
+        return loss.item(), gradient
+
     latest = {}
+    driver = BoldDriver(evaluate, x, _first_lr(lr, lr_unit, problem, x), momentum)
+    if not torch.isfinite(driver.gradient).all():
+        raise ValueError(DIVERGED)
+    consistency = latest["consistency"]
+    stop = step(driver.x, consistency)
+    for _ in range(n_iter):
+        if stop:
+            break
+        if step.changed:
+            driver.refresh()
+        if driver.step():
+            consistency = latest["consistency"]
+        stop = step(driver.x, consistency)
+    return driver.x, {"accepted": driver.accepted, "rejected": driver.rejected}
+
+
+def _descend_lbfgs(problem, x, n_iter, step, precondition):
+    """scipy's L-BFGS-B, begun anew whenever the loss has changed."""
+    loss, consistency = problem(x)
+    if step(x, consistency):
+        return x
+    variables = Equaliser(problem, x) if precondition else None
+    while True:
+        before = step.done
+        x, stop = _lbfgs_run(problem, x, loss.item(), n_iter - before, step, variables)
+        if stop or step.done >= n_iter or not step.changed or step.done == before:
+            return x
+        loss, _ = problem(x)
+
+
+def _lbfgs_run(problem, x, loss, n_iter, step, variables):
+    """L-BFGS on u, x = level A u: its first step depends neither on loudness nor on the bands."""
+    level = float(x.square().mean().sqrt()) or 1.0
+    to_signal = variables.to_signal if variables else lambda u: u
+    from_signal = variables.from_signal if variables else lambda u: u
+    latest = {"stop": False}
 
     def signal(u):
-        return torch.as_tensor(u).reshape(x.shape).to(x) * level
+        return to_signal(torch.as_tensor(u).reshape(x.shape).to(x)) * level
 
     def objective(u):
         point = signal(u).requires_grad_()
         loss, latest["consistency"] = problem(point)
         (gradient,) = torch.autograd.grad(loss, point)
-        return loss.item() / scale, gradient.double().flatten().cpu().numpy() * (level / scale)
+        gradient = to_signal(gradient) * (level / scale)
+        return loss.item() / scale, gradient.double().flatten().cpu().numpy()
 
     def after(intermediate_result):
-        if step(signal(intermediate_result.x), latest["consistency"]):
+        latest["stop"] = step(signal(intermediate_result.x), latest["consistency"])
+        if latest["stop"] or step.changed:
             raise StopIteration
 
-    loss, consistency = problem(x)
-    if step(x, consistency):
-        return x
     # The loss relative to that of the start: a number near one, whatever the units.
-    scale = abs(loss.item()) or 1.0
-    result = minimize(objective, (x / level).double().flatten().cpu().numpy(), jac=True,
-                      method="L-BFGS-B", callback=after,
-                      options=dict(maxiter=n_iter, maxfun=10 * n_iter, maxcor=20, ftol=0, gtol=0))
-    return signal(result.x)
+    scale = abs(loss) or 1.0
+    result = minimize(objective, (from_signal(x) / level).double().flatten().cpu().numpy(),
+                      jac=True, method="L-BFGS-B", callback=after,
+                      options=dict(maxiter=n_iter, maxfun=10 * n_iter, maxcor=MEMORY, ftol=0,
+                                   gtol=0))
+    return signal(result.x), latest["stop"]
 
 
-def _torch_optimizer(name, lr, momentum, problem, x):
+def _first_lr(lr, lr_unit, problem, x):
+    """lr in the loss's own units; one Griffin-Lim step by default."""
+    if lr is not None and lr_unit == "own":
+        return check_positive(lr, "lr")
+    return problem.lr_unit(x) * (1.0 if lr is None else check_positive(lr, "lr"))
+
+
+def _torch_optimizer(name, lr, lr_unit, momentum, problem, x):
     """A function that makes the named torch optimiser, with this package's default lr."""
     if name == "adam":
         lr = 0.1 * float(x.square().mean().sqrt()) if lr is None else check_positive(lr, "lr")
         return lambda parameters: torch.optim.Adam(parameters, lr=lr)
     if not 0 <= check_number(momentum, "momentum") < 1:
         raise ValueError(f"momentum must be in [0, 1), got {momentum!r}")
-    if lr is None:
-        lr = griffin_lim_step(problem.analyse, x)
-        lr *= sum(t.numel() for t in problem.target) if problem.loss is LOSSES["mse"] else 1
-    check_positive(lr, "lr")
+    lr = check_positive(_first_lr(lr, lr_unit, problem, x), "lr")
     return lambda parameters: torch.optim.SGD(parameters, lr=lr, momentum=momentum)
-
-
-def _transform_samples(transform):
-    """The signal length a Scalogram or a kymatio Scattering1D was made for, or None."""
-    if hasattr(transform, "n_samples"):
-        return transform.n_samples
-    shape = getattr(transform, "shape", None)
-    return shape if isinstance(shape, int) else (shape[-1] if shape else None)
-
-
-def _analysis(transform):
-    """The transform as a function from a signal to a list of real tensors."""
-    function = check_callable(getattr(transform, "magnitude", transform), "transform",
-                              "a Scalogram, a Scattering1D or a function of a signal")
-
-    def analyse(x):
-        output = _as_list(function(x))
-        for part in output:
-            if not isinstance(part, torch.Tensor):
-                raise TypeError(f"transform must return Tensors, got {type(part).__name__}")
-        return output
-
-    return analyse
-
-
-def _as_list(output):
-    """A tensor, or kymatio's list of dicts, or any list or dict of those, as a flat list."""
-    if isinstance(output, dict):
-        output = [output["coef"]] if "coef" in output else list(output.values())
-    if isinstance(output, (list, tuple)):
-        return [tensor for part in output for tensor in _as_list(part)]
-    return [output]
-
-
-def _check_target(target, transform):
-    """The target as a flat list of tensors."""
-    if hasattr(transform, "check_scalogram"):
-        return [transform.check_scalogram(target, "target").detach()]
-    parts = _as_list(target)
-    if not parts:
-        raise ValueError(f"target must hold at least one tensor, got {target!r}")
-    return [_like_own(transform, check_signal(part, name="target").detach()) for part in parts]
-
-
-def _like_own(transform, tensor):
-    """A tensor in the dtype and on the device of the transform's own tensors, if it has any."""
-    if not isinstance(transform, torch.nn.Module):
-        return tensor
-    own = chain(transform.parameters(), transform.buffers())
-    return tensor.to(next((t for t in own if t.is_floating_point()), tensor))
-
-
-def _require_scalar(loss):
-    if not (isinstance(loss, torch.Tensor) and loss.ndim == 0 and loss.requires_grad):
-        got = f"shape {tuple(loss.shape)}" if isinstance(loss, torch.Tensor) else repr(loss)
-        raise TypeError(f"loss must return a Tensor of shape () made from output, got {got}")
-
-
-def _brief(shapes):
-    return ", ".join(map(str, shapes[:3])) + (f" and {len(shapes) - 3} more" * (len(shapes) > 3))
-
-
-def _norm(tensors):
-    return float(torch.linalg.vector_norm(torch.stack([t.detach().norm() for t in tensors])))
-
-
-def _name_of(choice):
-    return choice if isinstance(choice, str) else getattr(choice, "__name__", "custom")

@@ -223,7 +223,8 @@ class _Pipeline:
             return self.note(k, W.whiten(u), fit) or fit < GOAL_DB or stalled
 
         invert_gradient(self.S, lambda u: W.magnitude(W.whiten(u)), init=W.unwhiten(self.latest),
-                        n_iter=POLISH_ITERATIONS, progress=self.progress, callback=after)
+                        n_iter=POLISH_ITERATIONS, precondition=False, progress=self.progress,
+                        callback=after)
 
     def finish(self, **details):
         return self.recorder.finish(self.best, stages=self.stages,

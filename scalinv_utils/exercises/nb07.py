@@ -1,0 +1,153 @@
+"""Exercises of notebook 07, tuning the descent."""
+
+import math
+
+import torch
+
+from . import compare, exercise
+
+
+def bold_step(x, v, g, loss, lr, evaluate):
+    """One step of the bold driver with momentum 0.9: x, v, g, loss and lr after it."""
+    new_v = 0.9 * v + g
+    new_x = x - lr * new_v
+    new_loss, new_g = evaluate(new_x)
+    if new_loss < loss:
+        return new_x, new_v, new_g, new_loss, 1.1 * lr
+    return x, v, g, loss, 0.5 * lr
+
+
+def _keeps_everything(x, v, g, loss, lr, evaluate):
+    v = 0.9 * v + g
+    x = x - lr * v
+    new_loss, g = evaluate(x)
+    return x, v, g, new_loss, (1.1 if new_loss < loss else 0.5) * lr
+
+
+def _stale_gradient(x, v, g, loss, lr, evaluate):
+    new_v = 0.9 * v + g
+    new_x = x - lr * new_v
+    new_loss, new_g = evaluate(new_x)
+    if new_loss < loss:
+        return new_x, new_v, new_g, new_loss, 1.1 * lr
+    return x, v, new_g, loss, 0.5 * lr
+
+
+def _keeps_the_velocity(x, v, g, loss, lr, evaluate):
+    new_v = 0.9 * v + g
+    new_x = x - lr * new_v
+    new_loss, new_g = evaluate(new_x)
+    if new_loss < loss:
+        return new_x, new_v, new_g, new_loss, 1.1 * lr
+    return x, new_v, g, loss, 0.5 * lr
+
+
+def _never_grows(x, v, g, loss, lr, evaluate):
+    *kept, new_lr = bold_step(x, v, g, loss, lr, evaluate)
+    return (*kept, min(new_lr, lr))
+
+
+@exercise(
+    "07.1",
+    "Write one step of the bold driver: momentum 0.9, lr times 1.1 on success, times 0.5 on "
+    "failure.",
+    "Compute the new velocity and the new point under *new names*, and evaluate there. Only then "
+    "decide which of the two sets to return. `evaluate(x)` returns the loss and the gradient.",
+    bold_step,
+    [_keeps_everything, _stale_gradient, _keeps_the_velocity, _never_grows],
+    "After a failure four things are as before: signal, velocity, gradient, loss. The package's "
+    "`BoldDriver` adds one rule: after three failures in a row it forgets the velocity, which "
+    "may point uphill for any lr.",
+)
+def check_bold_step(answer):
+    curvature = torch.tensor([1.0, 5.0], dtype=torch.float64)
+
+    def evaluate(x):
+        return float((curvature * x * x).sum() / 2), curvature * x
+
+    x = torch.tensor([1.0, -1.0], dtype=torch.float64)
+    for lr, case in ((0.05, "a step that succeeds"), (3.0, "a step that fails")):
+        v = torch.tensor([0.1, -0.2], dtype=torch.float64)
+        loss, g = evaluate(x)
+        expected = bold_step(x, v, g, loss, lr, evaluate)
+        result = answer(x, v, g, loss, lr, evaluate)
+        if not isinstance(result, (tuple, list)) or len(result) != 5:
+            return "the answer should return five things: x, v, g, loss and lr."
+        for got, right, name in zip(result, expected, ("x", "v", "g", "loss", "lr")):
+            complaint = compare(got, right, f"{name} after {case}")
+            if complaint:
+                return complaint
+    return None
+
+
+def compressed(o, f):
+    """o (o^2 + f^2)^(-1/6): the power 2/3 of |o| above f, with the sign of o, smooth at 0."""
+    return o * (o**2 + f**2) ** (-1 / 6)
+
+
+def _plain_power(o, f):
+    return o.sign() * o.abs() ** (2 / 3)
+
+
+def _without_sign(o, f):
+    return (o**2 + f**2) ** (1 / 3)
+
+
+def _wrong_exponent(o, f):
+    return o * (o**2 + f**2) ** (-1 / 3)
+
+
+@exercise(
+    "07.2",
+    "Write a compression that is odd, close to sign(o)·|o|^(2/3) where |o| is far above f, and "
+    "has the finite slope f^(-1/3) at zero.",
+    "A factor $o$ makes it odd and gives it a straight beginning. The other factor has to behave "
+    "like $|o|^{-1/3}$ far out and like $f^{-1/3}$ near zero: a power of $o^2 + f^2$.",
+    compressed,
+    [_plain_power, _without_sign, _wrong_exponent],
+    "The plain power has an infinite slope at zero: there autograd multiplies infinity by zero "
+    "and answers NaN. A floor costs nothing above it and repairs that.",
+)
+def check_compressed(answer):
+    f = 0.01
+    o = torch.linspace(-2, 2, 41, dtype=torch.float64)
+    complaint = compare(answer(o, f), compressed(o, f), "the compression", rtol=1e-3)
+    if complaint:
+        return complaint
+    zero = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(answer(zero.clone(), f).sum(), zero)
+    return compare(slope, [f ** (-1 / 3)], "the slope at zero", rtol=1e-3)
+
+
+def cosine_factor(k, n_iter):
+    """Half a period of a cosine, from 1 at k = 0 to 0 at k = n_iter."""
+    return (1 + math.cos(math.pi * k / n_iter)) / 2
+
+
+def _whole_period(k, n_iter):
+    return (1 + math.cos(2 * math.pi * k / n_iter)) / 2
+
+
+def _quarter_period(k, n_iter):
+    return math.cos(math.pi * k / n_iter / 2)
+
+
+def _linear(k, n_iter):
+    return 1 - k / n_iter
+
+
+@exercise(
+    "07.3",
+    "Write the factor for the learning rate that falls along half a period of a cosine, from 1 "
+    "at iteration 0 to 0 at iteration n_iter.",
+    "A cosine falls from 1 to −1 while its argument goes from 0 to π. Shift and halve it.",
+    cosine_factor,
+    [_whole_period, _quarter_period, _linear],
+    "Flat at both ends: long steps for long, short ones for long, and little time between.",
+)
+def check_cosine_factor(answer):
+    for k in (0, 10, 25, 50, 77, 100):
+        complaint = compare(answer(k, 100), cosine_factor(k, 100), f"the factor at k = {k} of 100")
+        if complaint:
+            return complaint
+    return None
