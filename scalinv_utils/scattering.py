@@ -85,7 +85,7 @@ class Scattering(torch.nn.Module):
         Tensor, shape (..., n_paths, n_frames)
             One frame per 2**floor(log2(T)) samples; n_samples of them at T=0, one at "global".
         """
-        x = check_signal(x).to(self.bank.tensor0)
+        x = check_signal(x).to(self.bank.tensor0).contiguous()  # kymatio refuses strided ones
         if x.shape[-1] != self.n_samples:
             raise ValueError(f"x must have {self.n_samples} samples, got shape {tuple(x.shape)}")
         rows = [path["coef"] for path in self.bank(x) if len(path["n"]) in self.orders]
@@ -140,7 +140,7 @@ class Renormalized(torch.nn.Module):
     - "log": log(1 + c S / mu), mu the median of each row, c = 5 / mean of S / mu. A "median-log
       Gaussianisation": it brings skewed coefficients nearer to a Gaussian. Published over a
       data set (Lostanlen et al. 2021, doi:10.1186/s13636-020-00187-z); one recording has none, so
-      that the median here runs over the frames (and the batch) of the target.
+      that the median here runs over the frames of the target.
 
     Not verified: section VI.B of Andén, Lostanlen and Mallat (2019, arXiv:1807.08869), which
     recommends a renormalisation for this use, could not be read for this course; neither form
@@ -151,7 +151,8 @@ class Renormalized(torch.nn.Module):
     scattering : Scattering
         With order 1, if `form` is not "log".
     target : real array, shape (..., n_paths, n_frames)
-        Plain coefficients; eps, mu and c are taken from them and then stay.
+        Plain coefficients; eps, mu and c are taken from them, for each signal of a batch by
+        itself, and then stay.
     form : "parent", "log" or "both"
     floor : float
         eps relative to the largest S1, and the smallest mu relative to the largest of its order:
@@ -171,10 +172,10 @@ class Renormalized(torch.nn.Module):
             raise ValueError(f"scattering must have order 1 to divide order 2 by, got orders "
                              f"{scattering.orders}")
         parts = scattering.split(target)
-        self.eps = self.floor * float(parts[1].max()) if form != "log" else 0.0
+        eps = self.floor * parts[1].amax((-2, -1), keepdim=True) if form != "log" else None
+        self.register_buffer("eps", eps if eps is None else _or_one(eps))
         self.register_buffer("gain", None)
-        if form != "parent":
-            self.gain = self._gain(self.renormalize(target))
+        self.gain = None if form == "parent" else self._gain(self.renormalize(target))
 
     @property
     def n_samples(self):
@@ -192,20 +193,18 @@ class Renormalized(torch.nn.Module):
         return S if self.gain is None else torch.log1p(self.gain * S)
 
     def _by_parents(self, S):
-        child = self.scattering.order == 2
         parents = S[..., self.scattering.parents.clamp(min=0), :]
-        # Silence stays silence where eps is zero too: its target has no energy at all.
-        ratio = S / (parents + (self.eps or 1.0))
-        return torch.where(child[:, None], ratio, S)
+        return torch.where(self.scattering.order[:, None] == 2, S / (parents + self.eps), S)
 
     def _gain(self, S):
         """c / mu for each row, from the target."""
-        mu = S.movedim(-2, 0).flatten(1).median(dim=1).values[:, None]
-        for order in self.scattering.orders:
-            rows = self.scattering.order == order
-            mu[rows] = mu[rows].clamp(min=self.floor * float(mu[rows].max()))
-        mu = torch.where(mu > 0, mu, torch.ones_like(mu))
-        return 5 / (float((S / mu).mean()) or 5.0) / mu
+        mu = torch.empty_like(S[..., :1])
+        for order, part in self.scattering.split(S).items():
+            median = part.median(-1, keepdim=True).values
+            smallest = self.floor * median.amax(-2, keepdim=True)
+            mu[..., self.scattering.order == order, :] = torch.maximum(median, smallest)
+        mu = _or_one(mu)
+        return 5 / _or_one((S / mu).mean((-2, -1), keepdim=True)) / mu
 
 
 def order_loss(scattering, weights=None):
@@ -235,8 +234,9 @@ def order_loss(scattering, weights=None):
 
     def loss(output, target):
         output, target = scattering.split(output[0]), scattering.split(target[0])
-        return sum(weight * (output[order] - target[order]).square().sum()
-                   / (target[order].square().sum() or 1.0) for order, weight in weights.items())
+        return sum(weight * ((output[order] - target[order]).square().sum((-2, -1))
+                             / _or_one(target[order].square().sum((-2, -1)))).sum()
+                   for order, weight in weights.items())
 
     loss.__name__ = "l2 by order"
     return loss
@@ -281,6 +281,11 @@ def synthesize_texture(statistics, scattering, n_iter=100, init=None, seed=0, ca
                            n_iter=n_iter, seed=seed, callback=callback)
 
 
+def _or_one(x):
+    """x with ones for its zeros: a divisor that leaves silence silent."""
+    return torch.where(x == 0, torch.ones_like(x), x)
+
+
 def _check_orders(orders, T):
     orders = tuple(sorted(set(orders)))
     for order in orders or (None,):
@@ -311,5 +316,19 @@ def _kymatio(n_samples, J, Q, T, max_order):
     options = {"T": 0 if T == "global" else T, "oversampling": J if T == 0 else 0}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Signal support is too small")
-        return Scattering1D(J=J, shape=n_samples, Q=Q, max_order=max_order, out_type="list",
-                            **options).double()
+        bank = Scattering1D(J=J, shape=n_samples, Q=Q, max_order=max_order, out_type="list",
+                            **options)
+    for filter in (bank.phi_f, *bank.psi2_f):
+        _level_gains(filter["levels"])
+    return bank.double()
+
+
+def _level_gains(levels):
+    """Give the subsampled copies of a filter the gain of the filter itself, in place.
+
+    kymatio 0.3.0 divides the copy for input subsampled by 2**k by 2**k although the input has
+    kept its level, so that a path comes out smaller the more it was subsampled on its way (its
+    pull request 736 proposed to mend that). A loss would then hardly see the low frequencies.
+    """
+    for level in levels[1:]:
+        level.mul_(levels[0].max() / level.max())
