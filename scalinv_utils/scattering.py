@@ -4,9 +4,10 @@
     order 2     S2(t, l, m)  =  | | x * psi_l | * psi_m | * phi_T    what that averaging removed
 
 (Mallat 2012, doi:10.1002/cpa.21413; for sound Andén and Mallat 2014,
-doi:10.1109/TSP.2014.2326991). The filters and the cascade are kymatio's; this module lays its
-output out on one grid that `gradient.invert_gradient` can descend on, says what each row is, and
-adds what descent needs: a loss for each order, renormalised coefficients, textures.
+doi:10.1109/TSP.2014.2326991). The filters and the cascade are kymatio's (Andreux et al. 2020,
+JMLR 21(60)); this module lays its output out on one grid that `gradient.invert_gradient` can
+descend on, says what each row is, and adds what descent needs: a loss for each order,
+renormalised coefficients, textures.
 """
 
 import warnings
@@ -139,8 +140,8 @@ class Renormalized(torch.nn.Module):
       of S, and that part is left out.
     - "log": log(1 + c S / mu), mu the median of each row, c = 5 / mean of S / mu. A "median-log
       Gaussianisation": it brings skewed coefficients nearer to a Gaussian. Published over a
-      data set (Lostanlen et al. 2021, doi:10.1186/s13636-020-00187-z); one recording has none, so
-      that the median here runs over the frames of the target.
+      data set (Lostanlen et al. 2020, arXiv:2007.10926, and code after it); one recording has
+      none, so that the median here runs over the frames of the target.
 
     Not verified: section VI.B of Andén, Lostanlen and Mallat (2019, arXiv:1807.08869), which
     recommends a renormalisation for this use, could not be read for this course; neither form
@@ -210,8 +211,8 @@ class Renormalized(torch.nn.Module):
 def order_loss(scattering, weights=None):
     """A loss for `invert_gradient` in which every order has a say of its own.
 
-    Sum over orders of weight * ||S_order - target_order||^2 / ||target_order||^2. In plain "l2"
-    order 2 hardly counts, having a fraction of the energy of order 1.
+    Sum over orders of weight * ||S_order - target_order||^2 / ||target_order||^2, for each signal
+    of a batch by itself. In plain "l2" order 2 counts by its share of the energy, which is small.
 
     Parameters
     ----------
@@ -251,9 +252,9 @@ def misfit_by_order(output, target, scattering):
 def synthesize_texture(statistics, scattering, n_iter=100, init=None, seed=0, callback=None):
     """A sound with given averages of its scattering coefficients, and random in all else.
 
-    Descent from noise on `order_loss`, until the averages over time agree: "microcanonical"
-    synthesis (Bruna and Mallat 2018, arXiv:1801.02013). For sounds that are the same all along,
-    rain or a crowd. Events that are spread by chance are put elsewhere, and order in time is lost.
+    Descent from noise until the averages over time agree: "microcanonical" synthesis (Bruna and
+    Mallat 2018, arXiv:1801.02013). For sounds that are the same all along, rain or a crowd: what
+    happens in them is put elsewhere, and order in time is lost.
 
     Parameters
     ----------
@@ -277,8 +278,8 @@ def synthesize_texture(statistics, scattering, n_iter=100, init=None, seed=0, ca
     if scattering.T != "global":
         raise ValueError(f"scattering must be made with T='global', got T={scattering.T!r}")
     scattering.split(statistics)
-    return invert_gradient(statistics, scattering, init=init, loss=order_loss(scattering),
-                           n_iter=n_iter, seed=seed, callback=callback)
+    return invert_gradient(statistics, scattering, init=init, n_iter=n_iter, seed=seed,
+                           callback=callback)
 
 
 def _or_one(x):
@@ -287,7 +288,10 @@ def _or_one(x):
 
 
 def _check_orders(orders, T):
-    orders = tuple(sorted(set(orders)))
+    try:
+        orders = tuple(sorted(set(orders)))
+    except TypeError:
+        raise TypeError(f"orders must be a sequence of 0, 1 and 2, got {orders!r}") from None
     for order in orders or (None,):
         check_choice(order, (0, 1, 2), "orders")
     if 0 in orders and T == 0:
