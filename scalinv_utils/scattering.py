@@ -135,17 +135,19 @@ class Renormalized(torch.nn.Module):
     Two published ideas, alone or one after the other:
 
     - "parent": S2 / (S1 of its parent + eps). It removes from order 2 the energy that order 1
-      knows already, the form of Andén and Mallat (2014, doi:10.1109/TSP.2014.2326991). Order 1
-      stays as it is: published code also divides it by \\|x\\| * phi_T + eps, which is no function
-      of S, and that part is left out.
+      knows already. The form of published code (V. Lostanlen's scattering.m, which also divides
+      order 1 by |x| * phi_T + eps; that is no function of S, and left out), usually credited to
+      Andén and Mallat (2014, doi:10.1109/TSP.2014.2326991).
     - "log": log(1 + c S / mu), mu the median of each row, c = 5 / mean of S / mu. A "median-log
-      Gaussianisation": it brings skewed coefficients nearer to a Gaussian. Published over a
-      data set (Lostanlen et al. 2020, arXiv:2007.10926, and code after it); one recording has
-      none, so that the median here runs over the frames of the target.
+      Gaussianisation": it makes skewed coefficients less skewed. A variant, found in published
+      code (J. Muradeli's WaveSpin), of equation 10 of Lostanlen et al. (2020, arXiv:2007.10926).
+      There the median runs over a data set and c looks at significant entries only; one recording
+      has no data set, so that here the median runs over the frames of the target and the mean
+      over all its entries.
 
-    Not verified: section VI.B of Andén, Lostanlen and Mallat (2019, arXiv:1807.08869), which
-    recommends a renormalisation for this use, could not be read for this course; neither form
-    claims to be that one.
+    Not verified: the wording of section VI.B of Andén, Lostanlen and Mallat (2019,
+    arXiv:1807.08869), which is quoted for this use, and of the two papers above; neither form
+    claims to be the one of section VI.B.
 
     Parameters
     ----------

@@ -266,7 +266,8 @@ def test_the_gradient_of_renormalised_coefficients(form):
 
 
 @pytest.mark.parametrize(("form", "orders", "words"), [
-    ("median", (1, 2), "form must be one of"), ("parent", (2,), "order 1"), ("both", (2,), "order 1")])
+    ("median", (1, 2), "form must be one of"), ("parent", (2,), "order 1"),
+    ("both", (2,), "order 1")])
 def test_bad_forms(form, orders, words):
     W = scattering(orders=orders)
     with pytest.raises(ValueError, match=words):
