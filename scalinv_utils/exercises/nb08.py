@@ -1,0 +1,157 @@
+"""Exercises of notebook 08, inverting scattering."""
+
+import math
+
+import torch
+
+from . import compare, exercise
+
+
+def _filters():
+    """A noise and three filters in the frequency domain: two bands (one slower) and a lowpass."""
+    frequency = torch.fft.fftfreq(256, dtype=torch.float64)
+
+    def bump(centre, width):
+        return torch.exp(-(((frequency - centre) / width) ** 2) / 2)
+
+    x = torch.randn(256, dtype=torch.float64, generator=torch.Generator().manual_seed(8))
+    return x, bump(0.2, 0.03), bump(0.02, 0.008), bump(0.0, 0.002)
+
+
+def convolve(u, filter_hat):
+    """Periodic convolution with a filter given in the frequency domain."""
+    return torch.fft.ifft(torch.fft.fft(u) * filter_hat)
+
+
+def second_order(x, psi, psi2, phi):
+    """| | x * psi | * psi2 | * phi, the filters given in the frequency domain."""
+    envelope = convolve(x, psi).abs()
+    modulation = convolve(envelope, psi2).abs()
+    return convolve(modulation, phi).real
+
+
+def _no_first_modulus(x, psi, psi2, phi):
+    return convolve(convolve(convolve(x, psi), psi2).abs(), phi).real
+
+
+def _no_second_modulus(x, psi, psi2, phi):
+    return convolve(convolve(convolve(x, psi).abs(), psi2), phi).real
+
+
+def _averaged_too_early(x, psi, psi2, phi):
+    average = convolve(convolve(x, psi).abs(), phi).real
+    return convolve(convolve(average, psi2).abs(), phi).real
+
+
+def _not_averaged(x, psi, psi2, phi):
+    return convolve(convolve(x, psi).abs(), psi2).abs()
+
+
+def _first_order(x, psi, psi2, phi):
+    return convolve(convolve(x, psi).abs(), phi).real
+
+
+@exercise(
+    "08.1",
+    "Write one coefficient row of order 2: | | x ∗ ψ | ∗ ψ₂ | ∗ φ.",
+    "Three convolutions, and a modulus after each of the first two. `convolve(u, filter_hat)` of "
+    "section 2 does one: `torch.fft.ifft(torch.fft.fft(u) * filter_hat)`. The result is real: "
+    "its imaginary part is rounding, so return `.real`.",
+    second_order,
+    [_no_first_modulus, _no_second_modulus, _averaged_too_early, _not_averaged, _first_order],
+    "Average before the second wavelet, and there is nothing left for it to find: the average "
+    "has removed what it listens to.",
+)
+def check_second_order(answer):
+    x, psi, psi2, phi = _filters()
+    return compare(answer(x, psi, psi2, phi), second_order(x, psi, psi2, phi), "the row")
+
+
+def tremolo_left_db(T, rate_hz, sample_rate):
+    """What the average leaves of an envelope that beats at rate_hz, in dB."""
+    sigma = 0.1 / T * sample_rate                       # Hz
+    gain = math.exp(-((rate_hz / sigma) ** 2) / 2)
+    return 20 * math.log10(gain)
+
+
+def _power(T, rate_hz, sample_rate):
+    return tremolo_left_db(T, rate_hz, sample_rate) / 2
+
+
+def _no_half(T, rate_hz, sample_rate):
+    return 2 * tremolo_left_db(T, rate_hz, sample_rate)
+
+
+def _sigma_of_one(T, rate_hz, sample_rate):
+    return tremolo_left_db(10 * T, rate_hz, sample_rate)
+
+
+def _box(T, rate_hz, sample_rate):
+    angle = math.pi * rate_hz * T / sample_rate
+    return 20 * math.log10(abs(math.sin(angle) / angle))
+
+
+@exercise(
+    "08.2",
+    "By how many decibels does an average of T samples turn down an envelope that beats at "
+    "rate_hz?",
+    "The average is a Gaussian in frequency, exp(−f²/2σ²), and σ is 0.1/T cycles per *sample*. "
+    "Bring rate_hz and σ to the same unit first. Decibels of an amplitude: 20 log₁₀.",
+    tremolo_left_db,
+    [_power, _no_half, _sigma_of_one, _box],
+    "The decibels go with the *square* of rate times T: twice the average, four times the "
+    "attenuation. There is no gradual loss; modulations up to about 0.1/T are there, and a little "
+    "above nothing is.",
+)
+def check_tremolo_left(answer):
+    for T, rate_hz, sample_rate in [(16, 44.0, 4000.0), (64, 5.0, 8000.0), (4, 20.0, 1000.0)]:
+        complaint = compare(answer(T, rate_hz, sample_rate),
+                            tremolo_left_db(T, rate_hz, sample_rate),
+                            f"the level for T={T}, {rate_hz:g} Hz at {sample_rate:g} Hz")
+        if complaint:
+            return complaint
+    return None
+
+
+def parent_ratio(S1, S2, parents, eps):
+    """S2 over the S1 that each of its rows was made from."""
+    return S2 / (S1[parents] + eps)
+
+
+def _in_order(S1, S2, parents, eps):
+    return S2 / (S1.repeat(len(S2) // len(S1) + 1, 1)[: len(S2)] + eps)
+
+
+def _total(S1, S2, parents, eps):
+    return S2 / (S1.sum(0) + eps)
+
+
+def _no_eps(S1, S2, parents, eps):
+    return S2 / S1[parents]
+
+
+def _eps_outside(S1, S2, parents, eps):
+    return S2 / S1[parents] + eps
+
+
+def _upside_down(S1, S2, parents, eps):
+    return S1[parents] / (S2 + eps)
+
+
+@exercise(
+    "08.3",
+    "Divide every row of order 2 by its parent of order 1, plus eps.",
+    "`parents` holds, for every row of S2, the number of a row of S1. Indexing with it, "
+    "`S1[parents]`, lines the two up: row by row, frame by frame.",
+    parent_ratio,
+    [_in_order, _total, _no_eps, _eps_outside, _upside_down],
+    "What is left of order 2 is how deep the envelope is modulated, from 0 (steady) to about 1, "
+    "and no longer how loud it is. Without eps a silent parent makes NaN.",
+)
+def check_parent_ratio(answer):
+    generator = torch.Generator().manual_seed(3)
+    S1 = torch.rand(3, 4, dtype=torch.float64, generator=generator)
+    S2 = torch.rand(5, 4, dtype=torch.float64, generator=generator)
+    S1[1], S2[3] = 0.0, 0.0                             # a silent row and its child
+    parents = torch.tensor([0, 2, 0, 1, 2])
+    return compare(answer(S1, S2, parents, 0.1), parent_ratio(S1, S2, parents, 0.1), "the ratio")
