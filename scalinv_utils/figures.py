@@ -1,5 +1,6 @@
 """The pictures in figures/, each drawn by one function: python -m scalinv_utils figures."""
 
+import math
 from pathlib import Path
 
 from . import metrics, plotting, signals
@@ -57,4 +58,47 @@ def voice_and_recovery(n_samples=2048, sample_rate=8000):
     return figure
 
 
-FIGURES = {"voice_and_recovery": voice_and_recovery}
+def ambiguity_circle(n_samples=2048, sample_rate=8000):
+    """A voice turned by 0 to 180 degrees, its one scalogram, and what other transforms see of it."""
+    from matplotlib.figure import Figure
+
+    W = Scalogram(n_samples, sample_rate, "cauchy", f_min=60)
+    x = W.project(signals.recording("speech", sample_rate, n_samples)[0])
+    plotting.use_style()
+    figure = Figure(figsize=(11, 3.4), layout="constrained")
+    left, middle, right = figure.subplots(ncols=3)
+    spacing = 1.2 * float(x.abs().max())
+    for k, degrees in enumerate(range(0, 181, 45)):
+        turned = metrics.hilbert_rotation(x, math.radians(degrees))
+        plotting.signal(left, turned - k * spacing, sample_rate, color=f"C{k}", linestyle="-")
+    left.set(title="One voice, turned by ...", xlim=(0.1, 0.12), ylabel="angle (degrees)",
+             xticks=[0.1, 0.11, 0.12], yticks=[-k * spacing for k in range(5)],
+             yticklabels=range(0, 181, 45))
+    plotting.scalogram(middle, W.magnitude(x), W.frequencies, sample_rate)
+    middle.set_title("... has one scalogram")
+    _draw_differences(right, x, sample_rate)
+    return figure
+
+
+def _draw_differences(ax, x, sample_rate, floor_db=-120):
+    """How much scalograms of several kinds change when x is turned; rounding is at the floor."""
+    n, angles = len(x), range(0, 181, 5)
+    options = {"voices_per_octave": 16, "f_min": 60}
+    W = Scalogram(n, sample_rate, "cauchy", **options)
+    leaky = Scalogram(n, sample_rate, ("morlet", {"mu": 4}), **options)
+    lowpass = Scalogram(n, sample_rate, "cauchy", f_min=200, lowpass="modulus")
+    signed = Scalogram(n, sample_rate, "cauchy", f_min=200, lowpass="signed")
+    kinds = {"analytic": W.magnitude, "leaky Morlet": leaky.magnitude,
+             "lowpass, modulus": lowpass.magnitude, "lowpass, signed": signed.magnitude,
+             "real wavelet": lambda y: W(y).real.abs()}
+    curves = {}
+    for name, measure in kinds.items():
+        turned = [metrics.hilbert_rotation(x, math.radians(angle)) for angle in angles]
+        seen = [metrics.misfit_db(measure(y), measure(x)) for y in turned]
+        curves[name] = (list(angles), [max(level, floor_db) for level in seen])
+    plotting.convergence(ax, curves, "angle (degrees)", "difference of scalograms (dB)")
+    ax.legend(fontsize="small", loc="center", bbox_to_anchor=(0.5, 0.66))
+    ax.set(title="What breaks the circle", xticks=range(0, 181, 45), ylim=(floor_db - 5, 5))
+
+
+FIGURES = {"voice_and_recovery": voice_and_recovery, "ambiguity_circle": ambiguity_circle}
