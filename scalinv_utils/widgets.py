@@ -52,7 +52,7 @@ TRIAL = "SCALINV_TRY_EXPLORERS"
 _drawing = threading.RLock()
 
 
-class _Pictured(ipywidgets.VBox):
+class Pictured(ipywidgets.VBox):
     """A box of widgets around one picture, with a still picture for viewers without a kernel.
 
     Attributes
@@ -67,17 +67,23 @@ class _Pictured(ipywidgets.VBox):
     """
 
     def __init__(self, title, alt, controls):
-        if not isinstance(alt, str) or not alt.strip():
-            raise ValueError(f"alt must say in words what the picture shows, got {alt!r}")
-        self.alt, self.error = " ".join(alt.split()), None
+        self.error = None
         # No tooltip: ipywidgets 8.1 cannot show an Image that has one. The words stand below it.
         self.picture = ipywidgets.Image(layout=WIDE)
         self.message, self.sound = ipywidgets.HTML(), ipywidgets.HTML()
         heading = ipywidgets.HTML(f"<b>{html.escape(title)}</b>")
-        summary = "<summary><small>The picture in words</small></summary>"
-        self.words = ipywidgets.HTML(f"<details>{summary}{html.escape(self.alt)}</details>")
+        self.words = ipywidgets.HTML()
+        self.describe(alt)
         super().__init__([heading, *controls, self.picture, self.message, self.sound,
                           self.words])
+
+    def describe(self, alt):
+        """Say in words what the picture shows: below it, and wherever there are no pictures."""
+        if not isinstance(alt, str) or not alt.strip():
+            raise ValueError(f"alt must say in words what the picture shows, got {alt!r}")
+        self.alt = " ".join(alt.split())
+        summary = "<summary><small>The picture in words</small></summary>"
+        self.words.value = f"<details>{summary}{html.escape(self.alt)}</details>"
 
     def show(self, image):
         """Put the bytes of a picture file on the screen."""
@@ -105,7 +111,7 @@ class _Pictured(ipywidgets.VBox):
         return data, {"image/png": {"alt": self.alt}}
 
 
-class FramePlayer(_Pictured):
+class FramePlayer(Pictured):
     """Numbered frames with a play button and a slider; made by `frame_player`.
 
     Attributes
@@ -147,7 +153,7 @@ class FramePlayer(_Pictured):
         self.label.value = self.labels[index]
 
 
-class Explorer(_Pictured):
+class Explorer(Pictured):
     """Controls and the picture that follows them; made by `explore`.
 
     Attributes
@@ -211,8 +217,7 @@ class _Pictures:
 
     def _get(self, key):
         if key not in self._made:
-            with _drawing:
-                self._made[key] = self._make(key)
+            self._made[key] = self._make(key)
         return self._made[key]
 
 
@@ -358,9 +363,10 @@ def _ends_and_middle(control):
 
 
 def _redraw(figure, subplots, draw, content):
-    figure.clear()
-    draw(figure.subplots(**subplots), content)
-    return render(figure)
+    with _drawing:
+        figure.clear()
+        draw(figure.subplots(**subplots), content)
+        return render(figure)
 
 
 def _as_strip(frames, alt):
