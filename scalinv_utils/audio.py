@@ -21,12 +21,15 @@ FULL_SCALE = 0.9
 # No gain beyond 40 dB: what is silence but for rounding must stay silence.
 LARGEST_GAIN = 100.0
 
+# As many players as fit beside each other into a cell of JupyterLab on a laptop, and their width.
+COLUMNS, WIDTH = 3, "16em"
+
 # Browsers refuse rates below 3 kHz; 8 to 48 kHz is what all of them play.
 LOWEST_RATE, PLAYED_RATES = 3000, (8000, 48000)
 
 
 class Players:
-    """A table of audio players, one column per sound: the result of `player` and `players`.
+    """A table of audio players, three sounds to a row: the result of `player` and `players`.
 
     Attributes
     ----------
@@ -45,16 +48,15 @@ class Players:
     def _repr_html_(self):
         # th and td carry everything: JupyterLab strips scripts, style sheets and most ARIA
         # attributes from the outputs of notebooks that it does not trust yet.
-        labels = [html.escape(label) for label in self._sources]
-        heads = "".join(f'<th scope="col">{label}</th>' for label in labels)
-        cells = "".join(
-            f'<td><audio controls preload="metadata" title="{label}" src="{uri}"></audio></td>'
-            for label, uri in zip(labels, self._sources.values(), strict=True)
-        )
-        levels = "".join(f"<td>{html.escape(level)}</td>" for level in self.levels.values())
+        columns = [
+            (f'<th scope="col">{html.escape(label)}</th>', _audio(html.escape(label), uri),
+             f"<td>{html.escape(self.levels[label])}</td>")
+            for label, uri in self._sources.items()
+        ]
+        blocks = [columns[k : k + COLUMNS] for k in range(0, len(columns), COLUMNS)]
+        rows = "".join(f"<tr>{''.join(row)}</tr>" for block in blocks for row in zip(*block))
         return (
-            f"<table><thead><tr>{heads}</tr></thead>"
-            f"<tbody><tr>{cells}</tr><tr>{levels}</tr></tbody></table>"
+            f"<table><tbody>{rows}</tbody></table>"
             f"<p><small>{self._gain_note()} Lower your volume before the first one.</small></p>"
         )
 
@@ -148,6 +150,12 @@ def save_wav(path, x, sample_rate, encoding="pcm16"):
     subtype = {"pcm16": "PCM_16", "float64": "DOUBLE"}[encoding]
     soundfile.write(path, (gain * x).numpy(), rate, format="WAV", subtype=subtype)
     return gain
+
+
+def _audio(label, uri):
+    """One cell of the table, label escaped already."""
+    return (f'<td><audio controls preload="metadata" style="width:{WIDTH}" title="{label}" '
+            f'src="{uri}"></audio></td>')
 
 
 def _mono(x, name):

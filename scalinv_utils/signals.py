@@ -28,6 +28,7 @@ __all__ = [
     "fade",
     "linear_chirp",
     "load",
+    "loudest",
     "published_chirp",
     "published_cosine",
     "recording",
@@ -417,7 +418,7 @@ def cut(x, sample_rate, n_samples=None, start=None):
             f"got {wanted}"
         )
     if start is None:
-        first = 0 if wanted is None else _loudest(x, wanted)
+        first = 0 if wanted is None else loudest(x, wanted)
     else:
         first = round(start * sample_rate) if math.isfinite(start) else -1
     length = available - first if wanted is None else wanted
@@ -429,8 +430,8 @@ def cut(x, sample_rate, n_samples=None, start=None):
     return x[first : first + length].clone()
 
 
-def _loudest(x, n_samples):
-    """First index of the stretch of `n_samples` with the largest energy."""
+def loudest(x, n_samples):
+    """First index of the stretch of `n_samples` of a mono signal with the largest energy."""
     energy = torch.nn.functional.pad(x.square().cumsum(0), (1, 0))
     return int(torch.argmax(energy[n_samples:] - energy[: len(energy) - n_samples]))
 
@@ -438,7 +439,7 @@ def _loudest(x, n_samples):
 # --- Files ---------------------------------------------------------------------------------------
 
 
-def load(path, sample_rate=None):
+def load(path, sample_rate=None, seconds=None):
     """A sound file as one mono signal.
 
     Parameters
@@ -447,6 +448,8 @@ def load(path, sample_rate=None):
         WAV, FLAC, OGG, MP3, AIFF and whatever else libsndfile reads.
     sample_rate : float, optional
         Resample to this many samples per second. Default: the file's own rate.
+    seconds : float, optional
+        Read no more than the beginning of the file. Default: all of it.
 
     Returns
     -------
@@ -466,7 +469,10 @@ def load(path, sample_rate=None):
 
     source = path if hasattr(path, "read") else open(path, "rb")
     try:
-        samples, rate = soundfile.read(source, dtype="float64", always_2d=True)
+        with soundfile.SoundFile(source) as file:
+            rate = file.samplerate
+            length = -1 if seconds is None else round(check_positive(seconds, "seconds") * rate)
+            samples = file.read(length, dtype="float64", always_2d=True)
     # Beside its own error soundfile raises TypeError for the header-less files named *.raw.
     except (soundfile.LibsndfileError, TypeError) as error:
         raise ValueError(

@@ -10,8 +10,13 @@ import matplotlib
 import pytest
 from hypothesis import settings
 
+from scalinv_utils.widgets import TRIAL
+
 # Not through the environment: the kernels that run the notebooks must keep their inline backend.
 matplotlib.use("Agg")
+
+# The kernels that run the notebooks inherit this: explorers try their own callbacks.
+os.environ[TRIAL] = "yes"
 
 # No deadline, since no test may depend on the speed of the machine; derandomised, so that a
 # failure is there again in the next run.
@@ -20,7 +25,8 @@ settings.load_profile("scalinv")
 
 
 @pytest.fixture(autouse=True)
-def no_figures_left():
+def no_figures_left_and_no_trials(monkeypatch):
+    monkeypatch.delenv(TRIAL, raising=False)
     yield
     from matplotlib import pyplot
 

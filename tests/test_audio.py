@@ -61,6 +61,19 @@ def test_levels_in_words(tone):
     assert "<b>" not in table._repr_html_() and "y &lt;b&gt;" in table._repr_html_()
 
 
+@pytest.mark.parametrize("n", [1, 3, 4, 7])
+def test_three_players_to_a_row_each_under_its_label_and_over_its_level(n):
+    names = [f"sound {k}" for k in range(n)]
+    x = torch.ones(800)
+    page = audio.players({name: 10.0 ** -k * x for k, name in enumerate(names)}, 8000)._repr_html_()
+    rows = [re.findall(r"<t[hd].*?</t[hd]>", row) for row in re.findall(r"<tr>.*?</tr>", page)]
+    assert [len(row) for row in rows[::3]] == [3] * (n // 3) + [n % 3] * (n % 3 > 0)
+    for k, name in enumerate(names):
+        head, player, level = (rows[3 * (k // 3) + part][k % 3] for part in range(3))
+        assert name in head and f'title="{name}"' in player
+        assert f"{0.0 - 20.0 * k:+.1f} dB" in level
+
+
 def test_levels_of_extreme_signals_are_finite(tone):
     table = audio.players({"tiny": 1e-300 * tone, "huge": 1e300 * tone}, 8000)
     assert not re.search("inf|nan", repr(table))

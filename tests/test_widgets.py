@@ -1,5 +1,6 @@
 """Explorers without a browser: every callback at the ends, in the middle and at random."""
 
+import asyncio
 import base64
 import functools
 import html
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from scalinv_utils import audio, widgets
 from scalinv_utils.widgets import explore, film, frame_player, slider
 
 
@@ -112,6 +114,88 @@ def test_each_combination_is_computed_once():
     for steps in (5, 3, 5, 3):
         e.controls["steps"].value = steps
     assert calls == [(2, 3), (2, 5)]
+
+
+def in_idle_kernel(make, monkeypatch):
+    """What `make` returns in a kernel that then has nothing to do until all is drawn."""
+    async def kernel():
+        box = make()
+        while len(box._pictures._made) < wanted:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        return box
+
+    wanted = 4
+    monkeypatch.setattr(widgets, "REST", 0.01)
+    monkeypatch.setattr(widgets, "MOST_AHEAD", wanted)
+    return asyncio.run(asyncio.wait_for(kernel(), 60))
+
+
+def test_frames_are_drawn_ahead_in_an_idle_kernel_and_no_more_than_memory_allows(monkeypatch):
+    drawn = []
+    p = in_idle_kernel(lambda: player(9, lambda k: drawn.append(k) or reference(k)), monkeypatch)
+    assert drawn == [0, 1, 2, 3] and p.slider.value == 0 and p.picture.value == reference(0)
+    p.slider.value = 3
+    assert drawn == [0, 1, 2, 3] and p.picture.value == reference(3)
+
+
+def test_combinations_are_drawn_ahead_and_what_fails_waits_for_the_person(monkeypatch):
+    calls = []
+
+    def compute(slope, steps):
+        calls.append((slope, steps))
+        return 1 / (steps - 1)
+
+    e = in_idle_kernel(lambda: explorer(compute), monkeypatch)
+    assert calls == [(2, 3), (1, 0), (1, 1), (1, 2), (1, 3)]        # the start, then in order
+    assert e.error is None and e.picture.value == reference(0.5)
+    e.controls["slope"].value, e.controls["steps"].value = 1, 1
+    assert isinstance(e.error, ZeroDivisionError)
+
+
+def test_nothing_is_drawn_ahead_under_the_hands_of_a_person(monkeypatch):
+    async def kernel():
+        p = player(9, lambda k: drawn.append(k) or reference(k))
+        for k in [5, 6] * 10:
+            p.slider.value = k
+            await asyncio.sleep(0.01)
+
+    drawn = []
+    monkeypatch.setattr(widgets, "REST", 5)
+    asyncio.run(kernel())
+    assert drawn == [0, 5, 6]
+
+
+def test_players_follow_the_controls():
+    e = explore(lambda level: level, draw, {"level": slider("level", [1, 2], 1)}, "A", "A line.",
+                listen=lambda level: audio.player([0.1 * level] * 800, 8000), figsize=(2, 1))
+    first = e.sound.value
+    assert first.count("<audio") == 1 and e.sound in e.children
+    e.controls["level"].value = 2
+    assert e.sound.value.count("<audio") == 1 and e.sound.value != first
+    e.controls["level"].value = 1
+    assert e.sound.value == first
+
+
+@pytest.mark.parametrize("fails_at", [1, 4])
+def test_a_trial_finds_what_fails_away_from_the_start(monkeypatch, fails_at):
+    monkeypatch.setenv(widgets.TRIAL, "yes")
+    with pytest.raises(ZeroDivisionError):
+        explorer(lambda slope, steps: 1 / (slope - fails_at))
+    with pytest.raises(KeyError):
+        player(9, {k: reference(k) for k in (0, 4)}.__getitem__)
+
+
+def test_a_trial_visits_every_end_and_middle_and_leaves_things_as_they_were(monkeypatch):
+    seen = []
+    monkeypatch.setenv(widgets.TRIAL, "yes")
+    e = explorer(lambda slope, steps: seen.append((slope, steps)) or slope * steps)
+    assert {(1, 3), (2, 3), (4, 3), (2, 0), (2, 4), (2, 7)} < set(seen)
+    assert (e.controls["slope"].value, e.controls["steps"].value) == (2, 3)
+    assert e.picture.value == reference(6)
+    e = explore(lambda x, k: k * x, draw, {"x": ipywidgets.FloatSlider(max=2.0),
+                                           "k": ipywidgets.IntSlider(max=3)}, "A", "A line.")
+    assert e.controls["x"].value == e.controls["k"].value == 0
 
 
 def test_what_a_callback_raises_is_shown_and_goes_away():

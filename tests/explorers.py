@@ -1,0 +1,107 @@
+"""The explorers of the notebooks, each with the cells that it needs and no others.
+
+Running a whole notebook in order to move one slider would take minutes; the cells that an explorer
+depends on, found by the names that they read and write, take seconds.
+"""
+
+import ast
+from pathlib import Path
+
+import nbformat
+
+from scalinv_utils import _notebooks
+
+NOTEBOOKS = sorted(_notebooks.FOLDER.glob("*.ipynb"))
+MAKERS = {"explore", "frame_player", "Studio"}
+
+
+def read(path):
+    return nbformat.read(Path(path), as_version=4)
+
+
+def cells(notebook):
+    """The sources of the code cells that are not empty, in order."""
+    return [cell.source for cell in notebook.cells
+            if cell.cell_type == "code" and cell.source.strip()]
+
+
+def explorer_cells(sources):
+    """The numbers of the cells that make an explorer."""
+    return [k for k, source in enumerate(sources) if MAKERS & set(_called(ast.parse(source)))]
+
+
+def needed_for(sources, last):
+    """The numbers of the cells that cell number `last` depends on, itself included, in order."""
+    imported = set().union(*(_imported(ast.parse(source)) for source in sources))
+    wanted, needed = set(), []
+    for k in range(last, -1, -1):
+        tree = ast.parse(sources[k])
+        if k == last or wanted & (_written(tree) - imported) or _imported(tree):
+            needed.insert(0, k)
+            wanted = wanted - _bound(tree) | _read(tree)
+    return needed
+
+
+def later_changes(sources, last):
+    """Names that the functions of cell `last` read and that a later cell binds to something else.
+
+    Frames are drawn when they are first looked at: such a name would be another one by then.
+    """
+    functions = [node for source in sources[: last + 1] for node in ast.parse(source).body
+                 if isinstance(node, ast.FunctionDef)]
+    known = {function.name: _global_reads(function) for function in functions}
+    wanted = set().union(*(_global_reads(node) for node in ast.walk(ast.parse(sources[last]))
+                           if isinstance(node, ast.FunctionDef | ast.Lambda)))
+    wanted |= {name for name in _read(ast.parse(sources[last])) if name in known}
+    while more := set().union(*(known.get(name, set()) for name in wanted)) - wanted:
+        wanted |= more
+    return {name for source in sources[last + 1:] for name in _bound(ast.parse(source)) & wanted}
+
+
+def _called(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield getattr(node.func, "attr", getattr(node.func, "id", ""))
+
+
+def _read(tree):
+    return {node.id for node in ast.walk(tree)
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+
+
+def _global_reads(function):
+    """What a function reads and does not bind itself."""
+    own = {argument.arg for argument in ast.walk(function) if isinstance(argument, ast.arg)}
+    own |= {node.id for node in ast.walk(function)
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    return _read(function) - own
+
+
+def _bound(tree):
+    """The names that running a cell binds: no names of functions' and comprehensions' own."""
+    inner = {id(node) for scope in ast.walk(tree)
+             if isinstance(scope, ast.FunctionDef | ast.Lambda | ast.ListComp | ast.SetComp
+                           | ast.DictComp | ast.GeneratorExp)
+             for node in ast.walk(scope) if node is not scope}
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)
+             and isinstance(node.ctx, ast.Store) and id(node) not in inner}
+    names |= {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    return names | _imported(tree)
+
+
+def _imported(tree):
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    return {(alias.asname or alias.name).split(".")[0] for node in imports for alias in node.names}
+
+
+def _written(tree):
+    """The names that a cell binds, or whose objects it changes: a[0] = 1, a.b = 1, a.append(1)."""
+    changed = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Subscript | ast.Attribute) and isinstance(node.ctx, ast.Store):
+            changed |= _read(node.value)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            function = node.value.func
+            changed |= _read(function.value) if isinstance(function, ast.Attribute) else set()
+    return _bound(tree) | changed
+
