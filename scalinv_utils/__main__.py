@@ -19,6 +19,7 @@ commands:
   test       run all tests: the unit tests and every cell of every notebook
   setup      only make or renew the environment
   notebooks  execute notebooks and store them with their outputs
+  weigh      time, memory and size of each notebook; fails past the limits
   figures    draw the pictures in figures/ again
   benchmark  every method on every signal, with peers; benchmark --help says more
 """
@@ -58,6 +59,7 @@ def commands(python, root, rest):
         "lab": [python] + lab + rest,
         "test": [python, "-m", "pytest"] + rest,
         "notebooks": [python, "-m", "scalinv_utils._notebooks"] + rest,
+        "weigh": [python, "-m", "scalinv_utils._weights"] + rest,
         "figures": [python, "-c", figures] + rest,
         "benchmark": [python, "-m", "scalinv_utils.benchmark"] + rest,
     }
@@ -75,10 +77,10 @@ def hand_over(command, folder):
 def main(arguments):
     parser = argparse.ArgumentParser(
         prog="python -m scalinv_utils", description=DESCRIPTION, epilog=EPILOG,
-        usage="%(prog)s {lab,test,setup,notebooks,figures,benchmark} ...",
+        usage="%(prog)s {lab,test,setup,notebooks,weigh,figures,benchmark} ...",
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", help=argparse.SUPPRESS, choices=[
-        "lab", "test", "setup", "notebooks", "figures", "benchmark"])
+        "lab", "test", "setup", "notebooks", "weigh", "figures", "benchmark"])
     own, rest = arguments[:1], arguments[1:]
     asks = rest[:1] in (["-h"], ["--help"]) and own != ["benchmark"]  # which has a help of its own
     command = parser.parse_args(own + rest[:1] if asks else own).command
