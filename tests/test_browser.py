@@ -1,0 +1,204 @@
+"""The course in a real browser: Chromium on a JupyterLab that these tests start.
+
+Nothing in the repository changes: the server works on a copy. ``pytest -m browser -s`` also prints
+how long pictures take to follow a slider, and the memory of the kernels.
+"""
+
+import importlib.util
+import io
+import statistics
+
+import pytest
+import soundfile
+from explorers import NOTEBOOKS, cells, explorer_cells, needed_for, read
+from nbformat import write
+from nbformat.v4 import new_code_cell, new_notebook
+
+import browsing
+from scalinv_utils import audio, signals
+
+pytestmark = pytest.mark.browser
+
+# Times that a person does not notice, in milliseconds, for pictures that are ready and for those
+# that are drawn on request. Machines differ and are shared: what is asserted is SLACK times that.
+READY, ON_REQUEST, SLACK = 100, 250, 5
+
+WHOLE = ["00", "04", "06", "10"]
+OTHERS = [path for path in NOTEBOOKS
+          if path.stem[:2] not in WHOLE and explorer_cells(cells(read(path)))]
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """One browser. No longer than this module: Playwright's event loop would be in others' way."""
+    playwright = pytest.importorskip("playwright.sync_api",
+                                     reason="the browser tests need playwright: pip install .[test]")
+    path = browsing.browser_path()
+    if path is None:
+        pytest.skip("the browser tests need Chromium: sudo apt install chromium")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=browsing.SWITCHES)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def lab(chromium, tmp_path_factory):
+    folder = browsing.course_copy(tmp_path_factory.mktemp("course"))
+    with browsing.jupyterlab(folder) as running:
+        yield running
+
+
+@pytest.fixture
+def page(chromium):
+    context = chromium.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    yield page
+    context.close()
+
+
+def path_of(number):
+    (path,) = [path for path in NOTEBOOKS if path.stem.startswith(number)]
+    return f"notebooks/{path.name}"
+
+
+def check_explorers(page, notebook):
+    """Every slider by mouse and by keys; returns how long pictures took, at first and again."""
+    first, again = [], []
+    assert notebook.handles()
+    for handle in notebook.handles():
+        picture = notebook.picture(handle)
+        before = picture.get_attribute("src")
+        browsing.drag(page, handle)
+        browsing.wait_for_change(page, picture, before)
+        handle.focus()
+        page.keyboard.press("Home")
+        page.wait_for_timeout(1000)
+        steps = min(4, int(float(handle.get_attribute("aria-valuemax"))))
+        walk = ["ArrowRight"] * steps + ["ArrowLeft"] * steps
+        times = browsing.waits(page, handle, picture, walk * 2)
+        first, again = first + times[:steps], again + times[steps:]
+    return first, again
+
+
+def report(name, process, first, again):
+    kernel, server = browsing.kernel_memory(process)
+    print(f"\n{name}: pictures follow a key after {statistics.median(again):.0f} ms (median of "
+          f"{len(again)}, ready), {statistics.median(first):.0f} ms (of {len(first)}, first look); "
+          f"kernels so far at most {kernel / 2**20:.0f} MiB beside {server / 2**20:.0f} MiB of Lab")
+    assert statistics.median(again) < SLACK * READY
+    assert statistics.median(first) < SLACK * ON_REQUEST
+    assert kernel < 2**30
+
+
+def test_a_copy_that_is_not_trusted_shows_pictures_where_widgets_would_be(page, lab):
+    notebook = browsing.Notebook(page, lab, path_of("00"))
+    stored = [output for cell in read(NOTEBOOKS[0]).cells for output in cell.get("outputs", [])
+              if "image/png" in output.get("data", {})]
+    page.wait_for_function(
+        "n => [...document.querySelectorAll('.jp-OutputArea-output img')]"
+        ".filter(img => img.naturalWidth > 0).length == n", arg=len(stored))
+    assert not notebook.handles() and page.get_by_text("Error displaying widget").count() == 0
+    assert page.locator(".jp-OutputArea-output audio").count() > 5
+    assert page.evaluate(browsing.TOO_WIDE) == []
+
+
+@pytest.mark.parametrize("number", [number for number in WHOLE if number != "10"])
+def test_every_explorer_by_mouse_and_by_keyboard(page, lab, number):
+    notebook = browsing.Notebook(page, lab, path_of(number))
+    notebook.run_by_keyboard() if number == "00" else notebook.run_by_mouse()
+    report(number, lab.process, *check_explorers(page, notebook))
+    assert page.evaluate(browsing.TOO_WIDE) == []
+    play = page.locator('.jupyter-widgets.widget-play button').first
+    picture = notebook.picture(play)
+    before = picture.get_attribute("src")
+    play.click()
+    browsing.wait_for_change(page, picture, before)
+    play.click()
+
+
+def test_the_keyboard_alone_reaches_the_explorer(page, lab):
+    notebook = browsing.Notebook(page, lab, path_of("00"))
+    notebook.run_by_keyboard()
+    notebook.tab_to(".noUi-handle")
+    picture = notebook.picture(notebook.handles()[0])
+    before = picture.get_attribute("src")
+    page.keyboard.press("ArrowRight")
+    browsing.wait_for_change(page, picture, before)
+
+
+@pytest.mark.parametrize("path", OTHERS, ids=lambda path: path.stem)
+def test_the_first_explorer_of_the_other_notebooks(page, lab, path):
+    sources = cells(read(path))
+    wanted = needed_for(sources, explorer_cells(sources)[0])
+    small = new_notebook(cells=[new_code_cell(sources[k]) for k in wanted])
+    place = lab.folder / "notebooks" / f"first_{path.name}"
+    write(small, place)
+    notebook = browsing.Notebook(page, lab, f"notebooks/{place.name}")
+    notebook.run_by_mouse()
+    report(path.stem, lab.process, *check_explorers(page, notebook))
+
+
+def tone_file(folder):
+    """A small file: a quarter of a second of a gliding tone at a rate of its own."""
+    path = folder / "glide.wav"
+    audio.save_wav(path, 0.5 * signals.linear_chirp(2756, 11025, 300, 2000), 11025)
+    return path
+
+
+def test_your_own_sound(page, lab):
+    notebook = browsing.Notebook(page, lab, path_of("10"))
+    notebook.run_by_mouse()
+    studio = page.locator(".widget-vbox").filter(has_text="Your own sound").first
+    picture = studio.locator("img.widget-image")
+    used, status = studio.locator(".widget-html"), studio.locator(".widget-label")
+
+    # A file comes in, a waveform goes out.
+    before = picture.get_attribute("src")
+    studio.locator("input[type=file]").set_input_files(tone_file(lab.folder))
+    browsing.wait_for_change(page, picture, before)
+    assert used.filter(has_text="lasts 0.25 s at 11,025 samples per second").count() == 1
+    assert studio.locator("audio").count() == 0
+    before = picture.get_attribute("src")
+    studio.get_by_role("button", name="Recover").click()
+    browsing.wait_for_change(page, picture, before)
+    page.wait_for_function("box => box.querySelectorAll('audio').length == 4",
+                           arg=studio.element_handle())
+    assert used.filter(has_text="This is the original waveform").count() == 1
+    page.wait_for_function("audio => audio.duration > 0.2 && audio.error === null",
+                           arg=studio.locator("audio").nth(2).element_handle())
+    with page.expect_download() as saved:
+        studio.get_by_role("link", name="Download").click()
+    y, rate = soundfile.read(saved.value.path())
+    assert saved.value.suggested_filename == "recovered.wav" and rate == 8000
+    assert abs(y).max() > 0.3 and len(y) == 2000
+
+    # With the keyboard alone, from the top: another recording, another method, cancel.
+    select = studio.locator("select")
+    select.nth(0).focus()
+    page.keyboard.type("speech")
+    page.wait_for_timeout(300)
+    for _ in range(40):
+        if select.nth(4).evaluate("s => s === document.activeElement"):
+            break
+        page.keyboard.press("Tab")
+    page.keyboard.type("Griffin")
+    page.keyboard.press("Tab")
+    page.wait_for_function("box => box.textContent.includes('lasts 2.99 s')",
+                           arg=studio.element_handle())
+    assert page.evaluate("document.activeElement.textContent") == "Recover"
+    page.keyboard.press("Enter")
+    status.filter(has_text="left").wait_for()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Cancel"
+    page.keyboard.press("Enter")
+    status.filter(has_text="cancelled").wait_for()
+    assert studio.locator("audio").count() == 0
+
+    # A bad file gets a sentence.
+    bad = lab.folder / "letter.wav"
+    bad.write_text("Dear Sir or Madam")
+    studio.locator("input[type=file]").set_input_files(bad)
+    studio.get_by_role("alert").filter(has_text="letter.wav cannot be read").wait_for()
+    assert page.get_by_text("Traceback").count() == 0 and page.evaluate(browsing.TOO_WIDE) == []
