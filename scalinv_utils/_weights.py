@@ -1,4 +1,7 @@
-"""What each notebook costs the person who runs it; fails past the limits that Binder sets."""
+"""What each notebook costs the person who runs it; fails past the limits that Binder sets.
+
+On Linux, as Binder is.
+"""
 
 import json
 import sys
@@ -10,12 +13,12 @@ from ._notebooks import FOLDER, NotebookError, execute, find
 # Processor seconds and MiB of one run, MB of one stored file, MB of all of them.
 SECONDS, MEMORY, SIZE, SIZE_TOGETHER = 90, 1024, 1.5, 8
 
-# Run in the notebook's own kernel after its last cell. Linux counts maxrss in kB, macOS in bytes.
+# Run in the notebook's own kernel after its last cell. Not maxrss, which on Linux begins at what the
+# parent process had.
 PROBE = """
-import json, resource, sys
-_usage = resource.getrusage(resource.RUSAGE_SELF)
-print(json.dumps([_usage.ru_utime + _usage.ru_stime,
-                  _usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)]))
+import json, re, time
+_peak = re.search(r"VmHWM:\\s*(\\d+) kB", open("/proc/self/status").read())
+print(json.dumps([time.process_time(), int(_peak[1]) / 2**10]))
 """
 
 
