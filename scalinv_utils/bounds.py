@@ -187,7 +187,7 @@ class Bound:
 
     @cached_property
     def _complement(self):
-        """Orthonormal basis of the band without the rotation, shape (n_unknowns, n_unknowns - 1)."""
+        """Coordinates, in columns, of an orthonormal basis of the band without the rotation."""
         turning = (band_basis(self.W).T @ self.rotation)[:, None]
         return torch.linalg.qr(turning, mode="complete")[0][:, 1:]
 

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from . import metrics, plotting, signals
+from .bounds import cramer_rao, noisy
 from .griffin_lim import griffin_lim
 from .recovery import recover
 from .transforms import Scalogram
@@ -57,4 +60,29 @@ def voice_and_recovery(n_samples=2048, sample_rate=8000):
     return figure
 
 
-FIGURES = {"voice_and_recovery": voice_and_recovery}
+def error_against_bound(snrs=(10, 20, 30, 40, 50, 60), n_seeds=5):
+    """Waveform error of Griffin-Lim and of recover() from noisy scalograms, and the bound."""
+    from matplotlib.figure import Figure
+
+    W = Scalogram(256, 4000, "cauchy", voices_per_octave=12)
+    x = W.project(signals.recording("speech", 4000, 256)[0])
+    S, bound = W.magnitude(x), cramer_rao(x, W)
+    methods = {"fast Griffin-Lim": (griffin_lim, "^"),
+               "recover()": (lambda *given, **more: recover(*given, progress=False, **more), "s")}
+    plotting.use_style()
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    ax = figure.subplots()
+    for name, (method, marker) in methods.items():
+        errors = [[metrics.waveform_error_db(method(noisy(S, snr, seed), W, seed=seed).signal, x)
+                   for seed in range(n_seeds)] for snr in snrs]
+        means, bars = np.transpose([metrics.mean_error_db(levels) for levels in errors])
+        ax.errorbar(snrs, means, bars, fmt=marker, capsize=4, mfc="none", label=name)
+    ax.plot(snrs, [-snr for snr in snrs], ":", color="0.5", label="as bad as the data")
+    ax.plot(snrs, [bound.error_db(snr) for snr in snrs], "k-", label="Cramér–Rao bound")
+    ax.set(xlabel="SNR of the scalogram (dB)", ylabel="waveform error (dB)",
+           title="A voice from its noisy scalogram: what is possible, and what is reached")
+    ax.legend()
+    return figure
+
+
+FIGURES = {"voice_and_recovery": voice_and_recovery, "error_against_bound": error_against_bound}

@@ -166,10 +166,9 @@ def test_maximum_likelihood_from_the_truth_meets_the_bound(name):
          else signals.synthetic(name, 256, 4000))
     x = W.project(x)
     S = W.magnitude(x)
-    answers = [bounds.maximum_likelihood(bounds.noisy(S, 40.0, seed, clip=False), W, x)
-               for seed in range(8)]
-    levels = metrics.waveform_error_db(torch.stack(answers), x.expand(8, -1))
-    measured = 10 * np.log10(float((10 ** (levels / 10)).mean()))
+    levels = [metrics.waveform_error_db(bounds.maximum_likelihood(
+        bounds.noisy(S, 40.0, seed, clip=False), W, x), x) for seed in range(8)]
+    measured, _ = metrics.mean_error_db(levels)
     assert measured == pytest.approx(bounds.cramer_rao(x, W).error_db(40.0), abs=1.0)
 
 
@@ -179,6 +178,15 @@ def test_maximum_likelihood_without_noise_returns_the_signal():
     start = x + 0.03 * dense(15, W)
     answer = bounds.maximum_likelihood(W.magnitude(x), W, start)
     assert metrics.waveform_error_db(answer, x) < -250 < metrics.waveform_error_db(start, x)
+
+
+def test_mean_error_is_that_of_the_squares():
+    level, bar = metrics.mean_error_db([-20.0, -20.0, -1000.0])
+    assert level == pytest.approx(-20 + 10 * np.log10(2 / 3))
+    assert bar == pytest.approx(10 / np.log(10) * 0.5)             # of squares 1, 1 and 0
+    assert metrics.mean_error_db([-7000.0, -7000.0]) == (-7000.0, 0.0)
+    with pytest.raises(ValueError, match="levels must"):
+        metrics.mean_error_db([-20.0])
 
 
 def test_noisy_has_the_level_asked_for():
