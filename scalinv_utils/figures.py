@@ -3,7 +3,10 @@
 import math
 from pathlib import Path
 
+import numpy as np
+
 from . import metrics, plotting, signals
+from .bounds import cramer_rao, noisy
 from .griffin_lim import griffin_lim
 from .recovery import recover
 from .transforms import Scalogram
@@ -101,4 +104,30 @@ def _draw_differences(ax, x, sample_rate, floor_db=-120):
     ax.set(title="What breaks the circle", xticks=range(0, 181, 45), ylim=(floor_db - 5, 5))
 
 
-FIGURES = {"voice_and_recovery": voice_and_recovery, "ambiguity_circle": ambiguity_circle}
+def error_against_bound(snrs=(10, 20, 30, 40, 50, 60), n_seeds=5):
+    """Waveform error of Griffin-Lim and of recover() from noisy scalograms, and the bound."""
+    from matplotlib.figure import Figure
+
+    W = Scalogram(256, 4000, "cauchy", voices_per_octave=12)
+    x = W.project(signals.recording("speech", 4000, 256)[0])
+    S, bound = W.magnitude(x), cramer_rao(x, W)
+    methods = {"fast Griffin-Lim": (griffin_lim, "^"),
+               "recover()": (lambda *given, **more: recover(*given, progress=False, **more), "s")}
+    plotting.use_style()
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    ax = figure.subplots()
+    for name, (method, marker) in methods.items():
+        errors = [[metrics.waveform_error_db(method(noisy(S, snr, seed), W, seed=seed).signal, x)
+                   for seed in range(n_seeds)] for snr in snrs]
+        means, bars = np.transpose([metrics.mean_error_db(levels) for levels in errors])
+        ax.errorbar(snrs, means, bars, fmt=marker, capsize=4, mfc="none", label=name)
+    ax.plot(snrs, [-snr for snr in snrs], ":", color="0.5", label="as bad as the data")
+    ax.plot(snrs, [bound.error_db(snr) for snr in snrs], "k-", label="Cramér–Rao bound")
+    ax.set(xlabel="SNR of the scalogram (dB)", ylabel="waveform error (dB)",
+           title="A voice from its noisy scalogram: what is possible, and what is reached")
+    ax.legend()
+    return figure
+
+
+FIGURES = {"voice_and_recovery": voice_and_recovery, "ambiguity_circle": ambiguity_circle,
+           "error_against_bound": error_against_bound}

@@ -24,8 +24,8 @@ from .derivatives import time_derivative
 from .validation import check_magnitudes, check_number, check_signal
 
 __all__ = ["analytic", "best_phase", "consistency_db", "decibels", "frequency_error_db",
-           "hilbert_rotation", "island_error_db", "islands", "misfit_db", "sign_error_db",
-           "waveform_error_db"]
+           "hilbert_rotation", "island_error_db", "islands", "mean_error_db", "misfit_db",
+           "sign_error_db", "waveform_error_db"]
 
 ISLAND_FLOOR_DB = -40.0
 
@@ -273,6 +273,33 @@ def _instantaneous_frequency(c):
     turning = (time_derivative(c) * c.conj()).imag
     frequency = np.divide(turning, power, out=np.zeros_like(power), where=power > 0)
     return torch.from_numpy(np.clip(frequency, 0, np.pi))
+
+
+def mean_error_db(levels):
+    """Level of the mean squared error of several runs, and its standard error.
+
+    What a bound on the mean squared error speaks of. One run that went wrong rules it: look at
+    the median as well.
+
+    Parameters
+    ----------
+    levels : real array, shape (n_runs,), in dB
+        Two runs or more.
+
+    Returns
+    -------
+    (float, float): 10 log10 of the mean of the squares, and how far it is off on average, in dB
+
+    Raises
+    ------
+    ValueError, TypeError
+        Fewer than two runs, NaN or infinite levels.
+    """
+    levels = check_signal(levels, min_samples=2, name="levels", ndim=1).double()
+    top = levels.max()                 # so that no square is too small for a float
+    squares = 10 ** ((levels - top) / 10)
+    spread = squares.std() / squares.mean() / len(squares) ** 0.5
+    return float(top + 10 * torch.log10(squares.mean())), float(10 / np.log(10) * spread)
 
 
 def _relative_error_db(error, reference, dim=-1):
