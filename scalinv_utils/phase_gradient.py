@@ -50,7 +50,7 @@ POWER_FLOOR = 1e-14
 
 # Steps of fast Griffin-Lim after each integration, with this momentum: they mend what the heap gets
 # wrong next to zeros. Each round that brings nothing adds as many to the next one.
-SETTLING_STEPS, MOMENTUM = 5, 0.9
+SETTLING_STEPS, MOMENTUM = 10, 0.9
 
 # The iteration ends below this consistency, or after so many rounds without a gain of 1 dB.
 TARGET_DB, PATIENCE = -140.0, 4
