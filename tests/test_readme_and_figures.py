@@ -1,6 +1,7 @@
 """The README's example runs and its pictures are those that scalinv_utils.figures draws."""
 
 import re
+import statistics
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,23 @@ def test_a_picture_is_drawn_into_the_folder_asked_for(tmp_path, monkeypatch):
 def test_an_unknown_picture_is_refused_by_name():
     with pytest.raises(ValueError, match="voice_and_recovery"):
         figures.build(["nothing_such"])
+
+
+def rows_of_the_table():
+    """What the README's table has to say, from the stored benchmark."""
+    from scalinv_utils import leaderboard, signals
+
+    for method in ("recover", "L-BFGS", "fast Griffin-Lim"):
+        cells = [f"`{method}`" if method == "recover" else method]
+        for wavelet in ("cauchy", "gmw"):
+            runs = leaderboard.select(leaderboard.stored(), method=method, wavelet=wavelet,
+                                      snr_db=None)
+            errors = [run["waveform_error_db"] for run in runs
+                      if run["signal"] in signals.RECORDINGS]
+            cells += [f"{statistics.median(errors):.0f}", f"{max(errors):.0f}"]
+        yield "| " + " | ".join(cells) + " |"
+
+
+def test_the_table_of_the_readme_is_that_of_the_benchmark():
+    for row in rows_of_the_table():
+        assert row in README.read_text(), row
