@@ -281,7 +281,7 @@ def synthesize_texture(statistics, scattering, n_iter=100, init=None, seed=0, ca
         raise ValueError(f"scattering must be made with T='global', got T={scattering.T!r}")
     scattering.split(statistics)
     return invert_gradient(statistics, scattering, init=init, n_iter=n_iter, seed=seed,
-                           callback=callback)
+                           precondition=False, callback=callback)
 
 
 def _or_one(x):
