@@ -19,6 +19,7 @@ from .widgets import LABEL, Pictured, film
 
 __all__ = ["Studio"]
 
+OWN = "your file"
 ACCEPT = ".wav,.flac,.ogg,.mp3,.aiff,.aif"
 DETAIL = 0.02  # seconds of the waveform that are shown in detail
 TELL = 0.2  # seconds between two looks at the progress
@@ -53,7 +54,7 @@ class Studio(Pictured):
         self._make_controls(recording, n_samples)
         super().__init__("Your own sound", "Nothing yet.", [
             _row(self.recording, self.upload), _row(self.length, self.start),
-            _row(self.wavelet, self.voices, self.method), self.notice, self.used,
+            _row(self.wavelet, self.voices), self.method, self.notice, self.used,
             _row(self.go, self.stop, self.bar, self.status), self.scores])
         self._take(*signals.recording(recording))
         self._finish(studio.solve(self.problem))
@@ -71,7 +72,7 @@ class Studio(Pictured):
     # -- controls ------------------------------------------------------------------------------
 
     def _make_controls(self, recording, n_samples):
-        known = [(f"{name}: {entry.title}", name) for name, entry in signals.RECORDINGS.items()
+        known = [name for name, entry in signals.RECORDINGS.items()
                  if entry.sample_rate >= studio.RATE]
         self.recording = _choice("recording", known, recording)
         self.upload = ipywidgets.FileUpload(accept=ACCEPT, description="or your own file",
@@ -95,7 +96,7 @@ class Studio(Pictured):
             control.observe(lambda change: None if self._own_move else self.attempt(action),
                             "value")
 
-        on(self.recording, lambda: self._take(*signals.recording(self.recording.value)))
+        on(self.recording, self._choose)
         on(self.upload, self._read)
         on(self.length, self._cut)
         for control in (self.start, self.wavelet, self.voices):
@@ -115,16 +116,23 @@ class Studio(Pictured):
 
     # -- from a sound to a scalogram -----------------------------------------------------------
 
+    def _choose(self):
+        own = self.recording.value == OWN
+        self._take(*(self._own if own else signals.recording(self.recording.value)))
+
     def _read(self):
         """The file that was uploaded: as much of it as can be used."""
         if not self.upload.value:
             return
         file = self.upload.value[0]
         with self._or_say_why():
-            sound = studio.open_sound(file["name"], bytes(file["content"]))
+            self._own = studio.open_sound(file["name"], bytes(file["content"]))
             with self._moving():
                 self.length.value = studio.LONGEST
-            self._take(*sound)
+                if OWN not in self.recording.options:
+                    self.recording.options = (*self.recording.options, OWN)
+                self.recording.value = OWN
+            self._take(*self._own)
 
     def _take(self, x, sample_rate):
         self._x, self._rate = x, sample_rate
@@ -225,8 +233,10 @@ class Studio(Pictured):
 
 
 def _choice(label, options, value):
-    return ipywidgets.Dropdown(description=label, options=options, value=value, style=LABEL,
-                               layout={"width": "auto", "max_width": "100%"})
+    # No drop-down menu: JupyterLab takes arrow keys and letters for its own commands while a menu
+    # has the focus, and buttons leave it Tab, Enter and the space bar.
+    return ipywidgets.ToggleButtons(description=label, options=options, value=value,
+                                    style=LABEL | {"button_width": "auto"})
 
 
 def _row(*controls):
@@ -258,6 +268,7 @@ def _draw_solved(wave, error, got, result):
     first = signals.loudest(problem.x, round(DETAIL * rate)) / rate
     wave.set(xlim=(first, first + DETAIL), title=f"{1000 * DETAIL:.0f} ms of the waveform: error "
              f"{result.waveform_db:.0f} dB")
+    wave.set_ylim(top=1.4 * float(problem.x.abs().max()))  # room for the legend
     wave.legend(loc="upper right", ncols=2)
     recovered = W.magnitude(result.y)
     plotting.scalogram(got, recovered, W.frequencies, rate, reference=float(S.max()))

@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import json
 import os
 import re
 import secrets
@@ -43,13 +44,12 @@ STOPWATCH = """(handle, picture) => {
 FINISHED = """() => {
     const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')];
     const indicator = document.querySelector('.jp-Notebook-ExecutionIndicator');
-    return window.started && prompts.length && indicator.dataset.status == 'idle'
+    return indicator.dataset.status == 'idle'
         && !prompts.some(prompt => prompt.textContent.includes('*'));
 }"""
 
-STARTED = """() => document.querySelector('.jp-Notebook-ExecutionIndicator').dataset.status != 'idle'
-    || [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].some(
-        prompt => prompt.textContent.includes('*'))"""
+STARTED = """() => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].some(
+    prompt => prompt.textContent.includes('*'))"""
 
 TOO_WIDE = """() => [...document.querySelectorAll('.jp-OutputArea-output')]
     .filter(output => output.querySelector('audio, img') && output.clientWidth > 0
@@ -124,8 +124,16 @@ def answer(process, address, seconds=120):
     raise RuntimeError(f"nothing answers at {address}; the server's exit code: {process.poll()}")
 
 
+def end_kernels(lab):
+    """What one test ran takes no memory from the next."""
+    options = f"?token={lab.token}"
+    for kernel in json.loads(urllib.request.urlopen(f"{lab.address}/api/kernels{options}").read()):
+        urllib.request.urlopen(urllib.request.Request(
+            f"{lab.address}/api/kernels/{kernel['id']}{options}", method="DELETE"))
+
+
 def kernel_memory(process):
-    """The most memory, in bytes, that any kernel of the server has held, and the server's own."""
+    """The most memory, in bytes, that a running kernel has held, and what the server holds."""
     kernels = [child for child in psutil.Process(process.pid).children(recursive=True)
                if any("ipykernel" in word for word in child.cmdline())]
     return max(map(_peak, kernels)), psutil.Process(process.pid).memory_info().rss
@@ -143,30 +151,31 @@ class Notebook:
 
     def __init__(self, page, lab, path):
         self.page = page
-        page.goto(f"{lab.address}/lab/tree/{path}?reset&token={lab.token}")
+        # The indicator says idle before there is a kernel, and what is run then is lost.
+        with page.expect_websocket(lambda socket: "/api/kernels/" in socket.url, timeout=PATIENCE):
+            page.goto(f"{lab.address}/lab/tree/{path}?reset&token={lab.token}")
+        page.wait_for_timeout(2000)
         page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]',
                                timeout=PATIENCE)
 
-    def run_by_mouse(self):
+    def run(self, ask):
+        """Run all cells, in the way of `ask`; what one of them raises is raised here."""
+        ask()
+        self.page.wait_for_function(STARTED)
+        self.page.wait_for_function(FINISHED, timeout=PATIENCE)
+        errors = self.page.locator('[data-mime-type="application/vnd.jupyter.error"]')
+        assert errors.count() == 0, errors.first.inner_text()
+
+    def by_mouse(self):
         self.page.locator(".lm-MenuBar-itemLabel", has_text=re.compile("^Run$")).click()
         self.page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Run All Cells$")).click()
-        self.wait()
 
-    def run_by_keyboard(self):
+    def by_keyboard(self):
         self.page.keyboard.press("Control+Shift+C")
         self.page.wait_for_selector(".lm-CommandPalette-input")
         self.page.keyboard.type("run all cells")
         self.page.wait_for_selector(".lm-CommandPalette-item.lm-mod-active")
         self.page.keyboard.press("Enter")
-        self.wait()
-
-    def wait(self):
-        """Until everything has run; what a cell raised is raised here."""
-        self.page.wait_for_function(STARTED)
-        self.page.evaluate("window.started = true")
-        self.page.wait_for_function(FINISHED, timeout=PATIENCE)
-        errors = self.page.locator('[data-mime-type="application/vnd.jupyter.error"]')
-        assert errors.count() == 0, errors.first.inner_text()
 
     def handles(self):
         """The handles of all sliders that are on the page and can be moved."""

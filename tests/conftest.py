@@ -24,6 +24,11 @@ settings.register_profile("scalinv", deadline=None, derandomize=True)
 settings.load_profile("scalinv")
 
 
+def pytest_addoption(parser):
+    parser.addoption("--screenshots", metavar="FOLDER",
+                     help="where the browser tests put their screenshots (default: nowhere)")
+
+
 @pytest.fixture(autouse=True)
 def no_figures_left_and_no_trials(monkeypatch):
     monkeypatch.delenv(TRIAL, raising=False)

@@ -107,6 +107,11 @@ def test_a_file_is_used_as_far_as_it_goes(app):
     upload(app, "short.wav", wav(signals.linear_chirp(3000, 16000), 16000))
     assert app.length.value == studio.LONGEST and len(app.problem.x) == 1500
     assert "lasts 0.19 s" in app.used.value and app.start.disabled and not app.go.disabled
+    assert app.recording.value == "your file"
+    app.recording.value = "bell"
+    assert "lasts 0.19 s" not in app.used.value
+    app.recording.value = "your file"
+    assert "lasts 0.19 s" in app.used.value
     upload(app, "tiny.wav", wav(signals.linear_chirp(10, 8000), 8000))
     assert len(app.problem.x) == studio.SHORTEST and "Silence was added" in app.used.value
 

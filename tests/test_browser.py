@@ -1,18 +1,21 @@
 """The course in a real browser: Chromium on a JupyterLab that these tests start.
 
 Nothing in the repository changes: the server works on a copy. ``pytest -m browser -s`` also prints
-how long pictures take to follow a slider, and the memory of the kernels.
+how long pictures take to follow a slider, and the memory of the kernels; ``--screenshots figures``
+takes the screenshot that the README shows.
 """
 
 import importlib.util
 import io
 import statistics
+from pathlib import Path
 
 import pytest
 import soundfile
 from explorers import NOTEBOOKS, cells, explorer_cells, needed_for, read
 from nbformat import write
 from nbformat.v4 import new_code_cell, new_notebook
+from PIL import Image
 
 import browsing
 from scalinv_utils import audio, signals
@@ -50,12 +53,13 @@ def lab(chromium, tmp_path_factory):
 
 
 @pytest.fixture
-def page(chromium):
+def page(chromium, lab):
     context = chromium.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
     page = context.new_page()
     page.set_default_timeout(60_000)
     yield page
     context.close()
+    browsing.end_kernels(lab)
 
 
 def path_of(number):
@@ -86,7 +90,7 @@ def report(name, process, first, again):
     kernel, server = browsing.kernel_memory(process)
     print(f"\n{name}: pictures follow a key after {statistics.median(again):.0f} ms (median of "
           f"{len(again)}, ready), {statistics.median(first):.0f} ms (of {len(first)}, first look); "
-          f"kernels so far at most {kernel / 2**20:.0f} MiB beside {server / 2**20:.0f} MiB of Lab")
+          f"its kernel held {kernel / 2**20:.0f} MiB at most, beside {server / 2**20:.0f} MiB of Lab")
     assert statistics.median(again) < SLACK * READY
     assert statistics.median(first) < SLACK * ON_REQUEST
     assert kernel < 2**30
@@ -107,7 +111,10 @@ def test_a_copy_that_is_not_trusted_shows_pictures_where_widgets_would_be(page, 
 @pytest.mark.parametrize("number", [number for number in WHOLE if number != "10"])
 def test_every_explorer_by_mouse_and_by_keyboard(page, lab, number):
     notebook = browsing.Notebook(page, lab, path_of(number))
-    notebook.run_by_keyboard() if number == "00" else notebook.run_by_mouse()
+    if number == "00":
+        with_the_keyboard_alone(page, notebook)
+    else:
+        notebook.run(notebook.by_mouse)
     report(number, lab.process, *check_explorers(page, notebook))
     assert page.evaluate(browsing.TOO_WIDE) == []
     play = page.locator('.jupyter-widgets.widget-play button').first
@@ -118,9 +125,9 @@ def test_every_explorer_by_mouse_and_by_keyboard(page, lab, number):
     play.click()
 
 
-def test_the_keyboard_alone_reaches_the_explorer(page, lab):
-    notebook = browsing.Notebook(page, lab, path_of("00"))
-    notebook.run_by_keyboard()
+def with_the_keyboard_alone(page, notebook):
+    """Run everything, walk to the explorer and move it, without a mouse."""
+    notebook.run(notebook.by_keyboard)
     notebook.tab_to(".noUi-handle")
     picture = notebook.picture(notebook.handles()[0])
     before = picture.get_attribute("src")
@@ -132,11 +139,12 @@ def test_the_keyboard_alone_reaches_the_explorer(page, lab):
 def test_the_first_explorer_of_the_other_notebooks(page, lab, path):
     sources = cells(read(path))
     wanted = needed_for(sources, explorer_cells(sources)[0])
-    small = new_notebook(cells=[new_code_cell(sources[k]) for k in wanted])
+    small = new_notebook(cells=[new_code_cell(sources[k]) for k in wanted],
+                         metadata=read(path).metadata)
     place = lab.folder / "notebooks" / f"first_{path.name}"
     write(small, place)
     notebook = browsing.Notebook(page, lab, f"notebooks/{place.name}")
-    notebook.run_by_mouse()
+    notebook.run(notebook.by_mouse)
     report(path.stem, lab.process, *check_explorers(page, notebook))
 
 
@@ -147,51 +155,68 @@ def tone_file(folder):
     return path
 
 
-def test_your_own_sound(page, lab):
+def keep(request, page, box, name):
+    """Write a screenshot into the folder that --screenshots names, if it names one."""
+    folder = request.config.getoption("--screenshots")
+    if folder:
+        page.set_viewport_size({"width": 1280, "height": 1600})
+        box.scroll_into_view_if_needed()
+        page.wait_for_timeout(1000)
+        shot = Image.open(io.BytesIO(box.screenshot())).convert("RGB").quantize(128)
+        shot.save(Path(folder) / f"{name}.png", optimize=True)
+        page.set_viewport_size({"width": 1280, "height": 900})
+
+
+def choose_file(page, studio, path):
+    with page.expect_file_chooser() as dialog:
+        studio.get_by_role("button", name="or your own file").click()
+    dialog.value.set_files(path)
+
+
+def tab_to_button(page, label):
+    for _ in range(60):
+        if page.evaluate("document.activeElement.textContent.trim()") == label:
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"Tab does not lead to {label}")
+
+
+def test_your_own_sound(page, lab, request):
     notebook = browsing.Notebook(page, lab, path_of("10"))
-    notebook.run_by_mouse()
+    notebook.run(notebook.by_mouse)
     studio = page.locator(".widget-vbox").filter(has_text="Your own sound").first
     picture = studio.locator("img.widget-image")
     used, status = studio.locator(".widget-html"), studio.locator(".widget-label")
 
     # A file comes in, a waveform goes out.
     before = picture.get_attribute("src")
-    studio.locator("input[type=file]").set_input_files(tone_file(lab.folder))
+    choose_file(page, studio, tone_file(lab.folder))
     browsing.wait_for_change(page, picture, before)
     assert used.filter(has_text="lasts 0.25 s at 11,025 samples per second").count() == 1
     assert studio.locator("audio").count() == 0
     before = picture.get_attribute("src")
-    studio.get_by_role("button", name="Recover").click()
+    studio.locator("button[title=Recover]").click()
     browsing.wait_for_change(page, picture, before)
     page.wait_for_function("box => box.querySelectorAll('audio').length == 4",
                            arg=studio.element_handle())
-    assert used.filter(has_text="This is the original waveform").count() == 1
+    assert used.filter(has_text="This is the original waveform").first.is_visible()
     page.wait_for_function("audio => audio.duration > 0.2 && audio.error === null",
                            arg=studio.locator("audio").nth(2).element_handle())
+    keep(request, page, studio, "your_own_sound")
     with page.expect_download() as saved:
         studio.get_by_role("link", name="Download").click()
     y, rate = soundfile.read(saved.value.path())
     assert saved.value.suggested_filename == "recovered.wav" and rate == 8000
     assert abs(y).max() > 0.3 and len(y) == 2000
 
-    # With the keyboard alone, from the top: another recording, another method, cancel.
-    select = studio.locator("select")
-    select.nth(0).focus()
-    page.keyboard.type("speech")
-    page.wait_for_timeout(300)
-    for _ in range(40):
-        if select.nth(4).evaluate("s => s === document.activeElement"):
-            break
-        page.keyboard.press("Tab")
-    page.keyboard.type("Griffin")
-    page.keyboard.press("Tab")
-    page.wait_for_function("box => box.textContent.includes('lasts 2.99 s')",
-                           arg=studio.element_handle())
-    assert page.evaluate("document.activeElement.textContent") == "Recover"
-    page.keyboard.press("Enter")
+    # With the keyboard alone: another recording, another method, start, cancel.
+    studio.get_by_role("button", name="speech").focus()
+    for label in ("guitar", "Griffin-Lim", "Recover"):
+        tab_to_button(page, label)
+        page.keyboard.press("Enter")
     status.filter(has_text="left").wait_for()
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.textContent") == "Cancel"
+    assert used.filter(has_text="lasts 3.53 s").count() == 1
+    tab_to_button(page, "Cancel")
     page.keyboard.press("Enter")
     status.filter(has_text="cancelled").wait_for()
     assert studio.locator("audio").count() == 0
@@ -199,6 +224,6 @@ def test_your_own_sound(page, lab):
     # A bad file gets a sentence.
     bad = lab.folder / "letter.wav"
     bad.write_text("Dear Sir or Madam")
-    studio.locator("input[type=file]").set_input_files(bad)
+    choose_file(page, studio, bad)
     studio.get_by_role("alert").filter(has_text="letter.wav cannot be read").wait_for()
     assert page.get_by_text("Traceback").count() == 0 and page.evaluate(browsing.TOO_WIDE) == []
