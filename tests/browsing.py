@@ -115,11 +115,16 @@ def jupyterlab(folder):
 
 
 def answer(process, address, seconds=120):
-    """Return when something answers at `address`."""
+    """Return when something answers at `address`, be it with an error."""
     end = time.monotonic() + seconds
     while time.monotonic() < end and process.poll() is None:
-        with contextlib.suppress(OSError, urllib.error.URLError):
-            return urllib.request.urlopen(address, timeout=5).read()
+        try:
+            urllib.request.urlopen(address, timeout=5).close()
+            return
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            pass
         time.sleep(0.3)
     raise RuntimeError(f"nothing answers at {address}; the server's exit code: {process.poll()}")
 
