@@ -150,6 +150,10 @@ def cramer_rao(x, W, weight=None):
     Examples
     --------
     >>> cramer_rao(x, W).error_db(40.0)      # no unbiased method does better   # doctest: +SKIP
+
+    Without the truth, as an error bar of a recovered signal y:
+
+    >>> cramer_rao(y, W).error_db(-consistency_db(y, S, W))                     # doctest: +SKIP
     """
     x = W.project(_point(x, W))
     return Bound(x, W, fisher_information(x, W, weight))
