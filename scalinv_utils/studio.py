@@ -1,7 +1,7 @@
 """What happens to a sound of your own, step by step and without a widget; notebook 10 and its app.
 
     x, rate = open_sound("my.wav", content)      a file's bytes, as one mono signal
-    part = prepare(x, rate)                      a stretch of it at 8 kHz, and what was done, in words
+    part = prepare(x, rate)                      a stretch of it at 8 kHz, and what was done
     problem = pose(part.x)                       its scalogram: all that a method gets to see
     attempt = solve(problem, "recover()")        a waveform, its scores, and what they mean
 """
@@ -27,8 +27,9 @@ __all__ = ["LENGTHS", "METHODS", "RATE", "VOICES", "WAVELETS", "Attempt", "Probl
 #: Samples per second of everything here: speech stays clear, and a scalogram stays small.
 RATE = 8000
 
-#: Samples by name. The longest keeps a recovery within 1 GB: Binder gives 2 GB to everything.
-LENGTHS = {"a quarter of a second": 2048, "half a second": 4096, "one second": 8192}
+#: Samples by name. With the longest a recovery adds about 0.5 GB to the kernel at most; Binder
+#: gives 2 GB to everything. At twice that, Griffin-Lim's arrays alone take 0.4 GB.
+LENGTHS = {"a quarter of a second": 2048, "half a second": 4096}
 SHORTEST, LONGEST = 1024, max(LENGTHS.values())
 
 #: Rows reach down to this many Hz, or as far as wavelets fit into the stretch.

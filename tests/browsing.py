@@ -1,4 +1,4 @@
-"""A JupyterLab server on a copy of the course, and what a person does there, for test_browser.py."""
+"""A JupyterLab server on a copy of the course, and the hands of a person in a browser."""
 
 import collections
 import contextlib
@@ -54,7 +54,7 @@ STARTED = """() => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')
 TOO_WIDE = """() => [...document.querySelectorAll('.jp-OutputArea-output')]
     .filter(output => output.querySelector('audio, img') && output.clientWidth > 0
             && output.scrollWidth > output.clientWidth + 1)
-    .map(output => `${output.scrollWidth} in ${output.clientWidth}: ${output.innerText.slice(0, 60)}`)
+    .map(output => `${output.scrollWidth} > ${output.clientWidth}: ${output.innerText.slice(0, 50)}`)
 """
 
 

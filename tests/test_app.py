@@ -1,4 +1,4 @@
-"""The app of notebook 10 without a browser: its controls at their ends and at random, and cancel."""
+"""The app of notebook 10 without a browser: controls at their ends and at random, and cancel."""
 
 import base64
 import datetime
