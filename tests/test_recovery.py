@@ -27,6 +27,16 @@ def test_iterates_are_copies():
     assert [float(x[0]) for _, x in recovery.iterates] == [0, 2, 4, 6]
 
 
+def test_many_iterates_share_blocks_and_nothing_else(tmp_path):
+    recovery = run(70, keep_every=1)
+    assert [float(x[0]) for _, x in recovery.iterates] == list(range(71))
+    recovery.iterates[3][1].zero_()
+    assert [float(x[0]) for _, x in recovery.iterates[2:5]] == [2, 0, 4]
+    recovery.iterates = recovery.iterates[:1]
+    recovery.save(tmp_path / "one.pt")
+    assert (tmp_path / "one.pt").stat().st_size < 8000 + 4 * 8 * N
+
+
 def test_the_last_iterate_is_kept_too():
     recovery = run(5, keep_every=4)
     assert [k for k, _ in recovery.iterates] == [0, 4, 5]
