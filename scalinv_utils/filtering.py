@@ -113,13 +113,13 @@ def plain(*tensors):
 
 
 def analyse(x, bank):
-    """``bank.analyse(x)``, to be differentiated if need be: that costs a tenth of a millisecond."""
-    return bank.analyse(x) if plain(x) else _Analysis.apply(x, bank)
+    """``bank.analyse(x)``, to be differentiated if need be."""
+    return _linear(x, bank.analyse, bank.synthesise)
 
 
 def synthesise(c, bank):
     """``bank.synthesise(c)``, to be differentiated if need be."""
-    return bank.synthesise(c) if plain(c) else _Synthesis.apply(c, bank)
+    return _linear(c, bank.synthesise, bank.analyse)
 
 
 def modulus(c):
@@ -132,52 +132,34 @@ def _magnitude(c):
     return torch.from_numpy(np.abs(c.detach().numpy())) if c.device.type == "cpu" else c.abs()
 
 
-class _Analysis(Function):
-    """`Bank.analyse` for autograd."""
+class _Linear(Function):
+    """A linear operator that comes with its adjoint (in the real inner product), for autograd."""
 
     @staticmethod
-    def forward(x, bank):
-        return bank.analyse(x)
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        ctx.bank = inputs[1]
-
-    @staticmethod
-    def backward(ctx, g):
-        return synthesise(g, ctx.bank), None
-
-    @staticmethod
-    def jvp(ctx, dx, _):
-        return _Analysis.apply(dx, ctx.bank)
-
-    @staticmethod
-    def vmap(info, in_dims, x, bank):
-        return _Analysis.apply(x.movedim(in_dims[0], 0), bank), 0
-
-
-class _Synthesis(Function):
-    """`Bank.synthesise` for autograd."""
-
-    @staticmethod
-    def forward(c, bank):
-        return bank.synthesise(c)
+    def forward(x, operator, adjoint):
+        return operator(x)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        ctx.bank = inputs[1]
+        _, *ctx.pair = inputs
 
     @staticmethod
     def backward(ctx, g):
-        return analyse(g, ctx.bank), None
+        operator, adjoint = ctx.pair
+        return _linear(g, adjoint, operator), None, None
 
     @staticmethod
-    def jvp(ctx, dc, _):
-        return _Synthesis.apply(dc, ctx.bank)
+    def jvp(ctx, dx, *_):
+        return _Linear.apply(dx, *ctx.pair)
 
     @staticmethod
-    def vmap(info, in_dims, c, bank):
-        return _Synthesis.apply(c.movedim(in_dims[0], 0), bank), 0
+    def vmap(info, in_dims, x, operator, adjoint):
+        return _Linear.apply(x.movedim(in_dims[0], 0), operator, adjoint), 0
+
+
+def _linear(x, operator, adjoint):
+    """operator(x), to be differentiated if need be: that costs a tenth of a millisecond."""
+    return operator(x) if plain(x) else _Linear.apply(x, operator, adjoint)
 
 
 class _Modulus(Function):
