@@ -34,6 +34,7 @@ import torch
 from tqdm.auto import tqdm
 
 from . import metrics, signals
+from .bounds import noisy
 from .contestants import CONTESTANTS, CountedScalogram, Problem, available
 from .validation import check_choice, check_count, check_number
 
@@ -206,13 +207,7 @@ def _problem(cell):
         x = signals.synthetic(cell.signal, cell.n_samples, cell.sample_rate)
     x = W.project(x)
     S = W.magnitude(x)
-    return Problem(x, S if cell.snr_db is None else with_noise(S, cell.snr_db, cell.seed), W)
-
-
-def with_noise(S, snr_db, seed=0):
-    """Magnitudes with white Gaussian noise `snr_db` below their rms level, none below zero."""
-    noise = torch.randn(S.shape, dtype=S.dtype, generator=torch.Generator().manual_seed(seed))
-    return (S + noise * S.square().mean().sqrt() * 10 ** (-snr_db / 20)).clamp(min=0)
+    return Problem(x, S if cell.snr_db is None else noisy(S, cell.snr_db, cell.seed), W)
 
 
 @functools.lru_cache(maxsize=4)

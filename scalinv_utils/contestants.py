@@ -16,7 +16,7 @@ import torch
 
 from . import metrics
 from .gradient import invert_gradient
-from .griffin_lim import RULES, griffin_lim
+from .griffin_lim import RULES, griffin_lim, random_angles
 from .phase_equation import solve_phase_equation
 from .phase_gradient import phase_gradient
 from .recovery import recover
@@ -119,10 +119,8 @@ def zero_phase(problem, seed):
 
 
 def random_phase(problem, seed):
-    generator = torch.Generator().manual_seed(seed)
-    turns = torch.rand(problem.S.shape, dtype=torch.float64, generator=generator)
-    phase = torch.polar(torch.ones_like(turns), 2 * math.pi * turns).to(problem.S.device)
-    return Answer(problem.W.inverse(problem.S * phase))
+    angles = random_angles(problem.S, seed).to(problem.S.device)
+    return Answer(problem.W.inverse(torch.polar(problem.S.double(), angles)))
 
 
 # --- This project's methods ---------------------------------------------------------------------

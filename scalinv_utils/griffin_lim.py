@@ -23,7 +23,8 @@ from .metrics import decibels
 from .recovery import Recorder
 from .validation import check_choice, check_count, check_signal
 
-__all__ = ["RULES", "accelerated", "admm", "fast", "gl", "griffin_lim", "raar"]
+__all__ = ["RULES", "accelerated", "admm", "fast", "gl", "griffin_lim", "raar",
+           "random_angles"]
 
 STARTS = ("random", "zero")
 
@@ -209,6 +210,11 @@ def _phase(kind, S, seed):
     """Unit numbers of the shape of S: seeded random ones, or all 1."""
     if kind == "zero":
         return torch.ones_like(S, dtype=S.dtype.to_complex())
-    turns = torch.rand(S.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-    return torch.polar(torch.ones_like(turns), 2 * math.pi * turns).to(S.device).to(
-        S.dtype.to_complex())
+    angles = random_angles(S, seed)
+    return torch.polar(torch.ones_like(angles), angles).to(S.device).to(S.dtype.to_complex())
+
+
+def random_angles(S, seed):
+    """An angle in rad for each coefficient, float64 on the CPU: the same for the same seed."""
+    generator = torch.Generator().manual_seed(check_count(seed, "seed", 0))
+    return 2 * math.pi * torch.rand(S.shape, dtype=torch.float64, generator=generator)

@@ -29,6 +29,7 @@ from scipy import linalg
 from tqdm.auto import tqdm
 
 from .derivatives import scale_derivative, time_derivative
+from .griffin_lim import random_angles
 from .metrics import decibels
 from .recovery import Recorder
 
@@ -180,7 +181,7 @@ def solve_phase_equation(S, W, seed=0, ridges=RIDGES, target_db=-130.0, callback
     equation = PhaseEquation(S.numpy(), W)
     recorder = Recorder("phase equation", callback, keep_every)
     frequency = equation.first_order_frequency()
-    fitted = _start(S, seed)
+    fitted = torch.polar(S, random_angles(S, seed))
     best, n_solves = (np.inf, None), FIRST_SOLVES
     for ridge in tqdm(ridges, delay=2, leave=False, disable=not progress, desc="phase equation"):
         factor = _factorise(equation.matrix(frequency), ridge)
@@ -243,12 +244,6 @@ def _factorise(A, ridge):
 def _full(upper):
     """A Hermitian matrix from its upper triangle."""
     return upper + np.triu(upper, 1).conj().T
-
-
-def _start(S, seed):
-    """S with random phases."""
-    turns = torch.rand(S.shape, dtype=S.dtype, generator=torch.Generator().manual_seed(seed))
-    return torch.polar(S, 2 * np.pi * turns)
 
 
 def _lag_spectrum(f, n_lags):

@@ -32,7 +32,7 @@ from numba import njit
 from tqdm.auto import tqdm
 
 from .derivatives import scale_derivative, time_derivative
-from .griffin_lim import fast
+from .griffin_lim import fast, random_angles
 from .metrics import decibels
 from .recovery import Recorder
 from .validation import check_choice, check_count, check_number
@@ -203,7 +203,7 @@ def _check_tolerance(tolerance):
 def _heap(S, W, seed, callback, keep_every, progress, n_iter=30, tolerance=TOLERANCE):
     """Integrate the gradient; then integrate what is left of it, again and again."""
     S = W.check_scalogram(S).detach()
-    n_iter, start = check_count(n_iter, "n_iter", 0), _random_phase(S, seed)
+    n_iter, start = check_count(n_iter, "n_iter", 0), random_angles(S, seed)
     _check_tolerance(tolerance)
     recorder = Recorder("phase gradient (heap)", callback, keep_every)
     norm = float(S.norm())
@@ -241,11 +241,6 @@ def _rounds(S, W, start, tolerance):
         missing = [a - b for a, b in zip(known, phase_derivatives(W.modulus(c), W))]
         phase, _, _ = integrate_phase(S, W, *missing, torch.zeros_like(phase), tolerance)
         c = c * torch.polar(torch.ones_like(S), phase.to(S))
-
-
-def _random_phase(S, seed):
-    generator = torch.Generator().manual_seed(check_count(seed, "seed", 0))
-    return 2 * math.pi * torch.rand(S.shape, dtype=torch.float64, generator=generator)
 
 
 def _steps(f, periodic):

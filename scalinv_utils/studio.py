@@ -15,7 +15,7 @@ import torch
 
 from . import metrics, signals
 from .gradient import invert_gradient
-from .griffin_lim import griffin_lim
+from .griffin_lim import griffin_lim, random_angles
 from .phase_gradient import phase_gradient
 from .recovery import recover
 from .transforms import Scalogram
@@ -294,9 +294,7 @@ def _turned(y, x):
 
 def _wreck(problem, seed):
     """The right moduli with random phases."""
-    generator = torch.Generator().manual_seed(seed)
-    turns = torch.rand(problem.S.shape, dtype=problem.S.dtype, generator=generator)
-    return problem.W.inverse(problem.S * torch.exp(2j * math.pi * turns))
+    return problem.W.inverse(torch.polar(problem.S, random_angles(problem.S, seed)))
 
 
 # --- How long it will take -----------------------------------------------------------------------

@@ -15,6 +15,7 @@ from small import cosine, noise, scalogram
 
 from scalinv_utils import benchmark, contestants, costs, leaderboard, metrics, signals
 from scalinv_utils.benchmark import Cell, compute, grid, preset, read, run
+from scalinv_utils.bounds import noisy
 from scalinv_utils.contestants import CONTESTANTS, CountedScalogram, Problem
 
 SCORES = ("consistency_db", "waveform_error_db", "island_error_db", "frequency_error_db")
@@ -117,10 +118,10 @@ def test_a_row_has_scores_costs_and_where_it_comes_from():
 
 def test_noise_is_what_it_is_said_to_be():
     S = noise(0, 40, 500).abs() + 5
-    noisy = benchmark.with_noise(S, 30.0, seed=1)
-    assert abs(metrics.misfit_db(noisy, S) + 30) < 0.3
-    assert torch.equal(noisy, benchmark.with_noise(S, 30.0, seed=1))
-    assert (benchmark.with_noise(S, -20.0) >= 0).all()
+    found = noisy(S, 30.0, seed=1)
+    assert abs(metrics.misfit_db(found, S) + 30) < 0.3
+    assert torch.equal(found, noisy(S, 30.0, seed=1))
+    assert (noisy(S, -20.0) >= 0).all()
 
 
 def test_what_a_contestant_raises_becomes_the_error_of_its_row(monkeypatch):

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from scalinv_utils import metrics, signals
+from scalinv_utils.bounds import noisy
 from scalinv_utils.griffin_lim import griffin_lim
 from scalinv_utils.recovery import recover
 from scalinv_utils.transforms import Scalogram
@@ -17,12 +18,6 @@ def transform(wavelet="cauchy", n_samples=N, **options):
 
 def chirp(W):
     return W.project(signals.linear_chirp(W.n_samples, RATE, 300.0, 3000.0))
-
-
-def noisy(S, snr_db, seed):
-    """S with white noise of this level relative to it; a modulus stays one."""
-    noise = torch.randn(S.shape, dtype=S.dtype, generator=torch.Generator().manual_seed(seed))
-    return (S + 10 ** (-snr_db / 20) * S.square().mean().sqrt() * noise).clamp_min(0)
 
 
 @pytest.mark.parametrize("wavelet", ["cauchy", "gmw"])
