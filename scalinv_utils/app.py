@@ -22,6 +22,7 @@ __all__ = ["Studio"]
 OWN = "your file"
 ACCEPT = ".wav,.flac,.ogg,.mp3,.aiff,.aif"
 DETAIL = 0.02  # seconds of the waveform that are shown in detail
+WORST_SHOWN = 0.1  # of the peak, in the map of errors: one range for all methods
 TELL = 0.2  # seconds between two looks at the progress
 
 
@@ -273,7 +274,7 @@ def _draw_solved(wave, error, got, result):
     recovered = W.magnitude(result.y)
     plotting.scalogram(got, recovered, W.frequencies, rate, reference=float(S.max()))
     got.set_title(f"scalogram of the recovered: {result.consistency_db:.0f} dB")
-    plotting.error_map(error, recovered, S, W.frequencies, rate)
+    plotting.error_map(error, recovered, S, W.frequencies, rate, limit=WORST_SHOWN)
     error.set_title("recovered minus given scalogram")
 
 

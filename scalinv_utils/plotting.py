@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from matplotlib import colormaps, rc_params_from_file
 from matplotlib import pyplot as plt
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.ticker import LogLocator, NullLocator
@@ -466,9 +467,15 @@ def render(fig, format="png"):
     bytes
     """
     check_choice(format, ("png", "webp"), "format")
+    from PIL import Image
+
+    # Not savefig, which goes through the whole figure twice, the first time for the layout alone.
+    before, canvas = fig.canvas, FigureCanvasAgg(fig)
+    canvas.draw()
+    fig.set_canvas(before)
     buffer = io.BytesIO()
-    options = {"pil_kwargs": {"quality": 80}} if format == "webp" else {}
-    fig.savefig(buffer, format=format, bbox_inches=None, **options)
+    options = {"quality": 80} if format == "webp" else {}
+    Image.fromarray(np.asarray(canvas.buffer_rgba())).save(buffer, format, **options)
     return buffer.getvalue()
 
 

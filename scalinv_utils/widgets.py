@@ -364,6 +364,8 @@ def _ends_and_middle(control):
 
 def _redraw(figure, subplots, draw, content):
     with _drawing:
+        for ax in figure.axes:  # else clear() would first make each of them anew, and empty
+            figure.delaxes(ax)
         figure.clear()
         draw(figure.subplots(**subplots), content)
         return render(figure)
