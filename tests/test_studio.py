@@ -1,7 +1,9 @@
 """From a file to a recovered waveform, without a widget: lengths, rates, bad files, scores."""
 
+import ctypes
 import io
 import math
+import weakref
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scalinv_utils import metrics, signals, studio
+from scalinv_utils._memory import give_back
 
 
 def file(samples, rate, kind="WAV", subtype=None):
@@ -145,3 +148,15 @@ def test_progress_counts_down_and_starts_over_with_a_second_start():
     (0.2, "1 s"), (9.0, "9 s"), (12.1, "15 s"), (89, "90 s"), (91, "2 min"), (600, "10 min")])
 def test_times_have_no_digit_that_a_guess_does_not_have(seconds, words):
     assert studio._rounded(seconds) == words
+
+
+def test_memory_in_a_circle_is_given_back_on_every_system(monkeypatch):
+    class Node:
+        pass
+
+    node = Node()
+    node.itself, gone = node, weakref.ref(node)
+    del node
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: object())     # a C library without malloc_trim
+    give_back()
+    assert gone() is None
