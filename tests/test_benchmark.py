@@ -313,7 +313,9 @@ def test_pictures_show_the_numbers():
     assert lines[0].get_xydata().tolist() == [[11, -80], [10, -10]]
     curves = leaderboard.draw_profile(axes[1], ROWS, -20)
     assert curves[0].get_ydata()[-1] == 0.5 and curves[1].get_ydata()[-1] == 1.0
-    assert leaderboard.draw_profile(axes[2], ROWS, -500) == []
+    assert leaderboard.draw_profile(axes[2], ROWS, -500, column="island_error_db") == []
+    assert axes[0].get_ylabel() == "waveform error (dB)"
+    assert axes[2].get_title(loc="left") == "island error below -500 dB with every seed"
 
 
 def test_the_stored_table_is_complete_enough_for_the_notebook():
