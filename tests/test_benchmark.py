@@ -354,6 +354,18 @@ def test_size_is_measured_once_in_a_process_of_its_own(tmp_path, monkeypatch, ca
     assert read(path) == [row] and "512 samples" in capsys.readouterr().out
 
 
+def test_a_long_sound_is_measured_slice_by_slice(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(costs, "SLICE", 1024)
+    monkeypatch.setattr(costs, "SIZE_F_MIN", 1200.0)
+    path = tmp_path / "long.csv"
+    assert benchmark.main(["--long", "0.15", "--output", str(path)]) is None
+    (row,) = read(path)
+    assert tuple(row) == costs.LONG_FIELDS and row["n_samples"] == 2400
+    assert row["n_slices"] == 4 and row["process_mb"] > row["peak_mb"] > 0
+    assert row["waveform_error_db"] < -20 and row["worst_consistency_db"] < -80
+    assert "2400 samples in 4 slices" in capsys.readouterr().out
+
+
 # The score that came with it
 
 
