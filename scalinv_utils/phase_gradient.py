@@ -57,8 +57,9 @@ POWER_FLOOR = 1e-14
 # wrong next to zeros. Each round that brings nothing adds as many to the next one.
 SETTLING_STEPS, MOMENTUM = 10, 0.9
 
-# The iteration ends below this consistency, or after so many rounds without a gain of 1 dB.
-TARGET_DB, PATIENCE = -140.0, 4
+# The iteration ends below ENOUGH_DB, or after PATIENCE rounds without a gain of 1 dB, or at the
+# first of them below GOOD_DB. Not sooner: what S hardly sees is still 30 dB behind the fit.
+PATIENCE, GOOD_DB, ENOUGH_DB = 4, -140.0, -160.0
 
 
 def phase_gradient(S, W, method="heap", seed=0, callback=None, keep_every=None, progress=False,
@@ -221,10 +222,11 @@ def _heap(S, W, seed, callback, keep_every, progress, n_iter=30, tolerance=TOLER
     with tqdm(total=n_iter + 1, delay=2, leave=False, disable=not progress) as bar:
         for x, residual, n_islands in _rounds(S, W, start, tolerance):
             fit = decibels(residual / norm)
+            arrived = fit < ENOUGH_DB or (fit < GOOD_DB and fit > best[0] - 1)
             best = min(best, (fit, x), key=lambda pair: pair[0])
             bar.update()
             stop = recorder.record(x, fit)
-            if stop or len(recorder.recovery.history["seconds"]) > n_iter or fit < TARGET_DB:
+            if stop or len(recorder.recovery.history["seconds"]) > n_iter or arrived:
                 break
     return recorder.finish(best[1], islands=n_islands, best_consistency_db=best[0])
 
