@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 
 from . import metrics, signals
+from ._memory import give_back
 from .gradient import invert_gradient
 from .griffin_lim import griffin_lim, random_angles
 from .phase_gradient import phase_gradient
@@ -263,9 +264,11 @@ def solve(problem, method="recover()", seed=0, callback=None):
     Attempt
     """
     run, _ = METHODS[check_choice(method, METHODS, "method")]
+    give_back()
     began = time.perf_counter()
     y = run(problem.S, problem.W, seed, callback).signal
     seconds = time.perf_counter() - began
+    give_back()
     x, W, S = problem.x, problem.W, problem.S
     return Attempt(problem, method, _turned(y, x), _wreck(problem, seed),
                    metrics.consistency_db(y, S, W), metrics.waveform_error_db(y, x),

@@ -23,7 +23,8 @@ from scalinv_utils.widgets import TRIAL
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
             "--disable-background-networking", "--disable-component-update"]
-PATIENCE = 300_000  # milliseconds for what may take long on a busy machine
+# Milliseconds, on a busy machine: for one answer, and for all cells of a notebook.
+PATIENCE, RUN_PATIENCE = 120_000, 300_000
 
 SETTINGS = {
     "apputils-extension/notification": '{"fetchNews": "false"}',
@@ -40,6 +41,16 @@ STOPWATCH = """(handle, picture) => {
         if (pressed !== null) { window.waits.push(performance.now() - pressed); pressed = null; }
     }));
 }"""
+
+# Resolves when the picture has been the same for a while.
+SETTLED = """(picture) => new Promise(resolve => {
+    let timer = setTimeout(resolve, 300);
+    picture.addEventListener('load', () => { clearTimeout(timer); timer = setTimeout(resolve, 300); });
+})"""
+
+# The indicator of the page says idle before there is a kernel, and what is run then is lost.
+KERNEL = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
+CONNECTED = f"{KERNEL}?.connectionStatus == 'connected' && {KERNEL}.status == 'idle'"
 
 FINISHED = """() => {
     const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')];
@@ -108,7 +119,8 @@ def jupyterlab(folder):
     token = secrets.token_hex(8)
     with server("jupyterlab", folder, "--allow-root", "--ServerApp.ip=127.0.0.1",
                 "--ServerApp.port={port}", "--ServerApp.port_retries=0",
-                f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}") as running:
+                f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}",
+                "--LabApp.expose_app_in_browser=True") as running:
         process, address = running
         answer(process, f"{address}/api")
         yield Lab(process, address, token, folder)
@@ -137,13 +149,6 @@ def end_kernels(lab):
             f"{lab.address}/api/kernels/{kernel['id']}{options}", method="DELETE"))
 
 
-def kernel_memory(process):
-    """The most memory, in bytes, that a running kernel has held, and what the server holds."""
-    kernels = [child for child in psutil.Process(process.pid).children(recursive=True)
-               if any("ipykernel" in word for word in child.cmdline())]
-    return max(map(_peak, kernels)), psutil.Process(process.pid).memory_info().rss
-
-
 def _peak(process):
     status = Path(f"/proc/{process.pid}/status")
     if status.exists():
@@ -155,21 +160,30 @@ class Notebook:
     """One notebook open in JupyterLab, and the hands of a person."""
 
     def __init__(self, page, lab, path):
-        self.page = page
-        # The indicator says idle before there is a kernel, and what is run then is lost.
-        with page.expect_websocket(lambda socket: "/api/kernels/" in socket.url, timeout=PATIENCE):
-            page.goto(f"{lab.address}/lab/tree/{path}?reset&token={lab.token}")
-        page.wait_for_timeout(2000)
-        page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]',
-                               timeout=PATIENCE)
+        self.page, self.name = page, Path(path).stem
+        page.goto(f"{lab.address}/lab/tree/{path}?reset&token={lab.token}")
+        wait_for(page, CONNECTED, None, f"the kernel of {path}")
 
     def run(self, ask):
         """Run all cells, in the way of `ask`; what one of them raises is raised here."""
+        self.start(ask)
+        self.finish()
+
+    def start(self, ask):
         ask()
-        self.page.wait_for_function(STARTED)
-        self.page.wait_for_function(FINISHED, timeout=PATIENCE)
+        wait_for(self.page, STARTED, None, "the first cell to run")
+
+    def finish(self):
+        wait_for(self.page, FINISHED, None, "all cells to have run", RUN_PATIENCE)
         errors = self.page.locator('[data-mime-type="application/vnd.jupyter.error"]')
-        assert errors.count() == 0, errors.first.inner_text()
+        assert errors.count() == 0, f"{self.page.title()}: {errors.first.inner_text()}"
+
+    def memory(self):
+        """The most memory, in bytes, that the kernel has held."""
+        kernel = self.page.evaluate(f"{KERNEL}.id")
+        (process,) = [child for child in psutil.process_iter(["cmdline"])
+                      if any(kernel in word for word in child.info["cmdline"] or [])]
+        return _peak(process)
 
     def by_mouse(self):
         self.page.locator(".lm-MenuBar-itemLabel", has_text=re.compile("^Run$")).click()
@@ -203,21 +217,51 @@ class Notebook:
 
 def drag(page, handle):
     """Take a handle with the mouse and move it right along its slider, or left from the end."""
-    handle.scroll_into_view_if_needed()
-    box = handle.bounding_box()
-    rail = handle.locator("xpath=ancestor::*[contains(@class, 'noUi-base')]").bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    aim = rail["x"] + rail["width"] * (0.95 if x < rail["x"] + rail["width"] / 2 else 0.05)
-    page.mouse.move(x, y)
-    page.mouse.down()
-    page.mouse.move(aim, y, steps=5)
-    page.mouse.up()
+    before = position(handle)
+    for _ in range(3):  # the page may shift under the mouse while a picture comes in
+        handle.scroll_into_view_if_needed()
+        box = handle.bounding_box()
+        rail = handle.locator("xpath=ancestor::*[contains(@class, 'noUi-base')]").bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        aim = rail["x"] + rail["width"] * (0.95 if x < rail["x"] + rail["width"] / 2 else 0.05)
+        page.mouse.move(x, y)
+        page.mouse.down()
+        page.mouse.move(aim, y, steps=5)
+        page.mouse.up()
+        if position(handle) != before:
+            return
+        page.wait_for_timeout(500)
+    raise AssertionError(f"the mouse does not move {name_of(handle)} away from {before}")
 
 
-def wait_for_change(page, picture, before):
+def position(handle):
+    return handle.get_attribute("aria-valuenow")
+
+
+def name_of(handle):
+    """The visible label of a slider."""
+    return handle.evaluate("h => h.closest('.jupyter-widgets').innerText.trim().split('\\n')[0]")
+
+
+def wait_for(page, condition, arg, what, patience=PATIENCE):
+    """Until `condition` holds in the page; if it never does, say what was waited for, and where."""
+    from playwright.sync_api import TimeoutError
+
+    try:
+        page.wait_for_function(condition, arg=arg, timeout=patience)
+    except TimeoutError:
+        raise AssertionError(f"{page.title()}: waited {patience / 1000:.0f} s for {what}") from None
+
+
+def wait_for_change(page, picture, before, what="another picture"):
     """Until the picture is another one than `before`, and loaded."""
-    page.wait_for_function("([img, before]) => img.src != before && img.naturalWidth > 0",
-                           arg=[picture.element_handle(), before], timeout=PATIENCE)
+    wait_for(page, "([img, before]) => img.src != before && img.naturalWidth > 0",
+             [picture.element_handle(), before], what)
+
+
+def wait_until_settled(picture):
+    """Until no more pictures come for what was done before."""
+    picture.evaluate(SETTLED)
 
 
 def waits(page, handle, picture, keys):
@@ -225,6 +269,8 @@ def waits(page, handle, picture, keys):
     handle.evaluate(STOPWATCH, picture.element_handle())
     handle.focus()
     for k, key in enumerate(keys):
+        before = position(handle)
         page.keyboard.press(key)
-        page.wait_for_function(f"window.waits.length > {k}", timeout=PATIENCE)
+        wait_for(page, f"window.waits.length > {k}", None, f"the picture after {key} on "
+                 f"{name_of(handle)}, from position {before} to {position(handle)}")
     return page.evaluate("window.waits")

@@ -38,7 +38,7 @@ def needed_for(sources, last):
         tree = ast.parse(sources[k])
         if k == last or wanted & (_written(tree) - imported) or _imported(tree):
             needed.insert(0, k)
-            wanted = wanted - _bound(tree) | _read(tree)
+            wanted = _needs(tree.body, wanted)
     return needed
 
 
@@ -64,29 +64,64 @@ def _called(tree):
             yield getattr(node.func, "attr", getattr(node.func, "id", ""))
 
 
+def _needs(statements, wanted=frozenset()):
+    """The names that must be there before the statements, for `wanted` to be there after them."""
+    for statement in reversed(statements):
+        wanted = wanted - _bound(statement) | _read(statement)
+    return wanted
+
+
+SCOPES = (ast.FunctionDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+OUTSIDE = ("args", "decorator_list", "returns")
+
+
 def _read(tree):
-    return {node.id for node in ast.walk(tree)
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    """The names that code reads, but for those that its functions and comprehensions bind."""
+    if isinstance(tree, ast.Name):
+        return {tree.id} if isinstance(tree.ctx, ast.Load) else set()
+    if isinstance(tree, ast.For):
+        turned = {node.id for node in ast.walk(tree.target) if isinstance(node, ast.Name)}
+        return _read(tree.iter) | _needs([*tree.body, *tree.orelse]) - turned
+    if not isinstance(tree, SCOPES):
+        return set().union(*map(_read, ast.iter_child_nodes(tree)))
+    return _global_reads(tree).union(*map(_read, _outside(tree)))
 
 
-def _global_reads(function):
-    """What a function reads and does not bind itself."""
-    own = {argument.arg for argument in ast.walk(function) if isinstance(argument, ast.arg)}
-    own |= {node.id for node in ast.walk(function)
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    return _read(function) - own
+def _global_reads(scope):
+    """The names that a function or a comprehension reads when it runs, and does not bind itself."""
+    inside = [node for field, nodes in ast.iter_fields(scope) if field not in OUTSIDE
+              for node in (nodes if isinstance(nodes, list) else [nodes])
+              if isinstance(node, ast.AST)]
+    return set().union(*map(_read, inside)) - _own(scope)
+
+
+def _outside(scope):
+    """What is evaluated where a function is defined, and not where it runs."""
+    defaults = getattr(scope, "args", ast.arguments(defaults=[], kw_defaults=[]))
+    return [*getattr(scope, "decorator_list", []), *defaults.defaults,
+            *filter(None, defaults.kw_defaults)]
+
+
+def _own(scope):
+    """The names that a function or a comprehension binds for itself."""
+    arguments = getattr(scope, "args", None)
+    return _stored(*ast.iter_child_nodes(scope)) | {node.arg for node in ast.walk(arguments or ast.Module([], []))
+                             if isinstance(node, ast.arg)}
+
+
+def _stored(*nodes):
+    """The names that code binds, but for those that scopes in it bind for themselves."""
+    names = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    names |= {node.id for node in nodes
+              if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
+    inner = [child for node in nodes if not isinstance(node, SCOPES)
+             for child in ast.iter_child_nodes(node)]
+    return names | _stored(*inner) if inner else names
 
 
 def _bound(tree):
-    """The names that running a cell binds: no names of functions' and comprehensions' own."""
-    inner = {id(node) for scope in ast.walk(tree)
-             if isinstance(scope, ast.FunctionDef | ast.Lambda | ast.ListComp | ast.SetComp
-                           | ast.DictComp | ast.GeneratorExp)
-             for node in ast.walk(scope) if node is not scope}
-    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)
-             and isinstance(node.ctx, ast.Store) and id(node) not in inner}
-    names |= {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
-    return names | _imported(tree)
+    """The names that running a cell binds."""
+    return _stored(tree) | _imported(tree)
 
 
 def _imported(tree):

@@ -56,6 +56,19 @@ def test_an_explorer_is_found_with_the_cells_that_it_needs():
     assert needed_for(SOURCES, 6) == [0, 1, 2, 3, 5, 6]
 
 
+def test_what_functions_and_comprehensions_bind_is_their_own():
+    sources = ["x = slow()", "k = [x for x in range(3)]", "def f(x, y=k):\n    z = x\n    return z",
+               "z = 1", "explore(f, sum(x for x in range(3)))"]
+    assert needed_for(sources, 4) == [1, 2, 4]
+
+
+def test_a_cell_that_binds_a_name_before_it_reads_it_needs_no_other():
+    sources = ["N = slow()", "N = 5\nfor k in range(N):\n    a = k\n    M = a", "a = slow()",
+               "explore(M)"]
+    assert needed_for(sources, 3) == [1, 3]
+    assert needed_for(["N = 4", "M = N\nN = 5", *sources[2:]], 3) == [0, 1, 3]
+
+
 def test_a_name_that_is_bound_again_is_found_even_behind_a_helper():
     assert later_changes(SOURCES, 6) == {"S"}
     assert later_changes([*SOURCES[:7], "[S for S in range(2)]"], 6) == set()
