@@ -235,6 +235,9 @@ class PeakMemory:
     Attributes
     ----------
     megabytes : float
+        How far it rises.
+    total_megabytes : float
+        Up to what.
     """
 
     def __enter__(self):
@@ -252,7 +255,8 @@ class PeakMemory:
     def __exit__(self, *exception):
         self._done.set()
         self._thread.join()
-        self.megabytes = (max(self._peak, self._now()) - self._before) / 1e6
+        self.total_megabytes = max(self._peak, self._now()) / 1e6
+        self.megabytes = self.total_megabytes - self._before / 1e6
 
     def _now(self):
         return self._process.memory_info().rss
@@ -390,6 +394,7 @@ examples (put quotes around names with spaces):
   python -m scalinv_utils benchmark --dask tcp://192.0.2.1:8786 --preset full
   python -m scalinv_utils benchmark --speed
   python -m scalinv_utils benchmark --size 1 2 4 8
+  python -m scalinv_utils benchmark --long 60
 
 Every row is written at once: after Ctrl-C the same command goes on. Peers of other packages take
 part where they are installed: pip install -e ".[benchmark]". For a Ray cluster call
@@ -420,6 +425,8 @@ def _parser():
     add("--speed", action="store_true", help="instead: the transform's speed, as ratios")
     add("--size", nargs="*", type=int, metavar="K",
         help="instead: recover() at K times 2048 samples (default 1 2 4 8 16 32)")
+    add("--long", nargs="?", type=float, const=60.0, metavar="SECONDS",
+        help="instead: so much speech (default 60 s) slice by slice")
     return parser
 
 
@@ -451,7 +458,7 @@ def main(arguments):
     """The command `python -m scalinv_utils benchmark`; the exit status or a sentence."""
     options = _parser().parse_args(arguments)
     try:
-        if options.speed or options.size is not None:
+        if options.speed or options.size is not None or options.long is not None:
             return _costs(options)
         return _table(options)
     except KeyboardInterrupt:
@@ -483,6 +490,8 @@ def _costs(options):
         costs.speed_command(options.output or FOLDER / "speed.csv")
     if options.size is not None:
         costs.size_command(options.output or FOLDER / "size.csv", options.size, options.fresh)
+    if options.long is not None:
+        costs.long_command(options.output or FOLDER / "long.csv", options.long)
 
 
 @contextlib.contextmanager

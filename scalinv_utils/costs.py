@@ -2,11 +2,13 @@
 
     python -m scalinv_utils benchmark --speed
     python -m scalinv_utils benchmark --size 1 2 4 8
+    python -m scalinv_utils benchmark --long 60
 
 Speed is a ratio to something that was timed in the same rounds, so that it holds on any machine
 and while others use it: to the batch of inverse FFTs that a wavelet transform cannot avoid,
 to ``ssqueezepy.cwt`` with the same filters, and to the first order of kymatio's scattering with as
-many. Size is measured in one new process per length, whose memory nothing else has touched.
+many. Size is measured in one new process per length, whose memory nothing else has touched. What is
+too long for that goes slice by slice.
 """
 
 import json
@@ -23,9 +25,11 @@ from tqdm.auto import tqdm
 from . import metrics, signals
 from .benchmark import PeakMemory, append, machine, read, versions
 from .recovery import recover
+from .slices import Slices
 from .transforms import Scalogram
 
-__all__ = ["SIZE_FIELDS", "SPEED_FIELDS", "measure_size", "slope", "speed"]
+__all__ = ["LONG_FIELDS", "SIZE_FIELDS", "SPEED_FIELDS", "measure_long", "measure_size", "slope",
+           "speed"]
 
 LENGTHS = (2**11, 2**14, 2**16)
 VOICES = 16
@@ -37,6 +41,11 @@ UNIT_SAMPLES, MULTIPLES = 2048, (1, 2, 4, 8, 16, 32)
 SIZE_RATE, SIZE_F_MIN = 16000, 60.0  # Hz: as many rows at every length
 SIZE_FIELDS = ("n_samples", "n_freqs", "wavelet", "voices", "seconds", "peak_mb", "scalogram_mb",
                "consistency_db", "waveform_error_db", "island_error_db", "machine", "versions")
+
+SLICE = 8192  # samples, half a second
+LONG_FIELDS = ("n_samples", "sample_rate", "slice_samples", "overlap", "n_slices", "wavelet",
+               "voices", "seconds", "peak_mb", "process_mb", "worst_consistency_db",
+               "waveform_error_db", "weakest_link_db", "machine", "versions")
 
 
 # --- The transform's speed -----------------------------------------------------------------------
@@ -147,8 +156,7 @@ def measure_size(n_samples, wavelet="cauchy", voices=32):
     """
     torch.set_num_threads(1)
     W = Scalogram(n_samples, SIZE_RATE, wavelet, voices, f_min=SIZE_F_MIN)
-    speech = signals.recording("speech", SIZE_RATE)[0]
-    x = W.project(speech.repeat(-(-n_samples // len(speech)))[:n_samples])
+    x = W.project(_speech(n_samples))
     S = W.magnitude(x)
     with PeakMemory() as memory:
         begin = time.process_time()
@@ -161,6 +169,12 @@ def measure_size(n_samples, wavelet="cauchy", voices=32):
             "waveform_error_db": metrics.waveform_error_db(y, x),
             "island_error_db": metrics.island_error_db(y, x, W),
             "machine": machine(), "versions": versions()}
+
+
+def _speech(n_samples):
+    """Speech, repeated as often as needed."""
+    speech = signals.recording("speech", SIZE_RATE)[0]
+    return speech.repeat(-(-n_samples // len(speech)))[:n_samples]
 
 
 def slope(rows, column="seconds", above=0):
@@ -194,6 +208,47 @@ def size_command(path, multiples=(), fresh=False):
               "{waveform_error_db:.1f} dB".format(**row))
     if len(rows) > 1:
         print(f"time grows as N^{slope(rows):.2f}, memory as N^{slope(rows, 'peak_mb'):.2f}")
+    print(Path(path))
+
+
+# --- Any length, slice by slice ------------------------------------------------------------------
+
+
+def measure_long(seconds, wavelet="cauchy", voices=32, progress=True):
+    """Speech of so many seconds, recovered from the scalograms of its slices in this process.
+
+    Returns
+    -------
+    dict by LONG_FIELDS
+        "peak_mb" is how far memory rises, "process_mb" up to what, torch and all included;
+        "weakest_link_db" the least that two neighbouring slices share.
+    """
+    torch.set_num_threads(1)
+    W = Scalogram(SLICE, SIZE_RATE, wavelet, voices, f_min=SIZE_F_MIN)
+    slices = Slices(W)
+    x = slices.project(_speech(round(seconds * SIZE_RATE)))
+    with PeakMemory() as memory:
+        begin = time.process_time()
+        result = slices.recover(slices.magnitude(x), len(x), progress=progress)
+        spent = time.process_time() - begin
+    return {"n_samples": len(x), "sample_rate": SIZE_RATE, "slice_samples": SLICE,
+            "overlap": slices.overlap, "n_slices": slices.count(len(x)), "wavelet": wavelet,
+            "voices": voices, "seconds": spent, "peak_mb": memory.megabytes,
+            "process_mb": memory.total_megabytes,
+            "worst_consistency_db": max(result.history["consistency_db"]),
+            "waveform_error_db": metrics.waveform_error_db(result.signal, x),
+            "weakest_link_db": min(result.details["links_db"]),
+            "machine": machine(), "versions": versions()}
+
+
+def long_command(path, seconds):
+    """Measure one length and write it to a CSV."""
+    row = measure_long(seconds)
+    path.unlink(missing_ok=True)
+    append(path, LONG_FIELDS, [row])
+    print("{n_samples} samples in {n_slices} slices: {seconds:.0f} s of the processor, "
+          "{process_mb:.0f} MB in all, waveform error {waveform_error_db:.1f} dB, worst slice "
+          "{worst_consistency_db:.1f} dB, weakest link {weakest_link_db:.1f} dB".format(**row))
     print(Path(path))
 
 

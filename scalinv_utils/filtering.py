@@ -89,10 +89,10 @@ def turned(g, c, modulus, at_zero=0.0):
 
     CPU tensors of one shape, g and modulus = |c| real, without a graph.
     """
-    result = torch.empty_like(c, memory_format=torch.contiguous_format)
-    parts = (part.detach().contiguous().numpy().ravel() for part in (g, c, modulus))
-    _turn(*parts, g.numpy().dtype.type(at_zero), result.numpy().ravel())
-    return result
+    g, c, modulus = (part.detach().contiguous().numpy() for part in (g, c, modulus))
+    result = np.empty_like(c)  # not torch's: numpy asks for large pages, half the time of small ones
+    _turn(*(part.ravel() for part in (g, c, modulus)), g.dtype.type(at_zero), result.ravel())
+    return torch.from_numpy(result)
 
 
 @njit(cache=True, error_model="numpy")

@@ -51,7 +51,7 @@ def fast(S, W, c, momentum=0.99):
     while True:
         x = W.inverse(W.impose(S, c))
         t = W.coefficients(x)
-        c, t_old = t + momentum * (t - t_old), t
+        c, t_old = torch.lerp(t_old, t, 1 + momentum), t
         yield x, t
 
 

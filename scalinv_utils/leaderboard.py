@@ -201,7 +201,7 @@ def draw_error_against_time(ax, rows, methods=None, column="waveform_error_db"):
                   for group, (score, _) in scores.items() if group[0] == method]
         lines += ax.plot(*np.transpose(points), linestyle="none", alpha=0.8, **_look(method))
     ax.set(xscale="log", xlabel="time / time of one analysis and synthesis",
-           ylabel="waveform error (dB)")
+           ylabel=f"{_words(column)} (dB)")
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize="small")
     return lines
 
@@ -224,12 +224,17 @@ def draw_profile(ax, rows, level_db, methods=None, column="waveform_error_db"):
         lines += ax.step(tau, share, where="post", markevery=[-1], **_look(method))
     ax.set(xscale="log", xlim=(0.95, 1.05 * end), ylim=(-0.02, 1.05), ylabel="share of problems",
            xlabel="time / time of the cheapest that gets there",
-           title=f"below {level_db:g} dB with every seed")
+           title=f"{_words(column)} below {level_db:g} dB with every seed")
     ax.xaxis.set_major_formatter("{x:g}")
     ax.xaxis.set_minor_formatter("{x:g}")
     if lines:
         ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize="small")
     return lines
+
+
+def _words(column):
+    """What a column of decibels holds."""
+    return column.removesuffix("_db").replace("_", " ")
 
 
 def _present(groups):

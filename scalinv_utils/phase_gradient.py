@@ -22,7 +22,6 @@ The correction is derived here, not taken from the literature; its evidence is t
 tests and in notebook 05.
 """
 
-import heapq
 import math
 from itertools import islice
 
@@ -41,9 +40,15 @@ __all__ = ["integrate_phase", "phase_derivatives", "phase_gradient"]
 
 METHODS = ("heap", "eigen")
 
+# Moduli closer than this count as equal when the next point is chosen.
+LEVEL_DB = 0.1
+
 # Relative to the maximum of S: below it nothing is integrated. Double precision still knows the
 # derivatives of the modulus there.
 TOLERANCE = 1e-6
+
+# In silence there is nothing to integrate.
+NOTHING = float(np.finfo(float).tiny)
 
 # Power is floored this far below its maximum, where rounding makes up its derivatives.
 POWER_FLOOR = 1e-14
@@ -52,8 +57,9 @@ POWER_FLOOR = 1e-14
 # wrong next to zeros. Each round that brings nothing adds as many to the next one.
 SETTLING_STEPS, MOMENTUM = 10, 0.9
 
-# The iteration ends below this consistency, or after so many rounds without a gain of 1 dB.
-TARGET_DB, PATIENCE = -140.0, 4
+# The iteration ends below ENOUGH_DB, or after PATIENCE rounds without a gain of 1 dB, or at the
+# first of them below GOOD_DB. Not sooner: what S hardly sees is still 30 dB behind the fit.
+PATIENCE, GOOD_DB, ENOUGH_DB = 4, -140.0, -160.0
 
 
 def phase_gradient(S, W, method="heap", seed=0, callback=None, keep_every=None, progress=False,
@@ -152,9 +158,10 @@ def integrate_phase(S, W, dphi_dt, dphi_dlogs, start, tolerance=TOLERANCE):
     """Add up a phase gradient along paths through large moduli.
 
     From the largest point on, the largest of all neighbours of points reached so far is always
-    next: a max-heap knows it. Where no neighbour is left, the largest point not yet reached starts
-    another island. The last sample is a neighbour of the first. Phase differences are integrals
-    of cubics through four points.
+    next, to a tenth of a decibel: a queue as rough as that is several times as fast as a heap.
+    Where no neighbour is left, the largest point not yet reached starts another island. The last
+    sample is a neighbour of the first. Phase differences are integrals of cubics through four
+    points.
 
     Parameters
     ----------
@@ -178,7 +185,7 @@ def integrate_phase(S, W, dphi_dt, dphi_dlogs, start, tolerance=TOLERANCE):
     """
     S = W.check_scalogram(S).detach().double().cpu()
     rows = int((W.frequencies > 0).sum())
-    threshold = _check_tolerance(tolerance) * float(S[..., :rows, :].max())
+    threshold = max(_check_tolerance(tolerance) * float(S[..., :rows, :].max()), NOTHING)
     phase, order, n_islands = torch.zeros_like(S), torch.full(S.shape, -1), 0
     phase[..., :rows, :] = torch.as_tensor(start)[..., :rows, :]
     spacing = math.log(2) / W.voices_per_octave
@@ -188,7 +195,7 @@ def integrate_phase(S, W, dphi_dt, dphi_dlogs, start, tolerance=TOLERANCE):
         # One row more, never used, so that all have the shape of S.
         down = np.pad(spacing * _steps(dphi_dlogs[item][:rows].numpy(), periodic=False),
                       ((0, 1), (0, 0)))
-        n_islands += _fill(moduli, np.ascontiguousarray(right), down, threshold,
+        n_islands += _fill(*_levels(moduli, threshold), np.ascontiguousarray(right), down,
                            phase[item][:rows].numpy(), order[item][:rows].numpy())
     return phase, order, n_islands
 
@@ -215,10 +222,11 @@ def _heap(S, W, seed, callback, keep_every, progress, n_iter=30, tolerance=TOLER
     with tqdm(total=n_iter + 1, delay=2, leave=False, disable=not progress) as bar:
         for x, residual, n_islands in _rounds(S, W, start, tolerance):
             fit = decibels(residual / norm)
+            arrived = fit < ENOUGH_DB or (fit < GOOD_DB and fit > best[0] - 1)
             best = min(best, (fit, x), key=lambda pair: pair[0])
             bar.update()
             stop = recorder.record(x, fit)
-            if stop or len(recorder.recovery.history["seconds"]) > n_iter or fit < TARGET_DB:
+            if stop or len(recorder.recovery.history["seconds"]) > n_iter or arrived:
                 break
     return recorder.finish(best[1], islands=n_islands, best_consistency_db=best[0])
 
@@ -258,24 +266,44 @@ def _steps(f, periodic):
     return steps
 
 
+def _levels(moduli, threshold):
+    """The level of each point in steps of LEVEL_DB above the threshold, and the points by level.
+
+    Points below the threshold get level -1.
+    """
+    known = moduli >= threshold
+    above = 20 * np.log10(moduli / threshold, where=known, out=np.zeros_like(moduli))
+    levels = np.where(known, (above / LEVEL_DB).clip(0, 2**15 - 1), -1).astype(np.int16)
+    falling = np.argsort(-levels, axis=None, kind="stable")[: np.count_nonzero(known)]
+    return levels, np.append(np.argmax(moduli), falling)
+
+
 @njit(cache=True)
-def _fill(S, right, down, threshold, phase, order):
-    """Fill `phase` and `order` in place from the largest point outwards; count the islands."""
-    n_rows, n_samples = S.shape
-    reached = S < threshold  # what is too small counts as done
-    heap = [(0.0, 0, 0) for _ in range(0)]
+def _fill(levels, seeds, right, down, phase, order):
+    """Fill `phase` and `order` in place from the largest point outwards; count the islands.
+
+    The queue is a stack of points for each level: `newest` has the top of each stack, `below` what
+    lies under a point. Unlike a binary heap it takes the same time however much it holds.
+    """
+    n_rows, n_samples = levels.shape
+    reached = levels < 0  # what is too small counts as done
+    newest = np.full(levels.max() + 1, -1, np.int32)
+    below = np.empty(levels.size, np.int32)
     n_islands, count = 0, 0
-    for point in np.argsort(-S.ravel()):
-        row, t = point // n_samples, point % n_samples
-        if S[row, t] < threshold:
-            break
-        if reached[row, t]:
+    for seed in seeds:
+        if reached.flat[seed]:
             continue
         n_islands += 1
-        reached[row, t] = True
-        heapq.heappush(heap, (-S[row, t], row, t))
-        while heap:
-            _, row, t = heapq.heappop(heap)
+        reached.flat[seed] = True
+        level = levels.flat[seed]
+        newest[level], below[seed] = seed, -1
+        while level >= 0:
+            point = newest[level]
+            if point < 0:
+                level -= 1
+                continue
+            newest[level] = below[point]
+            row, t = point // n_samples, point % n_samples
             order[row, t] = count
             count += 1
             before, after = (t - 1) % n_samples, (t + 1) % n_samples
@@ -285,5 +313,7 @@ def _fill(S, right, down, threshold, phase, order):
                 if 0 <= next_row < n_rows and not reached[next_row, next_t]:
                     reached[next_row, next_t] = True
                     phase[next_row, next_t] = phase[row, t] + step
-                    heapq.heappush(heap, (-S[next_row, next_t], next_row, next_t))
+                    place, own = next_row * n_samples + next_t, levels[next_row, next_t]
+                    newest[own], below[place] = place, newest[own]
+                    level = max(level, own)
     return n_islands

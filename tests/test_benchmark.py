@@ -313,7 +313,9 @@ def test_pictures_show_the_numbers():
     assert lines[0].get_xydata().tolist() == [[11, -80], [10, -10]]
     curves = leaderboard.draw_profile(axes[1], ROWS, -20)
     assert curves[0].get_ydata()[-1] == 0.5 and curves[1].get_ydata()[-1] == 1.0
-    assert leaderboard.draw_profile(axes[2], ROWS, -500) == []
+    assert leaderboard.draw_profile(axes[2], ROWS, -500, column="island_error_db") == []
+    assert axes[0].get_ylabel() == "waveform error (dB)"
+    assert axes[2].get_title(loc="left") == "island error below -500 dB with every seed"
 
 
 def test_the_stored_table_is_complete_enough_for_the_notebook():
@@ -350,6 +352,18 @@ def test_size_is_measured_once_in_a_process_of_its_own(tmp_path, monkeypatch, ca
     assert row["n_samples"] == 512 and row["waveform_error_db"] < -40 and row["peak_mb"] > 0
     costs.size_command(path, [1])
     assert read(path) == [row] and "512 samples" in capsys.readouterr().out
+
+
+def test_a_long_sound_is_measured_slice_by_slice(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(costs, "SLICE", 1024)
+    monkeypatch.setattr(costs, "SIZE_F_MIN", 1200.0)
+    path = tmp_path / "long.csv"
+    assert benchmark.main(["--long", "0.15", "--output", str(path)]) is None
+    (row,) = read(path)
+    assert tuple(row) == costs.LONG_FIELDS and row["n_samples"] == 2400
+    assert row["n_slices"] == 4 and row["process_mb"] > row["peak_mb"] > 0
+    assert row["waveform_error_db"] < -20 and row["worst_consistency_db"] < -80
+    assert "2400 samples in 4 slices" in capsys.readouterr().out
 
 
 # The score that came with it

@@ -245,3 +245,29 @@ def test_bad_input(cauchy):
         phase_gradient(cauchy(np.ones(N)), cauchy)
     with pytest.raises(TypeError, match="ridges"):
         phase_gradient(S, cauchy, ridges=(1,))
+
+
+def test_in_silence_nothing_is_integrated(cauchy):
+    S, start = torch.zeros(cauchy.shape), torch.full(cauchy.shape, 0.5)
+    phase, order, n_islands = integrate_phase(S, cauchy, S, S, start)
+    assert n_islands == 0 and (order == -1).all()
+    assert (phase == start).all()
+
+
+def test_the_queue_goes_by_size_to_a_tenth_of_a_decibel(cauchy):
+    """Whoever is taken is, to LEVEL_DB, the largest neighbour of all taken before."""
+    S = cauchy.magnitude(signals.white_noise(N, seed=1))
+    gradient = phase_derivatives(S, cauchy)
+    _, order, _ = integrate_phase(S, cauchy, *gradient, torch.zeros(S.shape), 0.5)
+    S, order = S.numpy(), order.numpy()
+    points = [divmod(int(p), N) for p in order.argsort(axis=None)[(order < 0).sum():]]
+    waiting, seen, slack = set(), set(), 10 ** (-0.1 / 20)
+    for row, t in points:
+        if (row, t) in waiting:
+            assert S[row, t] >= slack * max(S[p] for p in waiting)
+        waiting.discard((row, t))
+        seen.add((row, t))
+        near = [(row, (t + 1) % N), (row, (t - 1) % N), (row + 1, t), (row - 1, t)]
+        waiting |= {p for p in near
+                    if 0 <= p[0] < len(S) and p not in seen and order[p] >= 0}
+    assert len(seen) == len(points) > 500
