@@ -352,7 +352,8 @@ def read(path):
 
 
 TEXTS = {"signal", "wavelet", "method", "device", "transform", "error", "machine", "versions"}
-COUNTS = {"voices", "seed", "n_samples", "n_freqs", "evaluations"}
+COUNTS = {"voices", "seed", "n_samples", "n_freqs", "n_slices", "slice_samples", "overlap",
+          "evaluations"}
 
 
 def _meant(name, text):
