@@ -171,7 +171,7 @@ class Explorer(Pictured):
         self._follow()
         for control in self.controls.values():
             control.observe(lambda change: self.attempt(self._follow), "value")
-        self._pictures.draw_ahead(itertools.product(*map(_all_values, self.controls.values())))
+        self._pictures.draw_ahead(_places(list(self.controls.values())))
 
     def still(self):
         """The picture on show."""
@@ -347,6 +347,17 @@ def _visits(controls, n_random=3, seed=0):
         yield from ([*start[:k], value, *start[k + 1:]] for value in values)
     for _ in range(n_random):
         yield [draw.choice(list(_all_values(c)) or values) for c, values in zip(controls, marked)]
+
+
+def _places(controls):
+    """What the controls can be set to: first what one of them leads to from here, nearest first."""
+    start, options = [c.value for c in controls], [list(_all_values(c)) for c in controls]
+    here = [values.index(value) if value in values else 0 for value, values in zip(start, options)]
+    moves = sorted(((abs(j - here[k]), k, j) for k, values in enumerate(options)
+                    for j in range(len(values)) if j != here[k]))
+    near = {(*start[:k], options[k][j], *start[k + 1:]): None for _, k, j in moves}
+    yield from near
+    yield from (place for place in itertools.product(*options) if place not in near)
 
 
 def _all_values(control):

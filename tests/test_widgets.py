@@ -147,7 +147,7 @@ def test_combinations_are_drawn_ahead_and_what_fails_waits_for_the_person(monkey
         return 1 / (steps - 1)
 
     e = in_idle_kernel(lambda: explorer(compute), monkeypatch)
-    assert calls == [(2, 3), (1, 0), (1, 1), (1, 2), (1, 3)]        # the start, then in order
+    assert calls == [(2, 3), (1, 3), (4, 3), (2, 2), (2, 4)]        # the start, then the nearest
     assert e.error is None and e.picture.value == reference(0.5)
     e.controls["slope"].value, e.controls["steps"].value = 1, 1
     assert isinstance(e.error, ZeroDivisionError)
