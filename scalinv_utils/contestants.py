@@ -35,9 +35,9 @@ class CountedScalogram(Scalogram):
 
     evaluations = 0
 
-    def coefficients(self, x):
+    def coefficients(self, x, out=None):
         self.evaluations += 1
-        c = super().coefficients(x)
+        c = super().coefficients(x, out)
         if c.requires_grad:
             c.register_hook(self._count)
         return c

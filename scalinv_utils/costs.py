@@ -11,6 +11,7 @@ many. Size is measured in one new process per length, whose memory nothing else 
 too long for that goes slice by slice.
 """
 
+import itertools
 import json
 import subprocess
 import sys
@@ -39,8 +40,9 @@ SPEED_FIELDS = ("n_samples", "n_freqs", "ifft_seconds", "forward_over_ifft", "bo
 
 UNIT_SAMPLES, MULTIPLES = 2048, (1, 2, 4, 8, 16, 32)
 SIZE_RATE, SIZE_F_MIN = 16000, 60.0  # Hz: as many rows at every length
-SIZE_FIELDS = ("n_samples", "n_freqs", "wavelet", "voices", "seconds", "peak_mb", "scalogram_mb",
-               "consistency_db", "waveform_error_db", "island_error_db", "machine", "versions")
+SIZE_SIGNALS = ("speech", "guitar", "choir")
+SIZE_FIELDS = ("signal", "n_samples", "n_freqs", "wavelet", "voices", "seconds", "steps",
+               "peak_mb", "scalogram_mb", "consistency_db", "waveform_error_db", "island_error_db", "machine", "versions")
 
 SLICE = 8192  # samples, half a second
 LONG_FIELDS = ("n_samples", "sample_rate", "slice_samples", "overlap", "n_slices", "wavelet",
@@ -146,69 +148,77 @@ def speed_command(path, lengths=LENGTHS):
 # --- Cost against size ---------------------------------------------------------------------------
 
 
-def measure_size(n_samples, wavelet="cauchy", voices=32):
-    """recover() on speech (repeated as often as needed), timed in this process.
+def measure_size(n_samples, signal="speech", wavelet="cauchy", voices=32):
+    """recover() on a recording (repeated as often as needed), timed in this process.
 
     Returns
     -------
     dict by SIZE_FIELDS
-        "seconds" are those of the processor: others who use it do not count.
+        "seconds" are those of the processor: others who use it do not count. "steps" is the length
+        of the history: how many corrections a signal needs, its length does not tell.
     """
     torch.set_num_threads(1)
     W = Scalogram(n_samples, SIZE_RATE, wavelet, voices, f_min=SIZE_F_MIN)
-    x = W.project(_speech(n_samples))
+    x = W.project(_repeated(signal, n_samples))
     S = W.magnitude(x)
     with PeakMemory() as memory:
         begin = time.process_time()
-        y = recover(S, W, progress=False).signal
+        result = recover(S, W, progress=False)
         seconds = time.process_time() - begin
-    return {"n_samples": n_samples, "n_freqs": W.n_freqs, "wavelet": wavelet, "voices": voices,
-            "seconds": seconds, "peak_mb": memory.megabytes,
-            "scalogram_mb": S.numel() * S.element_size() / 1e6,
+    y = result.signal
+    return {"signal": signal, "n_samples": n_samples, "n_freqs": W.n_freqs, "wavelet": wavelet,
+            "voices": voices, "seconds": seconds, "steps": len(result.history["seconds"]),
+            "peak_mb": memory.megabytes, "scalogram_mb": S.numel() * S.element_size() / 1e6,
             "consistency_db": metrics.consistency_db(y, S, W),
             "waveform_error_db": metrics.waveform_error_db(y, x),
             "island_error_db": metrics.island_error_db(y, x, W),
             "machine": machine(), "versions": versions()}
 
 
-def _speech(n_samples):
-    """Speech, repeated as often as needed."""
-    speech = signals.recording("speech", SIZE_RATE)[0]
-    return speech.repeat(-(-n_samples // len(speech)))[:n_samples]
+def _repeated(signal, n_samples):
+    """A recording, repeated as often as needed."""
+    x = signals.recording(signal, SIZE_RATE)[0]
+    return x.repeat(-(-n_samples // len(x)))[:n_samples]
 
 
 def slope(rows, column="seconds", above=0):
     """The exponent p of column ~ n_samples^p, fitted over the rows beyond `above` samples."""
     rows = [row for row in rows if row["n_samples"] > above]
-    if len(rows) < 2:
-        raise ValueError(f"rows must hold at least two lengths above {above}, got {len(rows)}")
+    lengths = {row["n_samples"] for row in rows}
+    if len(lengths) < 2:
+        raise ValueError(f"rows must hold at least two lengths above {above}, got {len(lengths)}")
     size, cost = (np.log([row[name] for row in rows]) for name in ("n_samples", column))
     return float(np.polyfit(size, cost, 1)[0])
 
 
 def size_command(path, multiples=(), fresh=False):
-    """Measure each length in a process of its own; lengths that the CSV has are not repeated."""
+    """Measure every signal at each length in a process of its own; what the CSV has is not repeated."""
     if fresh:
         path.unlink(missing_ok=True)
-    done = {row["n_samples"] for row in read(path)} if path.exists() else set()
+    done = {(row["n_samples"], row["signal"]) for row in read(path)} if path.exists() else set()
     lengths = [UNIT_SAMPLES * k for k in multiples or MULTIPLES]
-    bar = tqdm([n for n in lengths if n not in done], unit="length")
-    for n_samples in bar:
-        bar.set_postfix_str(f"{n_samples} samples")
-        child = subprocess.run([sys.executable, "-m", "scalinv_utils.costs", str(n_samples)],
-                               stdout=subprocess.PIPE, text=True)
-        if child.returncode:
-            raise ValueError(f"--size must be a multiple of {UNIT_SAMPLES} samples that fits into "
-                             f"memory, got {n_samples // UNIT_SAMPLES}: its process ended with "
-                             f"status {child.returncode}")
-        append(path, SIZE_FIELDS, [json.loads(child.stdout)])
+    bar = tqdm([run for run in itertools.product(lengths, SIZE_SIGNALS) if run not in done])
+    for n_samples, signal in bar:
+        bar.set_postfix_str(f"{signal}, {n_samples} samples")
+        append(path, SIZE_FIELDS, [_in_a_process(n_samples, signal)])
     rows = sorted(read(path), key=lambda row: row["n_samples"])
     for row in rows:
-        print("{n_samples:7d} samples: {seconds:8.1f} s, {peak_mb:6.0f} MB, waveform error "
-              "{waveform_error_db:.1f} dB".format(**row))
-    if len(rows) > 1:
+        print("{n_samples:7d} samples of {signal}: {seconds:8.1f} s, {peak_mb:6.0f} MB, waveform "
+              "error {waveform_error_db:.1f} dB".format(**row))
+    if len({row["n_samples"] for row in rows}) > 1:
         print(f"time grows as N^{slope(rows):.2f}, memory as N^{slope(rows, 'peak_mb'):.2f}")
     print(Path(path))
+
+
+def _in_a_process(n_samples, signal):
+    """`measure_size` where nothing else has touched the memory."""
+    child = subprocess.run([sys.executable, "-m", "scalinv_utils.costs", str(n_samples), signal],
+                           stdout=subprocess.PIPE, text=True)
+    if child.returncode:
+        raise ValueError(f"--size must be a multiple of {UNIT_SAMPLES} samples that fits into "
+                         f"memory, got {n_samples // UNIT_SAMPLES}: its process ended with "
+                         f"status {child.returncode}")
+    return json.loads(child.stdout)
 
 
 # --- Any length, slice by slice ------------------------------------------------------------------
@@ -226,7 +236,7 @@ def measure_long(seconds, wavelet="cauchy", voices=32, progress=True):
     torch.set_num_threads(1)
     W = Scalogram(SLICE, SIZE_RATE, wavelet, voices, f_min=SIZE_F_MIN)
     slices = Slices(W)
-    x = slices.project(_speech(round(seconds * SIZE_RATE)))
+    x = slices.project(_repeated("speech", round(seconds * SIZE_RATE)))
     with PeakMemory() as memory:
         begin = time.process_time()
         result = slices.recover(slices.magnitude(x), len(x), progress=progress)
@@ -253,4 +263,4 @@ def long_command(path, seconds):
 
 
 if __name__ == "__main__":
-    print(json.dumps(measure_size(int(sys.argv[1]))))
+    print(json.dumps(measure_size(int(sys.argv[1]), sys.argv[2])))

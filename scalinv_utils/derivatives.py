@@ -9,9 +9,10 @@ STENCIL = 9
 
 def time_derivative(c):
     """d/dt (per sample) of periodic rows, real or complex, by their DFT; the shape of c."""
-    angular = 2 * np.pi * np.fft.fftfreq(c.shape[-1])
-    derivative = np.fft.ifft(1j * angular * np.fft.fft(c, axis=-1), axis=-1)
-    return derivative if np.iscomplexobj(c) else derivative.real
+    n = c.shape[-1]
+    if np.iscomplexobj(c):
+        return np.fft.ifft(2j * np.pi * np.fft.fftfreq(n) * np.fft.fft(c, axis=-1), axis=-1)
+    return np.fft.irfft(2j * np.pi * np.fft.rfftfreq(n) * np.fft.rfft(c, axis=-1), n=n, axis=-1)
 
 
 def scale_derivative(n_rows, voices_per_octave):

@@ -37,13 +37,16 @@ class Bank:
                         for rows, bins in _spans(filters, max(1, BLOCK // n_samples))]
         self._buffer = None
 
-    def analyse(self, x):
-        """Complex coefficients (..., n_freqs, n_samples) of real signals (..., n_samples)."""
+    def analyse(self, x, out=None):
+        """Complex coefficients (..., n_freqs, n_samples) of real signals (..., n_samples).
+
+        Large ones are written into `out`, if it is given: fresh memory costs as much as the FFTs.
+        """
         spectrum = torch.fft.fft(x)[..., None, :]
         shape = (*x.shape[:-1], *self.shape)
         if np.prod(shape) <= KEPT or x.device.type != "cpu":
             return self._at_once(spectrum, shape)
-        c = spectrum.new_empty(shape)
+        c = spectrum.new_empty(shape) if out is None else out
         for rows, bins, weights in self._blocks:
             product = torch.zeros_like(c[..., rows, :])
             torch.mul(spectrum[..., bins], weights, out=product[..., bins])
@@ -84,13 +87,14 @@ def _sum_rows(part):
     return (ones @ part.flatten(-2)).reshape(*part.shape[:-3], *part.shape[-2:])
 
 
-def turned(g, c, modulus, at_zero=0.0):
+def turned(g, c, modulus, at_zero=0.0, out=None):
     """g c/|c| in one pass through the memory, `at_zero` times g where c is zero.
 
-    CPU tensors of one shape, g and modulus = |c| real, without a graph.
+    CPU tensors of one shape, g and modulus = |c| real, without a graph. `out` may be c itself.
     """
     g, c, modulus = (part.detach().contiguous().numpy() for part in (g, c, modulus))
-    result = np.empty_like(c)  # not torch's: numpy asks for large pages, half the time of small ones
+    # Not torch's: numpy asks for large pages, half the time of small ones.
+    result = np.empty_like(c) if out is None else out.numpy()
     _turn(*(part.ravel() for part in (g, c, modulus)), g.dtype.type(at_zero), result.ravel())
     return torch.from_numpy(result)
 

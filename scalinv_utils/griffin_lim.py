@@ -46,12 +46,14 @@ def fast(S, W, c, momentum=0.99):
     """t = P1 P2 c,  c = t + momentum (t - t_old) (Perraudin, Balazs, Sondergaard 2013).
 
     doi:10.1109/WASPAA.2013.6701851. Not monotone; above 1 usually unstable; 0 is `gl`.
+
+    In two arrays of its own: the W x of a pair is overwritten when the next pair is made.
     """
-    t_old = c
+    c, t_old = c.clone(), c.clone()
     while True:
-        x = W.inverse(W.impose(S, c))
-        t = W.coefficients(x)
-        c, t_old = torch.lerp(t_old, t, 1 + momentum), t
+        x = W.inverse(W.impose(S, c, out=c))
+        t = W.coefficients(x, out=c)
+        c, t_old = torch.lerp(t_old, t, 1 + momentum, out=t_old), t
         yield x, t
 
 

@@ -186,7 +186,7 @@ def integrate_phase(S, W, dphi_dt, dphi_dlogs, start, tolerance=TOLERANCE):
     S = W.check_scalogram(S).detach().double().cpu()
     rows = int((W.frequencies > 0).sum())
     threshold = max(_check_tolerance(tolerance) * float(S[..., :rows, :].max()), NOTHING)
-    phase, order, n_islands = torch.zeros_like(S), torch.full(S.shape, -1), 0
+    phase, order, n_islands = torch.zeros_like(S), torch.full(S.shape, -1, dtype=torch.int32), 0
     phase[..., :rows, :] = torch.as_tensor(start)[..., :rows, :]
     spacing = math.log(2) / W.voices_per_octave
     for item in np.ndindex(S.shape[:-2]):
@@ -248,7 +248,7 @@ def _rounds(S, W, start, tolerance):
         _, c = next(islice(fast(S, W, c, MOMENTUM), last, None))
         missing = [a - b for a, b in zip(known, phase_derivatives(W.modulus(c), W))]
         phase, _, _ = integrate_phase(S, W, *missing, torch.zeros_like(phase), tolerance)
-        c = c * torch.polar(torch.ones_like(S), phase.to(S))
+        c *= torch.polar(torch.ones_like(S), phase.to(S))
 
 
 def _steps(f, periodic):

@@ -136,9 +136,13 @@ class Scalogram(nn.Module):
         """
         return self.coefficients(self._check_signal(x))
 
-    def coefficients(self, x):
-        """W x without looking at x first: for inner loops and for ``torch.func``."""
-        return analyse(x, self._bank)
+    def coefficients(self, x, out=None):
+        """W x without looking at x first: for inner loops and for ``torch.func``.
+
+        `out`, a complex Tensor that nobody needs any more, may be where the result is put; only
+        where nothing is differentiated.
+        """
+        return analyse(x, self._bank) if out is None else self._bank.analyse(x, out)
 
     def magnitude(self, x):
         """The scalogram |W x|, shape (..., n_freqs, n_samples); units of x.
@@ -153,14 +157,14 @@ class Scalogram(nn.Module):
             return modulus(c)
         return torch.cat([modulus(c[..., :-1, :]), c[..., -1:, :].real], dim=-2)
 
-    def impose(self, S, c):
+    def impose(self, S, c, out=None):
         """The coefficients with modulus S and the phase of c: S c/|c| (S where c is zero).
 
         Tensors of shape (..., n_freqs, n_samples). Like `coefficients` it does not look at its
-        input first; `check_scalogram` does.
+        input first (`check_scalogram` does) and may put its result into `out`, which may be c.
         """
         if self.lowpass != "signed" and S.shape == c.shape and plain(S, c):
-            return turned(S.to(self.filters.dtype), c, modulus(c), at_zero=1.0)
+            return turned(S.to(self.filters.dtype), c, modulus(c), at_zero=1.0, out=out)
         phase = torch.where(c == 0, torch.ones_like(c), torch.sgn(c))
         if self.lowpass == "signed":
             phase = torch.cat([phase[..., :-1, :], torch.ones_like(phase[..., -1:, :])], dim=-2)

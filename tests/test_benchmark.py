@@ -346,12 +346,13 @@ def test_speed_is_ratios_of_the_same_filters():
 
 def test_size_is_measured_once_in_a_process_of_its_own(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(costs, "UNIT_SAMPLES", 512)
+    monkeypatch.setattr(costs, "SIZE_SIGNALS", ("speech",))
     path = tmp_path / "size.csv"
     costs.size_command(path, [1])
     (row,) = read(path)
     assert row["n_samples"] == 512 and row["waveform_error_db"] < -40 and row["peak_mb"] > 0
     costs.size_command(path, [1])
-    assert read(path) == [row] and "512 samples" in capsys.readouterr().out
+    assert read(path) == [row] and "512 samples of speech" in capsys.readouterr().out
 
 
 def test_a_long_sound_is_measured_slice_by_slice(tmp_path, monkeypatch, capsys):
