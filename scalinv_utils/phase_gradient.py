@@ -54,12 +54,12 @@ NOTHING = float(np.finfo(float).tiny)
 POWER_FLOOR = 1e-14
 
 # Steps of fast Griffin-Lim after each integration, with this momentum: they mend what the heap gets
-# wrong next to zeros. Each round that brings nothing adds as many to the next one.
-SETTLING_STEPS, MOMENTUM = 10, 0.9
+# wrong next to zeros. Each round that brings nothing adds as many to all that follow.
+SETTLING_STEPS, MOMENTUM = 15, 0.95
 
 # The iteration ends below ENOUGH_DB, or after PATIENCE rounds without a gain of 1 dB, or at the
 # first of them below GOOD_DB. Not sooner: what S hardly sees is still 30 dB behind the fit.
-PATIENCE, GOOD_DB, ENOUGH_DB = 4, -140.0, -160.0
+PATIENCE, GOOD_DB, ENOUGH_DB = 4, -150.0, -165.0
 
 
 def phase_gradient(S, W, method="heap", seed=0, callback=None, keep_every=None, progress=False,
@@ -232,20 +232,28 @@ def _heap(S, W, seed, callback, keep_every, progress, n_iter=30, tolerance=TOLER
 
 
 def _rounds(S, W, start, tolerance):
-    """(x, ||  |W x| - S  ||, islands) after the heap, and then after each correction."""
+    """(x, ||  |W x| - S  ||, islands) after the heap, and then after each correction.
+
+    A round that has made things worse is taken back: the next one goes on from the best x.
+    """
     known = phase_derivatives(S, W)
     phase, _, islands = integrate_phase(S, W, *known, start, tolerance)
     c = torch.polar(S, phase.to(S))
-    least, failures = math.inf, 0
+    least, failures, n_steps = math.inf, 0, SETTLING_STEPS
     while failures < PATIENCE:
         x = W.inverse(W.impose(S, c))
         c = W.coefficients(x)
         residual = float((W.modulus(c) - S).norm())
         yield x, residual, islands
-        failures = failures + 1 if decibels(residual) > decibels(least) - 1 else 0
-        least = min(least, residual)
-        last = (1 + failures) * SETTLING_STEPS - 1
-        _, c = next(islice(fast(S, W, c, MOMENTUM), last, None))
+        if decibels(residual) > decibels(least) - 1:
+            failures, n_steps = failures + 1, n_steps + SETTLING_STEPS
+        else:
+            failures = 0
+        if residual < least:
+            least, nearest = residual, x
+        else:
+            c = W.coefficients(nearest, out=c)
+        _, c = next(islice(fast(S, W, c, MOMENTUM), n_steps - 1, None))
         missing = [a - b for a, b in zip(known, phase_derivatives(W.modulus(c), W))]
         phase, _, _ = integrate_phase(S, W, *missing, torch.zeros_like(phase), tolerance)
         c *= torch.polar(torch.ones_like(S), phase.to(S))
