@@ -353,7 +353,7 @@ def read(path):
 
 TEXTS = {"signal", "wavelet", "method", "device", "transform", "error", "machine", "versions"}
 COUNTS = {"voices", "seed", "n_samples", "n_freqs", "n_slices", "slice_samples", "overlap",
-          "evaluations"}
+          "evaluations", "steps"}
 
 
 def _meant(name, text):

@@ -74,10 +74,11 @@ def summary(rows, by=("method", *PROBLEM), column="waveform_error_db"):
 def ranking(rows, column="waveform_error_db"):
     """By problem: [(median, worst, method), ...], the best median first; blind methods only.
 
-    Ties are given in the order of the contestants.
+    Ties are given in the order of the contestants. Variants of another contestant are left out.
     """
     ranks = {}
-    for (method, *problem), (median, worst) in summary(blind(rows), column=column).items():
+    rows = [row for row in blind(rows) if not CONTESTANTS[row["method"]].variant]
+    for (method, *problem), (median, worst) in summary(rows, column=column).items():
         ranks.setdefault(tuple(problem), []).append((median, worst, method))
     order = list(CONTESTANTS)
     return {problem: sorted(entries, key=lambda entry: (entry[0], order.index(entry[2])))

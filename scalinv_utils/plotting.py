@@ -27,6 +27,7 @@ __all__ = [
     "convergence",
     "error_map",
     "filterbank",
+    "in_few_colours",
     "level_db",
     "phase",
     "picture",
@@ -429,9 +430,19 @@ def picture(fig, alt):
     ValueError
         No text.
     """
-    result = Picture(render(fig), alt)
+    result = Picture(in_few_colours(render(fig)), alt)
     plt.close(fig)
     return result
+
+
+def in_few_colours(png, n_colours=256):
+    """A PNG of at most 256 colours, as bytes: for what is stored in a notebook, half the size."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    few = Image.open(io.BytesIO(png)).convert("RGB").quantize(n_colours, dither=Image.Dither.NONE)
+    few.save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
 
 
 def show(fig, alt):

@@ -134,7 +134,7 @@ class Scalogram(nn.Module):
         -------
         complex Tensor, shape (..., n_freqs, n_samples)
         """
-        return self.coefficients(self._check_signal(x))
+        return self.coefficients(self.check_signal(x))
 
     def coefficients(self, x, out=None):
         """W x without looking at x first: for inner loops and for ``torch.func``.
@@ -200,15 +200,15 @@ class Scalogram(nn.Module):
 
     def project(self, x):
         """x restricted to the band that the filters see, shape (..., n_samples)."""
-        return self._multiply(self._check_signal(x), self.band.to(self.gain.dtype))
+        return self._multiply(self.check_signal(x), self.band.to(self.gain.dtype))
 
     def whiten(self, x):
         """(W*W)^{-1/2} x on the band: W after it is a tight frame with bound 1."""
-        return self._multiply(self._check_signal(x), self._inverse_gain.sqrt())
+        return self._multiply(self.check_signal(x), self._inverse_gain.sqrt())
 
     def unwhiten(self, x):
         """(W*W)^{1/2} x on the band, the inverse of `whiten` there."""
-        return self._multiply(self._check_signal(x), torch.where(self.band, self.gain, 0.0).sqrt())
+        return self._multiply(self.check_signal(x), torch.where(self.band, self.gain, 0.0).sqrt())
 
     # -- what is known about it ----------------------------------------------------------------
 
@@ -309,7 +309,8 @@ class Scalogram(nn.Module):
 
     # -- bad input -----------------------------------------------------------------------------
 
-    def _check_signal(self, x):
+    def check_signal(self, x):
+        """x as a Tensor of this transform's dtype and device, if it has n_samples on its last axis."""
         x = check_signal(x, name="x").to(self.filters)
         if x.shape[-1] != self.n_samples:
             raise ValueError(f"x must have n_samples = {self.n_samples} on its last axis, "

@@ -18,7 +18,6 @@ import asyncio
 import base64
 import contextlib
 import html
-import io
 import itertools
 import os
 import random
@@ -30,7 +29,7 @@ import ipywidgets
 import numpy as np
 from matplotlib.figure import Figure
 
-from .plotting import render, strip
+from .plotting import in_few_colours, render, strip
 from .validation import check_count
 
 __all__ = ["Explorer", "FramePlayer", "explore", "film", "frame_player", "slider"]
@@ -106,7 +105,7 @@ class Pictured(ipywidgets.VBox):
 
     def _repr_mimebundle_(self, **kwargs):
         data = super()._repr_mimebundle_(**kwargs)
-        data["image/png"] = base64.b64encode(self.still()).decode()
+        data["image/png"] = base64.b64encode(in_few_colours(self.still())).decode()
         data["text/plain"] = self.alt
         return data, {"image/png": {"alt": self.alt}}
 
@@ -146,7 +145,8 @@ class FramePlayer(Pictured):
     def still(self):
         """A film strip of a few frames, first and last included."""
         shown = np.linspace(0, len(self.labels) - 1, min(STILLS, len(self.labels))).round()
-        return _as_strip([self.frame(int(index)) for index in shown], self.alt)
+        frames = [self.frame(int(index)) for index in shown]
+        return strip(frames, self.alt, columns=min(2, len(frames))).png
 
     def _turn_to(self, index):
         self.show(self.frame(index))
@@ -380,13 +380,3 @@ def _redraw(figure, subplots, draw, content):
         figure.clear()
         draw(figure.subplots(**subplots), content)
         return render(figure)
-
-
-def _as_strip(frames, alt):
-    """A film strip in at most 128 colours: a still picture that weighs half."""
-    from PIL import Image
-
-    sheet = Image.open(io.BytesIO(strip(frames, alt, columns=min(2, len(frames))).png))
-    buffer = io.BytesIO()
-    sheet.quantize(128).save(buffer, format="PNG", optimize=True)
-    return buffer.getvalue()
