@@ -436,11 +436,12 @@ def picture(fig, alt):
 
 
 def in_few_colours(png, n_colours=256):
-    """A PNG of at most 256 colours, as bytes: for what is stored in a notebook, half the size."""
+    """A PNG of few colours, as bytes: what is stored in a notebook weighs half, and looks alike."""
     from PIL import Image
 
-    buffer = io.BytesIO()
-    few = Image.open(io.BytesIO(png)).convert("RGB").quantize(n_colours, dither=Image.Dither.NONE)
+    buffer, whole = io.BytesIO(), Image.open(io.BytesIO(png)).convert("RGB")
+    # Not the median cut, which leaves none of its colours to a narrow colour bar.
+    few = whole.quantize(n_colours, Image.Quantize.MAXCOVERAGE, 3, dither=Image.Dither.NONE)
     few.save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
 

@@ -274,3 +274,15 @@ def test_style_sheet_has_a_colour_blind_safe_cycle_with_line_styles():
     assert len({(entry["color"], entry["linestyle"]) for entry in cycle}) == len(cycle) == 7
     okabe_ito = {"000000", "E69F00", "56B4E9", "009E73", "F0E442", "0072B2", "D55E00", "CC79A7"}
     assert {entry["color"].lstrip("#").upper() for entry in cycle} <= okabe_ito
+
+
+def test_few_colours_weigh_half_and_look_alike():
+    fig, ax = plt.subplots(figsize=(5, 3))
+    field = np.random.default_rng(0).standard_normal((60, 80)).cumsum(0).cumsum(1)
+    fig.colorbar(ax.imshow(np.angle(np.exp(1j * field / 20)), cmap="twilight"))
+    png = plotting.render(fig)
+    few = plotting.in_few_colours(png)
+    plt.close(fig)
+    before, after = (np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), int)
+                     for data in (png, few))
+    assert len(few) < 0.7 * len(png) and np.abs(after - before).max() < 24
