@@ -169,9 +169,12 @@ def best_pipeline(problem, seed):
 
 def best_pipeline_decimated(problem, seed):
     """`recover` from those columns of each row that `Decimated` keeps; the others are forgotten."""
-    decimated = Decimated(problem.W)
-    S = decimated.complete(decimated.keep(problem.S))
-    return Answer(recover(S, problem.W, seed=seed, progress=False).signal)
+    W, decimated = problem.W, Decimated(problem.W)
+    parts = decimated.keep(problem.S)
+    y = recover(decimated.complete(parts), W, seed=seed, progress=False).signal
+    flat = [torch.cat([part.flatten() for part in kept])
+            for kept in (decimated.magnitude(y), parts)]
+    return Answer(y, W.evaluations, metrics.misfit_db(*flat))
 
 
 # --- Published descents on kymatio --------------------------------------------------------------
