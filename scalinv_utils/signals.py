@@ -294,7 +294,7 @@ class Recording:
 #: The recordings by name. Show `credit` and `licence` wherever a recording is published.
 RECORDINGS = {
     "speech": Recording(
-        title="a woman reading Sense and Sensibility",
+        title="somebody reading Sense and Sensibility",
         credit="LibriVox, packaged with the CMU PocketSphinx test data (BSD-2)",
         licence="public domain",
         filename="speech_librivox.wav",

@@ -50,7 +50,7 @@ class Scalogram(nn.Module):
     Parameters
     ----------
     n_samples : int
-        Length of the signals, at least 16.
+        Length of the signals, at least 16 (32 or so with the f_min of default).
     sample_rate : float
         In Hz.
     wavelet : str or (str, dict)
