@@ -6,7 +6,6 @@ takes the screenshot that the README shows.
 """
 
 import importlib.util
-import io
 import itertools
 import statistics
 from pathlib import Path
@@ -17,10 +16,10 @@ import soundfile
 from explorers import NOTEBOOKS, cells, explorer_cells, needed_for, read
 from nbformat import write
 from nbformat.v4 import new_code_cell, new_notebook
-from PIL import Image
 
 import browsing
 from scalinv_utils import audio, signals
+from scalinv_utils.plotting import in_few_colours
 
 pytestmark = pytest.mark.browser
 
@@ -225,8 +224,8 @@ def keep(request, page, box, name):
         page.set_viewport_size({"width": 1280, "height": 1600})
         box.scroll_into_view_if_needed()
         page.wait_for_timeout(1000)
-        shot = Image.open(io.BytesIO(box.screenshot())).convert("RGB").quantize(128)
-        shot.save(Path(folder) / f"{name}.png", optimize=True)
+        shot = in_few_colours(box.screenshot())
+        (Path(folder) / f"{name}.png").write_bytes(shot)
         page.set_viewport_size({"width": 1280, "height": 900})
 
 
