@@ -42,7 +42,8 @@ UNIT_SAMPLES, MULTIPLES = 2048, (1, 2, 4, 8, 16, 32)
 SIZE_RATE, SIZE_F_MIN = 16000, 60.0  # Hz: as many rows at every length
 SIZE_SIGNALS = ("speech", "guitar", "choir")
 SIZE_FIELDS = ("signal", "n_samples", "n_freqs", "wavelet", "voices", "seconds", "steps",
-               "peak_mb", "scalogram_mb", "consistency_db", "waveform_error_db", "island_error_db", "machine", "versions")
+               "peak_mb", "scalogram_mb", "consistency_db", "waveform_error_db", "island_error_db",
+               "machine", "versions")
 
 SLICE = 8192  # samples, half a second
 LONG_FIELDS = ("n_samples", "sample_rate", "slice_samples", "overlap", "n_slices", "wavelet",
@@ -192,7 +193,7 @@ def slope(rows, column="seconds", above=0):
 
 
 def size_command(path, multiples=(), fresh=False):
-    """Measure every signal at each length in a process of its own; what the CSV has is not repeated."""
+    """Measure every signal at each length in a process of its own, but for what the CSV has."""
     if fresh:
         path.unlink(missing_ok=True)
     done = {(row["n_samples"], row["signal"]) for row in read(path)} if path.exists() else set()

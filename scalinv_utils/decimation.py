@@ -15,7 +15,8 @@ case: Balazs, Doerfler, Jaillet, Holighaus and Velasco 2011, doi:10.1016/j.cam.2
 import torch
 from torch.nn.functional import pad
 
-from .validation import check_magnitudes, check_number
+from .filtering import modulus
+from .validation import check_magnitudes, check_share
 
 __all__ = ["Decimated"]
 
@@ -53,8 +54,7 @@ class Decimated:
     """
 
     def __init__(self, W, tolerance=TOLERANCE):
-        if not 0 < check_number(tolerance, "tolerance") < 1:
-            raise ValueError(f"tolerance must be between 0 and 1, got {tolerance!r}")
+        check_share(tolerance, "tolerance")
         if W.lowpass == "signed":
             raise ValueError("W must have no 'signed' lowpass: its row is no modulus")
         self.W = W
@@ -76,7 +76,7 @@ class Decimated:
             From high to low frequency, as the rows of W.
         """
         spectrum = torch.fft.fft(self.W.check_signal(x))[..., None, :]
-        return [self._rows(spectrum, *group).abs() for group in self._groups]
+        return [modulus(self._rows(spectrum, *group)) for group in self._groups]
 
     def keep(self, S):
         """What a scalogram of W, shape (..., n_freqs, n_samples), has where samples are kept."""

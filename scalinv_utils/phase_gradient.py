@@ -34,7 +34,7 @@ from .derivatives import scale_derivative, time_derivative
 from .griffin_lim import fast, random_angles
 from .metrics import decibels
 from .recovery import Recorder
-from .validation import check_choice, check_count, check_number
+from .validation import check_choice, check_count, check_share
 
 __all__ = ["integrate_phase", "phase_derivatives", "phase_gradient"]
 
@@ -185,7 +185,7 @@ def integrate_phase(S, W, dphi_dt, dphi_dlogs, start, tolerance=TOLERANCE):
     """
     S = W.check_scalogram(S).detach().double().cpu()
     rows = int((W.frequencies > 0).sum())
-    threshold = max(_check_tolerance(tolerance) * float(S[..., :rows, :].max()), NOTHING)
+    threshold = max(check_share(tolerance, "tolerance") * float(S[..., :rows, :].max()), NOTHING)
     phase, order, n_islands = torch.zeros_like(S), torch.full(S.shape, -1, dtype=torch.int32), 0
     phase[..., :rows, :] = torch.as_tensor(start)[..., :rows, :]
     spacing = math.log(2) / W.voices_per_octave
@@ -200,18 +200,11 @@ def integrate_phase(S, W, dphi_dt, dphi_dlogs, start, tolerance=TOLERANCE):
     return phase, order, n_islands
 
 
-def _check_tolerance(tolerance):
-    """`tolerance` if it is a share of the maximum."""
-    if not 0 < check_number(tolerance, "tolerance") < 1:
-        raise ValueError(f"tolerance must be between 0 and 1, got {tolerance!r}")
-    return tolerance
-
-
 def _heap(S, W, seed, callback, keep_every, progress, n_iter=30, tolerance=TOLERANCE):
     """Integrate the gradient; then integrate what is left of it, again and again."""
     S = W.check_scalogram(S).detach()
     n_iter, start = check_count(n_iter, "n_iter", 0), random_angles(S, seed)
-    _check_tolerance(tolerance)
+    check_share(tolerance, "tolerance")
     recorder = Recorder("phase gradient (heap)", callback, keep_every)
     norm = float(S.norm())
     if norm == 0:

@@ -435,13 +435,13 @@ def picture(fig, alt):
     return result
 
 
-def in_few_colours(png, n_colours=256):
-    """A PNG of few colours, as bytes: what is stored in a notebook weighs half, and looks alike."""
+def in_few_colours(png):
+    """A PNG of 256 colours at most, as bytes: what is stored weighs half, and looks alike."""
     from PIL import Image
 
     buffer, whole = io.BytesIO(), Image.open(io.BytesIO(png)).convert("RGB")
     # Not the median cut, which leaves none of its colours to a narrow colour bar.
-    few = whole.quantize(n_colours, Image.Quantize.MAXCOVERAGE, 3, dither=Image.Dither.NONE)
+    few = whole.quantize(256, Image.Quantize.MAXCOVERAGE, 3, dither=Image.Dither.NONE)
     few.save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
 

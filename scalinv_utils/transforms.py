@@ -310,7 +310,15 @@ class Scalogram(nn.Module):
     # -- bad input -----------------------------------------------------------------------------
 
     def check_signal(self, x):
-        """x as a Tensor of this transform's dtype and device, if it has n_samples on its last axis."""
+        """x as a Tensor of this transform's dtype and device, if it can be a signal of it.
+
+        Raises
+        ------
+        TypeError
+            Complex or not numeric.
+        ValueError
+            NaN or infinite entries, or a last axis that is not n_samples long.
+        """
         x = check_signal(x, name="x").to(self.filters)
         if x.shape[-1] != self.n_samples:
             raise ValueError(f"x must have n_samples = {self.n_samples} on its last axis, "

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 __all__ = ["check_callable", "check_choice", "check_coefficients", "check_count",
-           "check_magnitudes", "check_number", "check_positive", "check_signal"]
+           "check_magnitudes", "check_number", "check_positive", "check_share", "check_signal"]
 
 
 def check_signal(x, min_samples=1, name="x", ndim=None):
@@ -185,6 +185,19 @@ def check_positive(value, name):
     value = check_number(value, name, wanted)
     if value <= 0:
         raise ValueError(f"{name} must be {wanted}, got {value!r}")
+    return value
+
+
+def check_share(value, name):
+    """`value` if it is a number between 0 and 1, neither of them included.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `check_number`; not between 0 and 1.
+    """
+    if not 0 < check_number(value, name) < 1:
+        raise ValueError(f"{name} must be between 0 and 1, got {value!r}")
     return value
 
 

@@ -45,7 +45,7 @@ def test_where_nothing_divides_everything_is_kept():
 
 @pytest.mark.parametrize("wavelet", ("cauchy", "gmw"))
 @pytest.mark.parametrize("name", ("speech", "bell"))
-def test_the_waveform_comes_back_from_less_than_half_of_the_scalogram(name, wavelet):
+def test_the_waveform_comes_back_from_a_part_of_the_scalogram(name, wavelet):
     W = Scalogram(1024, 8000, wavelet, 32)
     D = Decimated(W)
     x = W.project(signals.recording(name, 8000, 1024)[0])

@@ -1,14 +1,13 @@
 """One bibliography: what is cited is in it, what is in it is cited, and it says where."""
 
 import re
-from pathlib import Path
 
-import nbformat
 import pytest
+from explorers import NOTEBOOKS, read
 
-ROOT = Path(__file__).parents[1]
+from scalinv_utils._environment import ROOT
+
 BIBLIOGRAPHY = ROOT / "notebooks" / "references.md"
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 IDENTIFIER = re.compile(r"10\.\d{4,9}/[\w./-]*\w|\d{4}\.\d{4,5}(?!\d)")
 ENTRIES = [line for line in BIBLIOGRAPHY.read_text("utf-8").splitlines() if line.startswith("- ")]
 
@@ -24,7 +23,7 @@ def identifiers(text):
 
 
 def markdown(path):
-    return "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells
+    return "\n".join(cell.source for cell in read(path).cells
                      if cell.cell_type == "markdown")
 
 

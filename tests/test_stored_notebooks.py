@@ -287,9 +287,8 @@ def test_a_notebook_is_found_by_number_name_or_path(tmp_path, monkeypatch):
 
 def minutes_in_all(notebook):
     """The last of the cumulative times: of the table at the top, or of the headings."""
-    text = "\n".join(prose(notebook))
-    return int(re.findall(r"^\| \d+ .*\| (\d+) \|$|, (\d+) in total\)", text, re.M)[-1][0] or
-               re.findall(r", (\d+) in total\)", text)[-1])
+    return int(re.findall(r"^(?:\| \d+ .*\||#.*,) (\d+) (?:\|$|in total\))",
+                          "\n".join(prose(notebook)), re.M)[-1])
 
 
 def test_the_list_of_the_course_gives_the_times_that_the_notebooks_give():
