@@ -33,6 +33,7 @@ from tqdm.auto import tqdm
 from .derivatives import scale_derivative, time_derivative
 from .griffin_lim import fast, random_angles
 from .metrics import decibels
+from .patches import mend
 from .recovery import Recorder
 from .validation import check_choice, check_count, check_share
 
@@ -53,13 +54,14 @@ NOTHING = float(np.finfo(float).tiny)
 # Power is floored this far below its maximum, where rounding makes up its derivatives.
 POWER_FLOOR = 1e-14
 
-# Steps of fast Griffin-Lim after each integration, with this momentum: they mend what the heap gets
-# wrong next to zeros. Each round that brings nothing adds as many to all that follow.
-SETTLING_STEPS, MOMENTUM = 15, 0.95
+# Steps of fast Griffin-Lim after each integration, with this momentum: they mend what it gets wrong
+# next to zeros. Each round that brings nothing adds as many to all that follow. In the few places
+# where most of the error stands there are MENDING times as many.
+SETTLING_STEPS, MOMENTUM, MENDING = 10, 0.9, 3
 
 # The iteration ends below ENOUGH_DB, or after PATIENCE rounds without a gain of 1 dB, or at the
 # first of them below GOOD_DB. Not sooner: what S hardly sees is still 30 dB behind the fit.
-PATIENCE, GOOD_DB, ENOUGH_DB = 4, -150.0, -165.0
+PATIENCE, GOOD_DB, ENOUGH_DB = 4, -180.0, -195.0
 
 
 def phase_gradient(S, W, method="heap", seed=0, callback=None, keep_every=None, progress=False,
@@ -225,18 +227,20 @@ def _heap(S, W, seed, callback, keep_every, progress, n_iter=30, tolerance=TOLER
 
 
 def _rounds(S, W, start, tolerance):
-    """(x, ||  |W x| - S  ||, islands) after the heap, and then after each correction.
+    """(x, ||  |W x| - S  ||, islands): the heap alone, settled, and then round by round.
 
     A round that has made things worse is taken back: the next one goes on from the best x.
     """
     known = phase_derivatives(S, W)
-    phase, _, islands = integrate_phase(S, W, *known, start, tolerance)
-    c = torch.polar(S, phase.to(S))
+    c, islands = _turned(S, W, torch.ones_like(S, dtype=S.dtype.to_complex()), known, start,
+                         tolerance)
+    x = W.inverse(W.impose(S, c))
+    c = W.coefficients(x, out=c)
+    yield x, float((W.modulus(c) - S).norm()), islands
     least, failures, n_steps = math.inf, 0, SETTLING_STEPS
     while failures < PATIENCE:
-        x = W.inverse(W.impose(S, c))
-        c = W.coefficients(x)
-        residual = float((W.modulus(c) - S).norm())
+        x, c = next(islice(fast(S, W, c, MOMENTUM), n_steps - 1, None))
+        x, residual = mend(S, W, x, c, MENDING * SETTLING_STEPS, MOMENTUM)
         yield x, residual, islands
         if decibels(residual) > decibels(least) - 1:
             failures, n_steps = failures + 1, n_steps + SETTLING_STEPS
@@ -244,12 +248,16 @@ def _rounds(S, W, start, tolerance):
             failures = 0
         if residual < least:
             least, nearest = residual, x
-        else:
-            c = W.coefficients(nearest, out=c)
-        _, c = next(islice(fast(S, W, c, MOMENTUM), n_steps - 1, None))
+        c = W.coefficients(nearest, out=c)
         missing = [a - b for a, b in zip(known, phase_derivatives(W.modulus(c), W))]
-        phase, _, _ = integrate_phase(S, W, *missing, torch.zeros_like(phase), tolerance)
-        c *= torch.polar(torch.ones_like(S), phase.to(S))
+        c, _ = _turned(S, W, c, missing, torch.zeros_like(start), tolerance)
+
+
+def _turned(S, W, c, gradient, start, tolerance):
+    """c, turned in place by the integral of a phase gradient, and the number of islands."""
+    phase, _, islands = integrate_phase(S, W, *gradient, start, tolerance)
+    c *= torch.polar(torch.ones_like(S), phase.to(S))
+    return c, islands
 
 
 def _steps(f, periodic):

@@ -219,9 +219,11 @@ class _Pipeline:
     def start(self, S):
         from .phase_gradient import phase_gradient
 
-        self.latest = phase_gradient(
-            S, self.W, seed=self.seed, progress=self.progress,
-            callback=lambda k, x, _: self.note(k, x, consistency_db(x, self.S, self.W))).signal
+        def note(k, x, fit):
+            return self.note(k, x, fit if S is self.S else consistency_db(x, self.S, self.W))
+
+        self.latest = phase_gradient(S, self.W, seed=self.seed, progress=self.progress,
+                                     callback=note).signal
 
     def polish(self):
         from .gradient import invert_gradient
