@@ -18,7 +18,7 @@ from torch.autograd import Function, forward_ad
 __all__ = ["Bank", "analyse", "modulus", "plain", "synthesise", "turned"]
 
 # Coefficients (of one signal) in a block, and up to how many, of a batch, a buffer is kept.
-BLOCK, KEPT = 2**19, 2**22
+BLOCK, KEPT = 2**20, 2**21
 
 
 class Bank:
@@ -44,14 +44,18 @@ class Bank:
         """
         spectrum = torch.fft.fft(x)[..., None, :]
         shape = (*x.shape[:-1], *self.shape)
-        if np.prod(shape) <= KEPT or x.device.type != "cpu":
+        if np.prod(shape) <= (KEPT if out is None else BLOCK) or x.device.type != "cpu":
             return self._at_once(spectrum, shape)
         c = spectrum.new_empty(shape) if out is None else out
-        for rows, bins, weights in self._blocks:
-            product = torch.zeros_like(c[..., rows, :])
-            torch.mul(spectrum[..., bins], weights, out=product[..., bins])
-            c[..., rows, :] = torch.fft.ifft(product)  # at once, while it is in the cache
+        for block in self._blocks:
+            c[..., block[0], :] = self._part(spectrum, *block)
         return c
+
+    def _part(self, spectrum, rows, bins, weights):
+        """The coefficients in some rows."""
+        product = spectrum.new_zeros((*spectrum.shape[:-2], len(weights), self.shape[1]))
+        torch.mul(spectrum[..., bins], weights, out=product[..., bins])
+        return torch.fft.ifft(product)
 
     def _at_once(self, spectrum, shape):
         # Taken and put back: another thread that comes meanwhile makes a buffer of its own.
@@ -67,10 +71,22 @@ class Bank:
     def synthesise(self, c):
         """Real signals (..., n_samples) of coefficients (..., n_freqs, n_samples)."""
         spectrum = c.new_zeros((*c.shape[:-2], c.shape[-1]))
-        for rows, bins, weights in self._blocks:
-            part = torch.fft.fft(c[..., rows, :])[..., bins] * weights
-            spectrum[..., bins] += torch.view_as_complex(_sum_rows(torch.view_as_real(part)))
+        for block in self._blocks:
+            _gather(spectrum, c[..., block[0], :], *block[1:])
         return torch.fft.ifft(spectrum).real
+
+    def refit(self, S, x):
+        """synthesise(S c/|c|) of c = analyse(x): block by block, with no array of the size of S.
+
+        CPU tensors without a graph, S of shape (..., n_freqs, n_samples).
+        """
+        spectrum = torch.fft.fft(x)
+        result = torch.zeros_like(spectrum)
+        for block in self._blocks:
+            c = self._part(spectrum[..., None, :], *block)
+            turned(S[..., block[0], :], c, _magnitude(c), at_zero=1.0, out=c)
+            _gather(result, c, *block[1:])
+        return torch.fft.ifft(result).real
 
 
 def _spans(filters, step):
@@ -79,6 +95,12 @@ def _spans(filters, step):
         rows = slice(first, min(first + step, len(filters)))
         bins = torch.where((filters[rows] != 0).any(0))[0]
         yield rows, slice(int(bins[0]), int(bins[-1]) + 1) if len(bins) else slice(0)
+
+
+def _gather(spectrum, c, bins, weights):
+    """Add what the coefficients in some rows give to the spectrum of a signal."""
+    part = torch.view_as_real(torch.fft.fft(c)[..., bins] * weights)
+    spectrum[..., bins] += torch.view_as_complex(_sum_rows(part))
 
 
 def _sum_rows(part):

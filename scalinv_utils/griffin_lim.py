@@ -24,7 +24,7 @@ from .recovery import Recorder
 from .validation import check_choice, check_count, check_signal
 
 __all__ = ["RULES", "accelerated", "admm", "fast", "gl", "griffin_lim", "raar",
-           "random_angles"]
+           "random_angles", "settle"]
 
 STARTS = ("random", "zero")
 
@@ -55,6 +55,18 @@ def fast(S, W, c, momentum=0.99):
         t = W.coefficients(x, out=c)
         c, t_old = torch.lerp(t_old, t, 1 + momentum, out=t_old), t
         yield x, t
+
+
+def settle(S, W, x, n_steps, momentum):
+    """`fast` from a signal, when nobody asks for what is in between.
+
+    W is linear, so t + momentum (t - t_old) = W (x + momentum (x - x_old)): the coefficients need
+    not be kept.
+    """
+    x_old = x
+    for _ in range(n_steps):
+        x, x_old = W.refit(S, x + momentum * (x - x_old)), x
+    return x
 
 
 def accelerated(S, W, c, alpha=0.99, beta=0.99, gamma=1.25):

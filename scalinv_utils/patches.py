@@ -11,14 +11,12 @@ where e and its wavelets have died away before the ends, that is exact. So whate
 its inverse can work on e -> c + W_p e instead, and costs what the stretch costs.
 """
 
-from itertools import islice
-
 import numpy as np
 import torch
 from scipy.fft import prev_fast_len
 from scipy.ndimage import find_objects, label, maximum_filter1d
 
-from .griffin_lim import fast
+from .griffin_lim import settle
 from .transforms import DURATIONS, Scalogram
 
 __all__ = ["Patch", "mend", "patches"]
@@ -60,6 +58,10 @@ class Patch(Scalogram):
         """The e whose c + W e is closest to given coefficients, shape (..., n_columns)."""
         return super().inverse(c - self.c)
 
+    def refit(self, S, e):
+        """The e whose c + W e is closest to having modulus S and its own phase."""
+        return self.inverse(self.impose(S, self.coefficients(e)))
+
 
 def patches(W, c, error):
     """The patches that hold the error; none if they would be no cheaper than the whole.
@@ -76,15 +78,17 @@ def patches(W, c, error):
     -------
     list of Patch
     """
+    if W.lowpass is not None or 2 * _margin(W) > SMALL_PART * W.n_samples:
+        return []
     wrong = _worst(error.reshape(-1, W.n_samples).sum(0).cpu().numpy())
     wrong = maximum_filter1d(wrong, 2 * _margin(W) + 1, mode="wrap")
-    if W.lowpass is not None or wrong.mean() > SMALL_PART:
+    if wrong.mean() > SMALL_PART:
         return []
     return [Patch(W, c, columns) for columns in _stretches(wrong)]
 
 
-def mend(S, W, x, c, n_steps, momentum):
-    """Fast Griffin-Lim where the misfit stands, as long as that is in few places and helps much.
+def mend(S, W, x, n_steps, momentum, c):
+    """Settle x where its misfit stands, as long as that is in few places and helps much.
 
     Parameters
     ----------
@@ -92,22 +96,23 @@ def mend(S, W, x, c, n_steps, momentum):
     W : Scalogram
     x : real Tensor, shape (..., n_samples)
         The signal so far.
-    c : complex Tensor, shape of S
-        W x; it is overwritten.
     n_steps, momentum : int, float
-        Of `griffin_lim.fast`, in each patch.
+        Of `griffin_lim.settle`, in each patch.
+    c : complex Tensor, shape of S
+        Memory to work in.
 
     Returns
     -------
     (x, residual)
         The signal and || |W x| - S ||, a float.
     """
+    c = W.coefficients(x, out=c)
     error, gain = _column_errors(S, W, c), np.inf
     while gain >= 10 ** (GAIN_DB / 10) and (places := patches(W, c, error)):
         mended = x.clone()
         for patch in places:
-            steps = fast(S[..., patch.columns], patch, patch.c, momentum)
-            mended[..., patch.columns] += next(islice(steps, n_steps - 1, None))[0]
+            e = torch.zeros_like(x[..., patch.columns])
+            mended[..., patch.columns] += settle(S[..., patch.columns], patch, e, n_steps, momentum)
         c = W.coefficients(mended, out=c)
         after = _column_errors(S, W, c)
         gain = float(error.sum() / after.sum())

@@ -7,7 +7,7 @@ scale 1) and P^2 its time-bandwidth product,
     dphi/dlog s  =  P^2 s/p  dlog|c|/dt                   rad
 
 Exact for Cauchy wavelets, where they are the Cauchy-Riemann equations; to first order for all
-others. Two steps turn them into a signal:
+others. Two integrations turn them into a signal:
 
     heap         phase differences added up along paths that avoid the zeros: always on from the
                  largest point reached so far (Prusa, Balazs, Sondergaard 2017,
@@ -18,22 +18,26 @@ others. Two steps turn them into a signal:
                  say of S and what they say of |d|, and turn the phase of d by it: at the solution
                  the difference is zero, whatever the wavelet.
 
+A correction mends what is wrong far and wide and breaks what lies next to a zero, where differences
+between neighbours say little. A few steps of fast Griffin-Lim, which see no further than a wavelet,
+do the opposite. So each round has both, and then mends the few places where the misfit stands
+(`patches`).
+
 The correction is derived here, not taken from the literature; its evidence is the numbers in the
 tests and in notebook 05.
 """
 
 import math
-from itertools import islice
 
 import numpy as np
 import torch
-from numba import njit
 from tqdm.auto import tqdm
 
 from .derivatives import scale_derivative, time_derivative
-from .griffin_lim import fast, random_angles
+from .griffin_lim import random_angles, settle
 from .metrics import decibels
 from .patches import mend
+from .paths import Paths
 from .recovery import Recorder
 from .validation import check_choice, check_count, check_share
 
@@ -41,22 +45,18 @@ __all__ = ["integrate_phase", "phase_derivatives", "phase_gradient"]
 
 METHODS = ("heap", "eigen")
 
-# Moduli closer than this count as equal when the next point is chosen.
-LEVEL_DB = 0.1
-
 # Relative to the maximum of S: below it nothing is integrated. Double precision still knows the
 # derivatives of the modulus there.
 TOLERANCE = 1e-6
 
-# In silence there is nothing to integrate.
-NOTHING = float(np.finfo(float).tiny)
+# Numbers that stay in a processor's cache.
+BLOCK = 2**17
 
 # Power is floored this far below its maximum, where rounding makes up its derivatives.
 POWER_FLOOR = 1e-14
 
-# Steps of fast Griffin-Lim after each integration, with this momentum: they mend what it gets wrong
-# next to zeros. Each round that brings nothing adds as many to all that follow. In the few places
-# where most of the error stands there are MENDING times as many.
+# Steps of fast Griffin-Lim in a round, with this momentum. Each round that brings nothing adds as many
+# to all that follow. In the few places where most of the error stands there are MENDING times as many.
 SETTLING_STEPS, MOMENTUM, MENDING = 10, 0.9, 3
 
 # The iteration ends below ENOUGH_DB, or after PATIENCE rounds without a gain of 1 dB, or at the
@@ -88,8 +88,8 @@ def phase_gradient(S, W, method="heap", seed=0, callback=None, keep_every=None, 
     progress : bool
         Show a progress bar on runs longer than two seconds.
     n_iter : int, of "heap"
-        Corrections at most, default 30; with 0 it is the one-shot method of the literature.
-        Iteration 0 of the history is the heap alone.
+        Rounds after the heap at most, default 30; with 0 it is the one-shot method of the
+        literature. Round 1 settles what the heap gave, all others correct it first.
     tolerance : float in (0, 1), of "heap"
         Points below this share of the maximum of S are not integrated. Default 1e-6.
     **options
@@ -144,16 +144,25 @@ def phase_derivatives(S, W):
     frequency.
     """
     S = W.check_scalogram(S).detach().double().cpu()
-    wavelets = (W.frequencies > 0).cpu().numpy()
-    power = S.numpy()[..., wavelets, :] ** 2
-    power = power + POWER_FLOOR * (power.max() or 1.0)
-    centre = W.peak / W.scales.cpu().double().numpy()[wavelets, None]
-    dlogS_dt = time_derivative(power) / (2 * power)
-    dlogS_dlogs = scale_derivative(power.shape[-2], W.voices_per_octave) @ power / (2 * power)
+    rows = _wavelets(W)
+    power = S[..., rows, :].numpy() ** 2
+    power += POWER_FLOOR * (power.max() or 1.0)
+    centre = W.peak / W.scales.cpu().double().numpy()[rows, None]
     dphi_dt, dphi_dlogs = torch.zeros_like(S), torch.zeros_like(S)
-    dphi_dt[..., wavelets, :] = torch.from_numpy(centre * (1 - dlogS_dlogs / W.time_bandwidth))
-    dphi_dlogs[..., wavelets, :] = torch.from_numpy(W.time_bandwidth / centre * dlogS_dt)
+    in_time, in_scale = dphi_dlogs.numpy()[..., rows, :], dphi_dt.numpy()[..., rows, :]
+    D = scale_derivative(power.shape[-2], W.voices_per_octave)
+    # Block by block, so that what is in between stays in the cache.
+    for few in _blocks(power.shape[-2], BLOCK // power.shape[-1]):
+        P = power[..., few, :]
+        in_time[..., few, :] = W.time_bandwidth / centre[few] * (time_derivative(P) / (2 * P))
+    for few in _blocks(power.shape[-1], BLOCK // power.shape[-2]):
+        P = power[..., few]
+        in_scale[..., few] = centre * (1 - D @ P / (2 * P) / W.time_bandwidth)
     return dphi_dt, dphi_dlogs
+
+
+def _blocks(n, size):
+    return (slice(first, first + max(size, 1)) for first in range(0, n, max(size, 1)))
 
 
 def integrate_phase(S, W, dphi_dt, dphi_dlogs, start, tolerance=TOLERANCE):
@@ -185,27 +194,45 @@ def integrate_phase(S, W, dphi_dt, dphi_dlogs, start, tolerance=TOLERANCE):
     n_islands : int
         How often an integration started.
     """
-    S = W.check_scalogram(S).detach().double().cpu()
-    rows = int((W.frequencies > 0).sum())
-    threshold = max(check_share(tolerance, "tolerance") * float(S[..., :rows, :].max()), NOTHING)
-    phase, order, n_islands = torch.zeros_like(S), torch.full(S.shape, -1, dtype=torch.int32), 0
-    phase[..., :rows, :] = torch.as_tensor(start)[..., :rows, :]
-    spacing = math.log(2) / W.voices_per_octave
-    for item in np.ndindex(S.shape[:-2]):
-        moduli = S[item][:rows].numpy()
-        right = _steps(dphi_dt[item][:rows].T.numpy(), periodic=True).T
-        # One row more, never used, so that all have the shape of S.
-        down = np.pad(spacing * _steps(dphi_dlogs[item][:rows].numpy(), periodic=False),
-                      ((0, 1), (0, 0)))
-        n_islands += _fill(*_levels(moduli, threshold), np.ascontiguousarray(right), down,
-                           phase[item][:rows].numpy(), order[item][:rows].numpy())
-    return phase, order, n_islands
+    S = W.check_scalogram(S)
+    paths = _paths(S, W, check_share(tolerance, "tolerance"))
+    phase, order = _from(start, W), torch.full(S.shape, -1, dtype=torch.int32)
+    for item, part in paths.items():
+        order[item][_wavelets(W)] = torch.from_numpy(part.order)
+    _integrate(paths, W, (dphi_dt, dphi_dlogs), phase)
+    return phase, order, sum(part.n_islands for part in paths.values())
+
+
+def _from(start, W):
+    """A copy of the phase to start from, zero in the row of a lowpass."""
+    phase = torch.as_tensor(start).clone()
+    phase[..., _wavelets(W).stop :, :] = 0
+    return phase
+
+
+def _wavelets(W):
+    """The rows that are not a lowpass."""
+    return slice(int((W.frequencies > 0).sum()))
+
+
+def _paths(S, W, tolerance):
+    """The `Paths` of each scalogram of a batch, by its index."""
+    moduli = S.detach().double().cpu()[..., _wavelets(W), :].numpy()
+    threshold = tolerance * float(moduli.max())
+    return {item: Paths(moduli[item], threshold) for item in np.ndindex(S.shape[:-2])}
+
+
+def _integrate(paths, W, gradient, phase):
+    """Replace `phase`, where paths lead, by the integral of a gradient along them."""
+    rows, spacing = _wavelets(W), math.log(2) / W.voices_per_octave
+    for item, part in paths.items():
+        part.add_up(*(f[item][rows].numpy() for f in gradient), spacing, phase[item][rows].numpy())
 
 
 def _heap(S, W, seed, callback, keep_every, progress, n_iter=30, tolerance=TOLERANCE):
-    """Integrate the gradient; then integrate what is left of it, again and again."""
+    """Rounds until one is good enough or no better; the best of them."""
     S = W.check_scalogram(S).detach()
-    n_iter, start = check_count(n_iter, "n_iter", 0), random_angles(S, seed)
+    n_iter, start = check_count(n_iter, "n_iter", 0), _from(random_angles(S, seed), W)
     check_share(tolerance, "tolerance")
     recorder = Recorder("phase gradient (heap)", callback, keep_every)
     norm = float(S.norm())
@@ -226,21 +253,21 @@ def _heap(S, W, seed, callback, keep_every, progress, n_iter=30, tolerance=TOLER
     return recorder.finish(best[1], islands=n_islands, best_consistency_db=best[0])
 
 
-def _rounds(S, W, start, tolerance):
+def _rounds(S, W, phase, tolerance):
     """(x, ||  |W x| - S  ||, islands): the heap alone, settled, and then round by round.
 
     A round that has made things worse is taken back: the next one goes on from the best x.
     """
-    known = phase_derivatives(S, W)
-    c, islands = _turned(S, W, torch.ones_like(S, dtype=S.dtype.to_complex()), known, start,
-                         tolerance)
-    x = W.inverse(W.impose(S, c))
-    c = W.coefficients(x, out=c)
+    known, paths = phase_derivatives(S, W), _paths(S, W, tolerance)
+    _integrate(paths, W, known, phase)
+    islands = sum(part.n_islands for part in paths.values())
+    x = W.inverse(_turn(S.to(S.dtype.to_complex()), phase))
+    c = W.coefficients(x)
     yield x, float((W.modulus(c) - S).norm()), islands
     least, failures, n_steps = math.inf, 0, SETTLING_STEPS
     while failures < PATIENCE:
-        x, c = next(islice(fast(S, W, c, MOMENTUM), n_steps - 1, None))
-        x, residual = mend(S, W, x, c, MENDING * SETTLING_STEPS, MOMENTUM)
+        x = settle(S, W, x, n_steps, MOMENTUM)
+        x, residual = mend(S, W, x, MENDING * SETTLING_STEPS, MOMENTUM, c)
         yield x, residual, islands
         if decibels(residual) > decibels(least) - 1:
             failures, n_steps = failures + 1, n_steps + SETTLING_STEPS
@@ -249,80 +276,15 @@ def _rounds(S, W, start, tolerance):
         if residual < least:
             least, nearest = residual, x
         c = W.coefficients(nearest, out=c)
-        missing = [a - b for a, b in zip(known, phase_derivatives(W.modulus(c), W))]
-        c, _ = _turned(S, W, c, missing, torch.zeros_like(start), tolerance)
+        estimated = phase_derivatives(W.modulus(c), W)
+        _integrate(paths, W, [torch.sub(*pair, out=pair[1]) for pair in zip(known, estimated)],
+                   phase.zero_())
+        x = W.inverse(W.impose(S, _turn(c, phase), out=c))
 
 
-def _turned(S, W, c, gradient, start, tolerance):
-    """c, turned in place by the integral of a phase gradient, and the number of islands."""
-    phase, _, islands = integrate_phase(S, W, *gradient, start, tolerance)
-    c *= torch.polar(torch.ones_like(S), phase.to(S))
-    return c, islands
-
-
-def _steps(f, periodic):
-    """Integrals of f from each row to the next one, unit spacing, by cubics through four rows.
-
-    One step more where the rows are periodic; the trapezoidal rule at ends that are not.
-    """
-    if periodic:
-        f = np.concatenate([f[-1:], f, f[:2]])
-    inner = (13 * (f[1:-2] + f[2:-1]) - f[:-3] - f[3:]) / 24
-    if periodic:
-        return inner
-    steps = (f[:-1] + f[1:]) / 2
-    steps[1:-1] = inner
-    return steps
-
-
-def _levels(moduli, threshold):
-    """The level of each point in steps of LEVEL_DB above the threshold, and the points by level.
-
-    Points below the threshold get level -1.
-    """
-    known = moduli >= threshold
-    above = 20 * np.log10(moduli / threshold, where=known, out=np.zeros_like(moduli))
-    levels = np.where(known, (above / LEVEL_DB).clip(0, 2**15 - 1), -1).astype(np.int16)
-    falling = np.argsort(-levels, axis=None, kind="stable")[: np.count_nonzero(known)]
-    return levels, np.append(np.argmax(moduli), falling)
-
-
-@njit(cache=True)
-def _fill(levels, seeds, right, down, phase, order):
-    """Fill `phase` and `order` in place from the largest point outwards; count the islands.
-
-    The queue is a stack of points for each level: `newest` has the top of each stack, `below` what
-    lies under a point. Unlike a binary heap it takes the same time however much it holds.
-    """
-    n_rows, n_samples = levels.shape
-    reached = levels < 0  # what is too small counts as done
-    newest = np.full(levels.max() + 1, -1, np.int32)
-    below = np.empty(levels.size, np.int32)
-    n_islands, count = 0, 0
-    for seed in seeds:
-        if reached.flat[seed]:
-            continue
-        n_islands += 1
-        reached.flat[seed] = True
-        level = levels.flat[seed]
-        newest[level], below[seed] = seed, -1
-        while level >= 0:
-            point = newest[level]
-            if point < 0:
-                level -= 1
-                continue
-            newest[level] = below[point]
-            row, t = point // n_samples, point % n_samples
-            order[row, t] = count
-            count += 1
-            before, after = (t - 1) % n_samples, (t + 1) % n_samples
-            neighbours = ((row, after, right[row, t]), (row, before, -right[row, before]),
-                          (row + 1, t, down[row, t]), (row - 1, t, -down[row - 1, t]))
-            for next_row, next_t, step in neighbours:
-                if 0 <= next_row < n_rows and not reached[next_row, next_t]:
-                    reached[next_row, next_t] = True
-                    phase[next_row, next_t] = phase[row, t] + step
-                    place, own = next_row * n_samples + next_t, levels[next_row, next_t]
-                    newest[own], below[place] = place, newest[own]
-                    level = max(level, own)
-    return n_islands
+def _turn(c, phase):
+    """c exp(i phase) in place, row by row: beyond the cache, temporary arrays cost most."""
+    for row in range(c.shape[-2]):
+        turn = phase[..., row, :].to(c.real)
+        c[..., row, :] *= torch.polar(torch.ones_like(turn), turn)
+    return c

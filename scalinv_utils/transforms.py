@@ -198,6 +198,16 @@ class Scalogram(nn.Module):
         """
         return self._multiply(self.adjoint(c), self._inverse_gain)
 
+    def refit(self, S, x):
+        """The signal closest to having modulus S and the phase of W x: one step of Griffin-Lim.
+
+        ``inverse(impose(S, coefficients(x)))`` without any array of the size of S. S of shape
+        (..., n_freqs, n_samples), x of shape (..., n_samples); not checked first.
+        """
+        if self.lowpass == "signed" or not plain(S, x):
+            return self.inverse(self.impose(S, self.coefficients(x)))
+        return self._multiply(self._bank.refit(S.to(self.filters.dtype), x), self._inverse_gain)
+
     def project(self, x):
         """x restricted to the band that the filters see, shape (..., n_samples)."""
         return self._multiply(self.check_signal(x), self.band.to(self.gain.dtype))

@@ -167,3 +167,12 @@ def test_a_bank_leaves_out_the_zeros_at_both_ends(bins, rows):
     bank = Bank(filters, 32)
     assert bank._blocks[0][1] == (bins if bins.stop else slice(0))
     assert bank.analyse(noise(0, 32).float()).shape == (2, 32)
+
+
+@pytest.mark.parametrize("options", KINDS + [{"lowpass": "signed"}], ids=str)
+def test_refit_is_one_step_of_griffin_lim(layout, options):
+    W = Scalogram(128, voices_per_octave=8, **options)
+    x, S = noise(0, 2, 128), W.magnitude(noise(1, 2, 128))
+    x[1] = 0  # no phase anywhere
+    assert error_db(W.refit(S, x), W.inverse(W.impose(S, W(x)))) < EXACT
+    assert W.refit(S, x.requires_grad_()).requires_grad
