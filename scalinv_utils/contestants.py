@@ -47,6 +47,12 @@ class CountedScalogram(Scalogram):
         self.evaluations += 1
         return super().adjoint(c)
 
+    def refit(self, S, x):
+        before = self.evaluations
+        y = super().refit(S, x)
+        self.evaluations = before + 2  # one analysis, one synthesis, in whatever way
+        return y
+
     def _count(self, gradient):
         self.evaluations += 1
 

@@ -122,7 +122,8 @@ def mend(S, W, x, n_steps, momentum, c):
 
 
 def _column_errors(S, W, c):
-    return (W.modulus(c) - S).square_().sum(-2)
+    """The squared misfit of each column; double, as squares of small numbers are too small."""
+    return (W.modulus(c) - S).double().square_().sum(-2)
 
 
 def _worst(error):

@@ -98,7 +98,7 @@ def test_mending_changes_what_is_wrong_and_nothing_else():
     assert residual == pytest.approx(float((W.magnitude(mended) - S).norm()))
     assert consistency_db(mended, S, W) < consistency_db(wrong, S, W) - 30
     far = (torch.arange(N) - 2000).abs() > 2 * module._margin(W)
-    assert float((mended - wrong)[far].abs().max()) < 1e-6 * float((mended - wrong).abs().max())
+    assert float((mended - wrong)[far].abs().max()) < 1e-3 * float((mended - wrong).abs().max())
     again, same = mend(S, W, x, 30, 0.9, W(wrong))
     assert decibels((again - x).norm() / x.norm()) < -200 and same < 1e-10 * float(S.norm())
 
