@@ -19,8 +19,8 @@ __all__ = ["LEVELS_DB", "blind", "cheapest", "draw_error_against_time", "draw_pr
 LEVELS_DB = (-20, -40, -60)
 PROBLEM = ("signal", "wavelet", "voices", "snr_db")
 
-# Beyond this a waveform is right to single precision; plots end there.
-FLOOR_DB = -140.0
+# Beyond this what differs is the rounding of double precision; plots end there.
+FLOOR_DB = -240.0
 
 
 def stored(name="benchmark"):
@@ -188,7 +188,7 @@ def draw_error_against_time(ax, rows, methods=None, column="waveform_error_db"):
     methods : sequence of str, optional
         Default: all in the rows, recover() first.
     column : str
-        The score on the vertical axis; below -140 dB it is drawn there.
+        The score on the vertical axis; below -240 dB it is drawn there.
 
     Returns
     -------
