@@ -204,8 +204,8 @@ def integrate_phase(S, W, dphi_dt, dphi_dlogs, start, tolerance=TOLERANCE):
 
 
 def _from(start, W):
-    """A copy of the phase to start from, zero in the row of a lowpass."""
-    phase = torch.as_tensor(start).clone()
+    """A copy of the phase to start from, in double precision; zero in the row of a lowpass."""
+    phase = torch.as_tensor(start).to("cpu", torch.float64, copy=True)
     phase[..., _wavelets(W).stop :, :] = 0
     return phase
 

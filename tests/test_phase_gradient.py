@@ -97,6 +97,9 @@ def test_islands_are_filled_one_after_the_other(cauchy):
     assert high.max() < low.min() or low.max() < high.min()
     phase, _, _ = integrate_phase(S, cauchy, *gradient, torch.full(S.shape, 1.0), 0.1)
     assert (phase[order < 0] == 1).all()
+    # Thousands of radians add up: not in the single precision of where they start.
+    single, _, _ = integrate_phase(S, cauchy, *gradient, torch.ones(S.shape), 0.1)
+    assert single.dtype == torch.float64 and torch.equal(single, phase)
 
 
 @pytest.mark.parametrize("name", ["linear chirp", "exponential chirp", "AM-FM tone",
