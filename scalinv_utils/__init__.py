@@ -1,8 +1,7 @@
-"""Helpers for the course on inverting scalograms: one module, one idea.
+"""Recover signals from their scalograms; helpers for the course that explains how.
 
-Importing this package loads nothing heavy: a module, and torch with it, is imported when it is
-first used. `griffin_lim` and `phase_gradient` are modules here; the functions of the same names
-live in them (``from scalinv_utils.griffin_lim import griffin_lim``).
+Importing this package loads nothing heavy: what is asked of it, and torch with it, is imported when
+it is first used.
 """
 
 # An old Python reads this file and __main__.py before it can be told that it is too old: both keep
@@ -12,27 +11,26 @@ import importlib
 _HOMES = {
     "Recovery": "recovery",
     "Scalogram": "transforms",
-    "invert_gradient": "gradient",
+    "Scattering": "transforms",
+    "griffin_lim": "recovery",
+    "invert_gradient": "recovery",
+    "phase_gradient": "recovery",
     "recover": "recovery",
 }
+_MODULES = ("app", "benchmark", "bounds", "course", "metrics", "recovery", "tools", "transforms")
 
-__all__ = sorted(_HOMES)
+__all__ = sorted(_HOMES) + ["metrics"]
 
 
 def __getattr__(name):
     if name in _HOMES:
         return getattr(importlib.import_module("." + _HOMES[name], __name__), name)
+    if name in _MODULES:
+        return importlib.import_module("." + name, __name__)
     if name == "__version__":
         return importlib.import_module("importlib.metadata").version(__name__)
-    if name in _modules():
-        return importlib.import_module("." + name, __name__)
     raise AttributeError("module {!r} has no attribute {!r}".format(__name__, name))
 
 
 def __dir__():
-    return sorted(set(globals()) | set(_HOMES) | set(_modules()) | {"__version__"})
-
-
-def _modules():
-    found = importlib.import_module("pkgutil").iter_modules(__path__)
-    return [module.name for module in found if not module.name.startswith("_")]
+    return sorted(set(globals()) | set(_HOMES) | set(_MODULES) | {"__version__"})

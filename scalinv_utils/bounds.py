@@ -29,8 +29,8 @@ import numpy as np
 import torch
 from scipy import special
 
+from ._validation import check_count, check_number, check_signal
 from .metrics import analytic, decibels
-from .validation import check_count, check_number, check_signal
 
 __all__ = ["Bound", "band_basis", "cramer_rao", "fisher_information", "jacobian",
            "maximum_likelihood", "noisy", "rice_information"]

@@ -20,11 +20,11 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from .derivatives import time_derivative
-from .validation import check_magnitudes, check_number, check_signal
+from ._validation import check_magnitudes, check_number, check_signal
+from .transforms._derivatives import time_derivative
 
 __all__ = ["analytic", "best_phase", "consistency_db", "decibels", "frequency_error_db",
-           "hilbert_rotation", "island_error_db", "islands", "mean_error_db", "misfit_db",
+           "hilbert_rotation", "island_error_db", "islands", "mean_error_db", "misfit_by_order", "misfit_db",
            "sign_error_db", "waveform_error_db"]
 
 ISLAND_FLOOR_DB = -40.0
@@ -130,6 +130,12 @@ def misfit_db(output, target):
         raise ValueError(f"output must have a shape (..., *target.shape) with target.shape "
                          f"{tuple(target.shape)}, got shape {tuple(output.shape)}")
     return _relative_error_db(output - target, target, dim=tuple(range(-target.ndim, 0)))
+
+
+def misfit_by_order(output, target, scattering):
+    """`misfit_db` of each order: dict of int to dB (a Tensor for a batch)."""
+    output, target = scattering.split(output), scattering.split(target)
+    return {order: misfit_db(output[order], target[order]) for order in scattering.orders}
 
 
 def waveform_error_db(x, ref):

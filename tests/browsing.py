@@ -17,8 +17,8 @@ from pathlib import Path
 
 import psutil
 
-from scalinv_utils._environment import ROOT
-from scalinv_utils.widgets import TRIAL
+from scalinv_utils.course.widgets import TRIAL
+from scalinv_utils.tools.environment import ROOT
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",

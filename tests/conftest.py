@@ -10,7 +10,7 @@ import matplotlib
 import pytest
 from hypothesis import settings
 
-from scalinv_utils.widgets import TRIAL
+from scalinv_utils.course.widgets import TRIAL
 
 # Not through the environment: the kernels that run the notebooks must keep their inline backend.
 matplotlib.use("Agg")

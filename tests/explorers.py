@@ -9,9 +9,9 @@ from pathlib import Path
 
 import nbformat
 
-from scalinv_utils import _notebooks
+from scalinv_utils.tools import execute_notebooks
 
-NOTEBOOKS = sorted(_notebooks.FOLDER.glob("*.ipynb"))
+NOTEBOOKS = sorted(execute_notebooks.FOLDER.glob("*.ipynb"))
 MAKERS = {"explore", "frame_player", "Studio"}
 
 

@@ -4,7 +4,7 @@ import functools
 
 import torch
 
-from scalinv_utils.transforms import Scalogram
+from scalinv_utils.transforms.scalogram import Scalogram
 
 N = 128
 

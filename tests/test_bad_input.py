@@ -8,9 +8,9 @@ import torch
 from small import N, cosine, noise, scalogram
 
 from scalinv_utils import metrics
-from scalinv_utils.gradient import griffin_lim_step, invert_gradient, random_start
-from scalinv_utils.griffin_lim import griffin_lim
-from scalinv_utils.transforms import Scalogram
+from scalinv_utils.recovery._gradient_descent import griffin_lim_step, invert_gradient, random_start
+from scalinv_utils.recovery._griffin_lim import griffin_lim
+from scalinv_utils.transforms.scalogram import Scalogram
 
 W = scalogram()
 SIGNED = scalogram(lowpass="signed")

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-
-from scalinv_utils import bounds, metrics, signals
-from scalinv_utils.derivatives import scale_derivative, time_derivative
-from scalinv_utils.recovery import recover
-from scalinv_utils.transforms import Scalogram
-
 from small import N, noise, scalogram
+
+from scalinv_utils import bounds, metrics
+from scalinv_utils.course import signals
+from scalinv_utils.recovery._pipeline import recover
+from scalinv_utils.transforms._derivatives import scale_derivative, time_derivative
+from scalinv_utils.transforms.scalogram import Scalogram
 
 STRICTLY_ANALYTIC = ["gmw", "cauchy", "bump"]
 

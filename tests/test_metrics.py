@@ -5,13 +5,21 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from small import N, complex_noise, cosine, error_db, noise, scalogram
 
-from scalinv_utils.metrics import (analytic, best_phase, consistency_db, decibels,
-                                   hilbert_rotation, island_error_db, islands, misfit_db,
-                                   sign_error_db, waveform_error_db)
+from scalinv_utils.metrics import (
+    analytic,
+    best_phase,
+    consistency_db,
+    decibels,
+    hilbert_rotation,
+    island_error_db,
+    islands,
+    misfit_db,
+    sign_error_db,
+    waveform_error_db,
+)
 
 EXACT_DB = -250
 SEEDS = st.integers(0, 10**6)

@@ -4,9 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from scalinv_utils.validation import (check_callable, check_choice, check_coefficients,
-                                      check_count, check_magnitudes, check_number, check_positive,
-                                      check_signal)
+from scalinv_utils._validation import (
+    check_callable,
+    check_choice,
+    check_coefficients,
+    check_count,
+    check_magnitudes,
+    check_number,
+    check_positive,
+    check_signal,
+)
 
 GRID = [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]
 

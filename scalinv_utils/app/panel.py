@@ -1,0 +1,302 @@
+"""The app of notebook 10: bring a sound, choose, recover, listen, download.
+
+The work is done by `session`; here are the controls. A method runs in a thread of its
+own, so that the progress bar moves and the cancel button answers.
+"""
+
+import base64
+import contextlib
+import html
+import io
+import threading
+import time
+
+import ipywidgets
+import torch
+
+from ..course import audio, plotting, signals
+from ..course.widgets import LABEL, Pictured, film
+from . import session
+
+__all__ = ["Studio"]
+
+OWN = "your file"
+ACCEPT = ".wav,.flac,.ogg,.mp3,.aiff,.aif"
+DETAIL = 0.02  # seconds of the waveform that are shown in detail
+WORST_SHOWN = 0.1  # of the peak, in the map of errors: one range for all methods
+TELL = 0.2  # seconds between two looks at the progress
+
+
+class Studio(Pictured):
+    """Controls around one sound; shows itself in a notebook, and as an app with Voila.
+
+    Parameters
+    ----------
+    recording : str
+        A key of ``signals.RECORDINGS``: what it opens with, recovered already.
+    n_samples : int
+        One of ``session.LENGTHS``.
+
+    Attributes
+    ----------
+    problem : session.Problem or None
+        The stretch on show and its scalogram; None while there is nothing to work on.
+    result : session.Attempt or None
+        What was recovered from it.
+    recording, upload, length, start, wavelet, voices, method, go, stop, bar, status : widgets
+        The controls, in the order on the screen.
+    notice, used, scores : ipywidgets.HTML
+        What is wrong with the input; what is used of the sound; the scores and what they mean.
+    """
+
+    def __init__(self, recording="tabla", n_samples=2048):
+        self.problem = self.result = self._worker = None
+        self._stopping, self._lock, self._own_move = threading.Event(), threading.RLock(), False
+        self._film = film(_draw, figsize=(9, 6), nrows=2, ncols=2)
+        self._make_controls(recording, n_samples)
+        super().__init__("Your own sound", "Nothing yet.", [
+            _row(self.recording, self.upload), _row(self.length, self.start),
+            _row(self.wavelet, self.voices), self.method, self.notice, self.used,
+            _row(self.go, self.stop, self.bar, self.status), self.scores])
+        self._take(*signals.recording(recording))
+        self._finish(session.solve(self.problem))
+        self._connect()
+
+    def still(self):
+        """The picture on show."""
+        return self.picture.value
+
+    def wait(self, timeout=None):
+        """Return when no method is running any more: for tests and scripts."""
+        if self._worker is not None:
+            self._worker.join(timeout)
+
+    # -- controls ------------------------------------------------------------------------------
+
+    def _make_controls(self, recording, n_samples):
+        known = [name for name, entry in signals.RECORDINGS.items()
+                 if entry.sample_rate >= session.RATE]
+        self.recording = _choice("recording", known, recording)
+        self.upload = ipywidgets.FileUpload(accept=ACCEPT, description="or your own file",
+                                            layout={"width": "12em"},
+                                            tooltip="WAV, FLAC, OGG or MP3, up to 10 MB")
+        self.length = _choice("length", list(session.LENGTHS.items()), n_samples)
+        self.start = ipywidgets.FloatSlider(description="from (s)", step=0.01, style=LABEL,
+                                            layout={"width": "24em", "max_width": "100%"},
+                                            continuous_update=False)
+        self.wavelet = _choice("wavelet", list(session.WAVELETS.items()), "cauchy")
+        self.voices = _choice("voices per octave", session.VOICES, 32)
+        self.method = _choice("method", list(session.METHODS), "recover()")
+        self.go = ipywidgets.Button(description="Recover", button_style="primary", icon="play")
+        self.stop = ipywidgets.Button(description="Cancel", icon="stop", disabled=True)
+        self.bar = ipywidgets.FloatProgress(max=1.0, layout={"width": "10em"})
+        self.status = ipywidgets.Label()
+        self.notice, self.used, self.scores = (ipywidgets.HTML() for _ in range(3))
+
+    def _connect(self):
+        def on(control, action):
+            control.observe(lambda change: None if self._own_move else self.attempt(action),
+                            "value")
+
+        on(self.recording, self._choose)
+        on(self.upload, self._read)
+        on(self.length, self._cut)
+        for control in (self.start, self.wavelet, self.voices):
+            on(control, lambda: self._prepare(self.start.value))
+        # Without `attempt`: what it says at the end would overwrite what the thread has to say.
+        self.go.on_click(lambda button: self._run())
+        self.stop.on_click(lambda button: self._cancel())
+
+    @contextlib.contextmanager
+    def _moving(self):
+        """Controls that are moved in here set nothing off."""
+        self._own_move = True
+        try:
+            yield
+        finally:
+            self._own_move = False
+
+    # -- from a sound to a scalogram -----------------------------------------------------------
+
+    def _choose(self):
+        own = self.recording.value == OWN
+        self._take(*(self._own if own else signals.recording(self.recording.value)))
+
+    def _read(self):
+        """The file that was uploaded: as much of it as can be used."""
+        if not self.upload.value:
+            return
+        file = self.upload.value[0]
+        with self._or_say_why():
+            self._own = session.open_sound(file["name"], bytes(file["content"]))
+            with self._moving():
+                self.length.value = session.LONGEST
+                if OWN not in self.recording.options:
+                    self.recording.options = (*self.recording.options, OWN)
+                self.recording.value = OWN
+            self._take(*self._own)
+
+    def _take(self, x, sample_rate):
+        self._x, self._rate = x, sample_rate
+        self._cut()
+
+    def _cut(self):
+        """The loudest stretch of the chosen length."""
+        room = max(len(self._x) / self._rate - self.length.value / session.RATE, 0.0)
+        with self._moving():
+            self.start.max, self.start.disabled = room, room == 0
+        self._prepare(None)
+
+    def _prepare(self, start):
+        with self._lock, self._or_say_why():
+            self._cancel()
+            part = session.prepare(self._x, self._rate, self.length.value, start)
+            with self._moving():
+                self.start.value = part.start
+            self.used.value = f"<p>{html.escape(part.words)}</p>"
+            self._pose(session.pose(part.x, self.wavelet.value, self.voices.value))
+
+    def _pose(self, problem):
+        """A new task: what was recovered before belongs to another one."""
+        self.problem, self.result, self.go.disabled = problem, None, False
+        self.sound.value = self.scores.value = self.notice.value = self.status.value = ""
+        self.bar.value = 0
+        self.show(self._film(problem))
+        self.describe("Left, the waveform that was chosen and its scalogram. Right, nothing yet: "
+                      "no method has been run.")
+
+    @contextlib.contextmanager
+    def _or_say_why(self):
+        """Input that cannot be used gets a sentence, and nothing to start."""
+        try:
+            yield
+        except ValueError as error:
+            self.problem, self.go.disabled = None, True
+            self.used.value = ""
+            self.notice.value = f'<p role="alert"><b>{html.escape(str(error))}</b></p>'
+
+    # -- from a scalogram to a waveform --------------------------------------------------------
+
+    def _run(self):
+        self._cancel()
+        problem, method, threads = self.problem, self.method.value, torch.get_num_threads()
+        self._stopping = stopping = threading.Event()
+        self._set_busy(True)
+        self.status.value = "getting ready ..."
+
+        def work():
+            torch.set_num_threads(threads)  # a new thread begins with as many as there are cores
+            self.attempt(lambda: self._solve(problem, method, stopping))
+
+        self._worker = threading.Thread(target=work, daemon=True)
+        self._worker.start()
+
+    def _solve(self, problem, method, stopping):
+        progress, told = session.Progress(session.METHODS[method][1]), 0.0
+
+        def after_step(iteration, x, consistency_db):
+            nonlocal told
+            progress.step(iteration, consistency_db)
+            if time.monotonic() - told > TELL and not stopping.is_set():
+                told = time.monotonic()
+                self.bar.value, self.status.value = progress.fraction, progress.words
+            return stopping.is_set()
+
+        try:
+            result = session.solve(problem, method, callback=after_step)
+            with self._lock:
+                if not stopping.is_set():
+                    self._finish(result)
+        finally:
+            if not stopping.is_set():
+                self._set_busy(False)
+
+    def _finish(self, result):
+        self.result = result
+        self.bar.value, self.status.value = 1.0, f"done in {result.seconds:.1f} s"
+        self.show(self._film(result))
+        self.describe(_in_words(result))
+        self.scores.value = _scores(result)
+        self.sound.value = (audio.players(result.sounds(), session.RATE)._repr_html_()
+                            + _download(result.y))
+
+    def _cancel(self):
+        """Tell the method that is running to stop; nobody waits for what it still has to say."""
+        if not self.stop.disabled:
+            self._stopping.set()
+            self._set_busy(False)
+            self.bar.value, self.status.value = 0, "cancelled"
+
+    def _set_busy(self, busy):
+        self.go.disabled, self.stop.disabled = busy or self.problem is None, not busy
+
+
+# --- What is on show -----------------------------------------------------------------------------
+
+
+def _choice(label, options, value):
+    # No drop-down menu: JupyterLab takes arrow keys and letters for its own commands while a menu
+    # has the focus, and buttons leave it Tab, Enter and the space bar.
+    return ipywidgets.ToggleButtons(description=label, options=options, value=value,
+                                    style=LABEL | {"button_width": "auto"})
+
+
+def _row(*controls):
+    return ipywidgets.HBox(controls, layout={"flex_flow": "wrap"})
+
+
+def _draw(axes, content):
+    """Left what is given, right what became of it; a Problem has no right side yet."""
+    solved = isinstance(content, session.Attempt)
+    problem = content.problem if solved else content
+    S, hertz = problem.S, problem.W.frequencies
+    (wave, error), (given, got) = axes
+    plotting.signal(wave, problem.x, session.RATE, label="original")
+    wave.set_title("the waveform, to be recovered")
+    plotting.scalogram(given, S, hertz, session.RATE)
+    given.set_title("its scalogram, given")
+    if solved:
+        _draw_solved(wave, error, got, content)
+    else:
+        for ax in (error, got):
+            ax.set_axis_off()
+            ax.text(0.5, 0.5, "press Recover", ha="center", transform=ax.transAxes)
+
+
+def _draw_solved(wave, error, got, result):
+    problem, rate = result.problem, session.RATE
+    S, W = problem.S, problem.W
+    plotting.signal(wave, result.y, rate, label="recovered")
+    first = signals.loudest(problem.x, round(DETAIL * rate)) / rate
+    wave.set(xlim=(first, first + DETAIL), title=f"{1000 * DETAIL:.0f} ms of the waveform: error "
+             f"{result.waveform_db:.0f} dB")
+    wave.set_ylim(top=1.4 * float(problem.x.abs().max()))  # room for the legend
+    wave.legend(loc="upper right", ncols=2)
+    recovered = W.magnitude(result.y)
+    plotting.scalogram(got, recovered, W.frequencies, rate, reference=float(S.max()))
+    got.set_title(f"scalogram of the recovered: {result.consistency_db:.0f} dB")
+    plotting.error_map(error, recovered, S, W.frequencies, rate, limit=WORST_SHOWN)
+    error.set_title("recovered minus given scalogram")
+
+
+def _in_words(result):
+    return (f"Above left, {1000 * DETAIL:.0f} milliseconds of the original and of what "
+            f"{result.method} recovered: the waveform error is {result.waveform_db:.0f} dB. Below, "
+            f"the given scalogram and that of the recovered sound: they differ by "
+            f"{result.consistency_db:.0f} dB. Above right, where they differ. "
+            + session.verdict(result.consistency_db, result.waveform_db, result.island_db))
+
+
+def _scores(result):
+    rows = "".join(f'<tr><th scope="row">{name}</th><td>{value}</td><td>{meaning}</td></tr>'
+                   for name, value, meaning in result.meanings())
+    said = session.verdict(result.consistency_db, result.waveform_db, result.island_db)
+    return f"<p><b>{html.escape(said)}</b></p><table><tbody>{rows}</tbody></table>"
+
+
+def _download(y):
+    """A link that saves the recovered sound, at the level of the original."""
+    buffer = io.BytesIO()
+    audio.save_wav(buffer, y, session.RATE)
+    uri = "data:audio/wav;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return f'<p><a download="recovered.wav" href="{uri}">Download the recovered sound (WAV)</a></p>'

@@ -1,0 +1,1 @@
+"""The benchmark: every method, and its peers from other packages, on every signal."""

@@ -1,0 +1,145 @@
+"""The command `python -m scalinv_utils benchmark`."""
+
+import argparse
+import contextlib
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from .._validation import check_choice
+from . import scaling
+from .methods import available
+from .runner import PRESETS, preset, run
+from .summary import report
+
+__all__ = ["main"]
+
+FOLDER = Path("build") / "benchmark"
+DASK_SECONDS = 10  # within which a scheduler has to answer
+
+EPILOG = """\
+examples (put quotes around names with spaces):
+  python -m scalinv_utils benchmark --preset tiny
+  python -m scalinv_utils benchmark --jobs 2
+  python -m scalinv_utils benchmark --signals speech crow --methods recover heap --seeds 1
+  python -m scalinv_utils benchmark --dask tcp://192.0.2.1:8786 --preset full
+  python -m scalinv_utils benchmark --speed
+  python -m scalinv_utils benchmark --size 1 2 4 8
+  python -m scalinv_utils benchmark --long 60
+
+Every row is written at once: after Ctrl-C the same command goes on. Peers of other packages take
+part where they are installed: pip install -e ".[benchmark]". For a Ray cluster call
+scalinv_utils.benchmark.runner.run with jobs=None inside joblib.parallel_config(backend="ray").
+"""
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="python -m scalinv_utils benchmark", epilog=EPILOG,
+        description="Every method on every signal: a CSV, a Markdown table and two plots.",
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--preset", choices=PRESETS, default="stored",
+        help="which cells (default: stored, those of notebook 09; tiny takes seconds, full hours)")
+    add("--signals", nargs="+", metavar="NAME", help="only these recordings and synthetic signals")
+    add("--methods", nargs="+", metavar="NAME", help="only these contestants")
+    add("--wavelets", nargs="+", metavar="NAME", help="only these wavelets")
+    add("--seeds", type=int, metavar="N", help="only the first N seeds")
+    add("--samples", type=int, metavar="N", help="this many samples instead of the preset's")
+    add("--device", default="cpu", help="where torch computes, for the contestants that can: cuda")
+    add("--jobs", type=int, default=1, metavar="N", help="processes (default 1; -1: all cores)")
+    add("--dask", metavar="ADDRESS", help="compute on the Dask cluster with this scheduler")
+    add("--output", type=Path, metavar="CSV", help=f"default: {FOLDER / 'benchmark.csv'}")
+    add("--report", type=Path, metavar="FOLDER", default=FOLDER,
+        help="where the Markdown table and the plots go (default: %(default)s)")
+    add("--fresh", action="store_true", help="start anew instead of going on")
+    add("--speed", action="store_true", help="instead: the transform's speed, as ratios")
+    add("--size", nargs="*", type=int, metavar="K",
+        help="instead: recover() at K times 2048 samples (default 1 2 4 8 16 32)")
+    add("--long", nargs="?", type=float, const=60.0, metavar="SECONDS",
+        help="instead: so much speech (default 60 s) slice by slice")
+    return parser
+
+
+def chosen(options):
+    """The cells that the options of the command ask for, and the names of absent contestants."""
+    _require_device(options.device)
+    cells = preset(options.preset)
+    for name, field in (("signals", "signal"), ("methods", "method"), ("wavelets", "wavelet")):
+        wanted = getattr(options, name)
+        if wanted:
+            known = dict.fromkeys(getattr(cell, field) for cell in cells)
+            wanted = [check_choice(value, known, f"--{name}") for value in wanted]
+            cells = [cell for cell in cells if getattr(cell, field) in wanted]
+    cells = [replace(cell, device=options.device, n_samples=options.samples or cell.n_samples)
+             for cell in cells if options.seeds is None or cell.seed < options.seeds]
+    absent = {cell.method for cell in cells if not available(cell.method)}
+    return [cell for cell in cells if cell.method not in absent], sorted(absent)
+
+
+def _require_device(device):
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"--device must be one that torch sees here, got {device!r}: "
+                         f"{str(error).splitlines()[0]}") from error
+
+
+def main(arguments):
+    """The command `python -m scalinv_utils benchmark`; the exit status or a sentence."""
+    options = _parser().parse_args(arguments)
+    try:
+        if options.speed or options.size is not None or options.long is not None:
+            return _costs(options)
+        return _table(options)
+    except KeyboardInterrupt:
+        return "\nInterrupted: what is finished is kept, and the same command goes on from there."
+    except ValueError as error:
+        return str(error)
+
+
+def _table(options):
+    cells, absent = chosen(options)
+    if absent:
+        print(f"Left out, not installed: {', '.join(absent)} (pip install -e '.[benchmark]')")
+    path = options.output or FOLDER / "benchmark.csv"
+    if options.fresh:
+        path.unlink(missing_ok=True)
+    with _cluster(options.dask):
+        rows = run(cells, path, None if options.dask else options.jobs)
+    print(f"{path}: {len(rows)} rows, {sum(bool(row['error']) for row in rows)} of them errors")
+    for written in report(rows, options.report):
+        print(written)
+
+
+def _costs(options):
+    if options.speed:
+        scaling.speed_command(options.output or FOLDER / "speed.csv")
+    if options.size is not None:
+        scaling.size_command(options.output or FOLDER / "size.csv", options.size, options.fresh)
+    if options.long is not None:
+        scaling.long_command(options.output or FOLDER / "long.csv", options.long)
+
+
+@contextlib.contextmanager
+def _cluster(address):
+    """A block in which joblib computes on the Dask cluster at `address`, if one is given."""
+    if not address:
+        yield
+        return
+    from distributed import Client
+    from joblib import parallel_config
+
+    try:
+        client = Client(address, timeout=DASK_SECONDS)
+    except OSError as error:
+        raise ValueError(f"--dask must be the address of a scheduler, got {address}: "
+                         f"{error}") from error
+    with client, parallel_config(backend="dask", n_jobs=-1):
+        yield
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,150 @@
+"""Exercises of notebook 06, gradient inversion."""
+
+import torch
+
+from ...transforms.scalogram import Scalogram
+from . import compare, exercise
+
+
+def _small_problem():
+    """A transform, the scalogram of one noise and another noise to start from."""
+    W = Scalogram(128, f_min=0.1, voices_per_octave=4)
+    signals = torch.randn(2, 128, dtype=torch.float64, generator=torch.Generator().manual_seed(6))
+    return W, W.magnitude(signals[0]), signals[1]
+
+
+def intensity_gradient(x, S, W):
+    """Gradient of 1/4 || |Wx|^2 - S^2 ||^2."""
+    c = W(x)
+    return W.adjoint((c.abs() ** 2 - S**2) * c)
+
+
+def _amplitude_gradient(x, S, W):
+    c = W(x)
+    return W.adjoint((c.abs() - S) * torch.sgn(c))
+
+
+def _four_times(x, S, W):
+    return 4 * intensity_gradient(x, S, W)
+
+
+def _without_phase(x, S, W):
+    return W.adjoint(W.magnitude(x) ** 2 - S**2)
+
+
+def _dual(x, S, W):
+    c = W(x)
+    return W.inverse((c.abs() ** 2 - S**2) * c)
+
+
+@exercise(
+    "06.1",
+    "Write the gradient of the intensity loss, a quarter of the sum of (|Wx|² − S²)².",
+    r"Follow the derivation above with $|c|^2 = c\,\bar c$ in place of $|c|$: when $c$ changes by "
+    r"$\delta c$, $|c|^2$ changes by $2\,\mathrm{Re}(\bar c\,\delta c)$. No division is needed. "
+    "`W(x)` gives $c$, and `W.adjoint` takes you back.",
+    intensity_gradient,
+    [_amplitude_gradient, _four_times, _without_phase, _dual],
+    "This is the gradient of *Wirtinger flow* (Candès, Li and Soltanolkotabi 2015). It has no "
+    "corner at zero, but loud coefficients weigh with the cube of their level: quiet ones are "
+    "fitted late.",
+)
+def check_intensity_gradient(answer):
+    W, S, x = _small_problem()
+    leaf = x.clone().requires_grad_()
+    loss = 0.25 * (W.magnitude(leaf).square() - S.square()).square().sum()
+    (expected,) = torch.autograd.grad(loss, leaf)
+    return compare(answer(x, S, W), expected, "the gradient")
+
+
+def momentum_step(x, v, g, lr, momentum):
+    """One step of descent with momentum from x, with velocity v and gradient g at x."""
+    v = momentum * v + g
+    return x - lr * v, v
+
+
+def _averaged(x, v, g, lr, momentum):
+    v = momentum * v + (1 - momentum) * g
+    return x - lr * v, v
+
+
+def _late(x, v, g, lr, momentum):
+    return x - lr * v, momentum * v + g
+
+
+def _forgetful(x, v, g, lr, momentum):
+    return x - lr * g, v
+
+
+def _uphill(x, v, g, lr, momentum):
+    v = momentum * v + g
+    return x + lr * v, v
+
+
+@exercise(
+    "06.2",
+    "Write one step of descent with momentum: the new x and the new velocity v.",
+    "The velocity remembers old gradients: keep `momentum` times the old one and add the new "
+    "gradient. *Then* move `x` against the new velocity, `lr` times as far. Return both.",
+    momentum_step,
+    [_averaged, _late, _forgetful, _uphill],
+    "While the gradient keeps its direction the velocity grows to 1/(1 − momentum) gradients: "
+    "0.9 makes ten. Some books put lr into the velocity; as long as lr is constant the path is "
+    "the same, and this check accepts it.",
+)
+def check_momentum_step(answer):
+    gradients = torch.randn(5, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    x, v = torch.zeros(2, 8, dtype=torch.float64)
+    reference = x.clone().requires_grad_()
+    optimizer = torch.optim.SGD([reference], lr=0.3, momentum=0.9)
+    for step, g in enumerate(gradients, 1):
+        reference.grad = g.clone()
+        optimizer.step()
+        result = answer(x, v, g, 0.3, 0.9)
+        if not isinstance(result, (tuple, list)) or len(result) != 2:
+            return "the answer should return two things, the new x and the new v."
+        x, v = result
+        complaint = compare(x, reference, f"x after step {step}")
+        if complaint:
+            return complaint
+    return None
+
+
+def summed_lr(lr, n, divisor):
+    """The learning rate on the sum of squares that takes the same steps as lr on the mean."""
+    return lr / (n * divisor**2)
+
+
+def _inverted(lr, n, divisor):
+    return lr * n * divisor**2
+
+
+def _only_mean(lr, n, divisor):
+    return lr / n
+
+
+def _divisor_once(lr, n, divisor):
+    return lr / (n * divisor)
+
+
+@exercise(
+    "06.3",
+    "lr belongs to the mean of ((S(x) − S)/divisor)² over n coefficients. Which learning rate "
+    "takes the same steps on the plain sum of (S(x) − S)²?",
+    "A step is lr times the gradient. Write the first loss as a factor times the second: the "
+    "gradients have the same ratio as the losses. How often does `divisor` enter a square?",
+    summed_lr,
+    [_inverted, _only_mean, _divisor_once],
+    "A learning rate copied from someone else's code carries their number of coefficients and "
+    "their divisor along.",
+)
+def check_summed_lr(answer):
+    for lr, n, divisor in [(500.0, 77824, 0.5), (1.0, 10, 1.0), (40000.0, 4032, 3.0)]:
+        complaint = compare(
+            answer(lr, n, divisor),
+            summed_lr(lr, n, divisor),
+            f"the learning rate for lr={lr:g}, n={n}, divisor={divisor:g}",
+        )
+        if complaint:
+            return complaint
+    return None

@@ -1,0 +1,33 @@
+"""Recovery of signals from scalograms and scattering coefficients, by every method of the course."""
+
+from ._gradient_descent import invert_gradient, random_start
+from ._griffin_lim import RULES, griffin_lim, settle
+from ._heap_integration import Paths
+from ._local_refinement import mend
+from ._objective import griffin_lim_step, spectral_gain
+from ._phase_equation import PhaseEquation, solve_phase_equation, spectral_gap
+from ._phase_gradient import integrate_phase, phase_derivatives, phase_gradient
+from ._pipeline import recover
+from ._result import Recovery
+from .segments import Slices
+
+__all__ = [
+    "RULES",
+    "Paths",
+    "PhaseEquation",
+    "Recovery",
+    "Slices",
+    "griffin_lim",
+    "griffin_lim_step",
+    "integrate_phase",
+    "invert_gradient",
+    "mend",
+    "phase_derivatives",
+    "phase_gradient",
+    "random_start",
+    "recover",
+    "settle",
+    "solve_phase_equation",
+    "spectral_gain",
+    "spectral_gap",
+]

@@ -1,0 +1,309 @@
+"""Descent on any differentiable transform: start somewhere, compare, backpropagate, update.
+
+The recipe, after J. Muradeli's 2021 answer at dsp.stackexchange.com/q/78530:
+
+    x <- start;   repeat:   loss = sum |S(x) - S|^2;   x <- x - lr * dloss/dx
+
+`invert_gradient` is that loop for a `Scalogram`, a kymatio ``Scattering1D`` or any function made
+of torch operations, with the optimisers of torch (SGD with momentum, Adam), L-BFGS of scipy and a
+bold driver. Its pieces are exchanged by name or by a callable of one's own: losses in `losses`,
+plans for the learning rate and the bold driver in `schedules`.
+"""
+
+import math
+
+import torch
+from scipy.optimize import minimize
+from tqdm.auto import tqdm
+
+from .._validation import check_callable, check_choice, check_count, check_number, check_positive
+from ._objective import DIVERGED, Equaliser, Problem, griffin_lim_step, spectral_gain
+from ._result import Recorder
+from .losses import LOSSES, name_of
+from .schedules import BoldDriver
+
+__all__ = ["LOSSES", "OPTIMIZERS", "griffin_lim_step", "invert_gradient", "random_start",
+           "spectral_gain"]
+
+OPTIMIZERS = ("lbfgs", "sgd", "adam", "bold")
+LR_UNITS = ("own", "griffin-lim")
+
+# L-BFGS remembers so many gradients.
+MEMORY = 20
+
+
+def invert_gradient(target, transform, init=None, optimizer="lbfgs", loss="l2", n_iter=200,
+                    lr=None, momentum=0.9, n_samples=None, seed=0, keep_every=None,
+                    callback=None, progress=False, lr_unit="own", schedule=None,
+                    precondition=None):
+    """Find a signal whose transform is the given one, by descent.
+
+    Parameters
+    ----------
+    target : real Tensor, or list of Tensors (or of kymatio's dicts with "coef")
+        What the transform gave for the unknown signal. The signal gets the dtype and the device
+        of the transform's filters, or of the target where the transform is a plain function.
+    transform : Scalogram, kymatio Scattering1D, or any differentiable callable
+        Of a Scalogram the magnitude is taken. Must be made of torch operations.
+    init : real array, or "noise", "coloured", "phase_gradient"
+        Where to start. "noise", the default: white noise (`seed`), of a Scalogram what its
+        filters see of it, whose transform has the target's norm. "coloured": noise shaped by the
+        target in frequency and time, the given moduli with the phases of noise (after the
+        colouring by S1 in the code of Anden, Lostanlen and Mallat 2019, arXiv:1807.08869, which
+        shapes the spectrum only). "phase_gradient": the phase that the modulus implies
+        (`phase_gradient`), of a Scalogram only.
+    optimizer : "lbfgs", "sgd", "adam", "bold" or a callable
+        "lbfgs" is scipy's L-BFGS-B (Byrd et al. 1995, doi:10.1137/0916069). "bold" is momentum
+        with a learning rate that grows on success and shrinks on failure
+        (`schedules.BoldDriver`). A callable takes the list of parameters and
+        returns a torch optimiser whose step needs no closure.
+    loss : "l2", "l1", "mse", "power", "log", "l2_to_l1" or a callable
+        See `losses`. A callable takes the lists (output, target) and returns a
+        scalar; if it has a method ``advance(iteration, consistency_db)``, that is called after
+        each iteration and says whether the loss has changed.
+    n_iter : int
+        Iterations at most; L-BFGS ends sooner when it cannot improve any more.
+    lr : float, optional
+        Learning rate of "sgd", "adam" and "bold". Default for "sgd" and "bold": one step of
+        Griffin-Lim; for "adam": a tenth of the start's rms level.
+    momentum : float in [0, 1)
+        Of "sgd" and "bold".
+    n_samples : int, optional
+        Length of the signal where neither `init` nor `transform` tells it.
+    seed : int
+        Of the white noise; 0 or above.
+    keep_every : int, optional
+        Keep a copy of the signal every so many iterations in ``Recovery.iterates``.
+    callback : callable, optional
+        ``callback(iteration, x, consistency_db)`` after each iteration, x a copy; a true return
+        value stops the descent.
+    progress : bool
+        Show a progress bar on runs longer than two seconds.
+    lr_unit : "own" or "griffin-lim"
+        "griffin-lim": lr counts Griffin-Lim steps (`griffin_lim_step`; for other losses than
+        "l2", steps that are as long at the start), so that one number fits every normalisation
+        and level. Of "sgd" and "bold".
+    schedule : callable, optional
+        iteration -> factor for lr (`schedules`). Of "sgd", "adam" and callables.
+    precondition : bool, optional
+        Descend in variables in which the transform feels the frequencies more alike, half way
+        to whitening: from W*W for a Scalogram, from an estimate (`spectral_gain`, 8 backward
+        passes) otherwise. Of "lbfgs", where it is the default.
+
+    Returns
+    -------
+    Recovery
+        ``history`` has n_iter + 1 entries at most, the first for the start. ``details``:
+        "evaluations", how often the transform was evaluated, most often with a gradient, and, of
+        "bold", "accepted" and "rejected".
+
+    Raises
+    ------
+    ValueError, TypeError
+        Bad input, an unknown optimiser or loss, a transform that torch cannot differentiate, or a
+        descent that diverged (lr too large).
+
+    Examples
+    --------
+    >>> W = Scalogram(2048, sample_rate=8000)                          # doctest: +SKIP
+    >>> invert_gradient(W.magnitude(x), W, n_iter=100).signal          # doctest: +SKIP
+    """
+    problem = Problem(target, transform, loss)
+    name = optimizer if callable(optimizer) else check_choice(optimizer, OPTIMIZERS, "optimizer")
+    _check_options(name, lr, lr_unit, schedule, precondition)
+    n_iter = check_count(n_iter, "n_iter")
+    recorder = Recorder(f"gradient descent ({name_of(name)}, {name_of(loss)})", callback,
+                        keep_every)
+    x = problem.start(init, n_samples, seed)
+    if problem.silent:
+        recorder.record(x, -math.inf)
+        return recorder.finish(x, evaluations=problem.evaluations)
+    details = {}
+    with tqdm(total=n_iter, delay=2, leave=False, disable=not progress) as bar:
+        step = _Steps(recorder, bar, problem)
+        if name == "lbfgs":
+            x = _descend_lbfgs(problem, x, n_iter, step, precondition is not False)
+        elif name == "bold":
+            x, details = _descend_bold(problem, x, lr, lr_unit, momentum, n_iter, step)
+        else:
+            make = name if callable(name) else _torch_optimizer(name, lr, lr_unit, momentum,
+                                                                problem, x)
+            x = _descend_torch(problem, x, make, n_iter, step, schedule)
+    return recorder.finish(x, evaluations=problem.evaluations, **details)
+
+
+def random_start(target, transform, n_samples, seed=0, coloured=False):
+    """White noise in the band, scaled so that its transform has the norm of the target.
+
+    A transform without a band (one that is no Scalogram) gets all of the noise. For a transform
+    of degree one, transform(a x) = a transform(x), the scale is exact.
+
+    Parameters
+    ----------
+    target, transform : as in `invert_gradient`
+    n_samples : int, or tuple of int for a batch: (..., n_samples)
+    seed : int
+        0 or above.
+    coloured : bool
+        Shape the noise by the target, as ``init="coloured"`` of `invert_gradient` does.
+
+    Returns
+    -------
+    real Tensor, shape (n_samples,)
+    """
+    problem = Problem(target, transform, "l2")
+    return (problem.coloured if coloured else problem.noise)(n_samples, seed)
+
+
+def _check_options(name, lr, lr_unit, schedule, precondition):
+    """Refuse what the optimiser would ignore."""
+    if lr is not None and name not in ("sgd", "adam", "bold"):
+        raise ValueError(f"lr must be None but for optimizer 'sgd', 'adam' and 'bold', "
+                         f"got {lr!r} for {name_of(name)!r}")
+    if check_choice(lr_unit, LR_UNITS, "lr_unit") != "own" and name not in ("sgd", "bold"):
+        raise ValueError(f"lr_unit must be 'own' but for optimizer 'sgd' and 'bold', "
+                         f"got {lr_unit!r} for {name_of(name)!r}")
+    if schedule is not None:
+        check_callable(schedule, "schedule", "a function from the iteration to a factor for lr")
+        if name in ("lbfgs", "bold"):
+            raise ValueError(f"schedule must be None for optimizer 'lbfgs' and 'bold', which "
+                             f"choose their own steps, got {name_of(schedule)!r}")
+    if precondition not in (None, False) and name != "lbfgs":
+        raise ValueError(f"precondition must be None or False but for optimizer 'lbfgs', "
+                         f"got {precondition!r} for {name_of(name)!r}")
+
+
+class _Steps:
+    """What happens after every iteration, whichever optimiser makes it."""
+
+    def __init__(self, recorder, bar, problem):
+        self.recorder, self.bar, self.problem = recorder, bar, problem
+        self.changed = False
+
+    @property
+    def done(self):
+        """Iterations so far; the start is none."""
+        return len(self.recorder.recovery.history["seconds"]) - 1
+
+    def __call__(self, x, consistency_db):
+        stop = self.recorder.record(x, consistency_db)
+        self.changed = self.problem.advance(self.done, consistency_db)
+        if self.done > 0:
+            self.bar.update()
+            self.bar.set_postfix_str(f"{consistency_db:.1f} dB", refresh=False)
+        return stop
+
+
+def _descend_torch(problem, x, make_optimizer, n_iter, step, schedule):
+    """The loop of the recipe: loss, backpropagate, update."""
+    x = x.clone().requires_grad_()
+    optimizer = make_optimizer([x])
+    plan = schedule and torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
+    loss, consistency = problem(x)
+    stop = step(x, consistency)
+    for _ in range(n_iter):
+        if stop:
+            break
+        if step.changed:
+            loss, _ = problem(x)
+        optimizer.zero_grad()
+        loss.backward(inputs=[x])
+        optimizer.step()
+        if plan:
+            plan.step()
+        loss, consistency = problem(x)
+        stop = step(x, consistency)
+    return x
+
+
+def _descend_bold(problem, x, lr, lr_unit, momentum, n_iter, step):
+    """`BoldDriver` until the iterations are used up; a step that fails counts as one."""
+    def evaluate(point):
+        point = point.clone().requires_grad_()
+        try:
+            loss, latest["consistency"] = problem(point)
+        except ValueError as error:
+            if str(error) != DIVERGED or not latest:
+                raise
+            return math.inf, torch.zeros_like(point)
+        (gradient,) = torch.autograd.grad(loss, point)
+        return loss.item(), gradient
+
+    latest = {}
+    driver = BoldDriver(evaluate, x, _first_lr(lr, lr_unit, problem, x), momentum)
+    if not torch.isfinite(driver.gradient).all():
+        raise ValueError(DIVERGED)
+    consistency = latest["consistency"]
+    stop = step(driver.x, consistency)
+    for _ in range(n_iter):
+        if stop:
+            break
+        if step.changed:
+            driver.refresh()
+        if driver.step():
+            consistency = latest["consistency"]
+        stop = step(driver.x, consistency)
+    return driver.x, {"accepted": driver.accepted, "rejected": driver.rejected}
+
+
+def _descend_lbfgs(problem, x, n_iter, step, precondition):
+    """scipy's L-BFGS-B, begun anew whenever the loss has changed."""
+    loss, consistency = problem(x)
+    if step(x, consistency):
+        return x
+    variables = Equaliser(problem, x) if precondition else None
+    while True:
+        before = step.done
+        x, stop = _lbfgs_run(problem, x, loss.item(), n_iter - before, step, variables)
+        if stop or step.done >= n_iter or not step.changed or step.done == before:
+            return x
+        loss, _ = problem(x)
+
+
+def _lbfgs_run(problem, x, loss, n_iter, step, variables):
+    """L-BFGS on u, x = level A u: its first step depends neither on loudness nor on the bands."""
+    level = float(x.square().mean().sqrt()) or 1.0
+    to_signal = variables.to_signal if variables else lambda u: u
+    from_signal = variables.from_signal if variables else lambda u: u
+    latest = {"stop": False}
+
+    def signal(u):
+        return to_signal(torch.as_tensor(u).reshape(x.shape).to(x)) * level
+
+    def objective(u):
+        point = signal(u).requires_grad_()
+        loss, latest["consistency"] = problem(point)
+        (gradient,) = torch.autograd.grad(loss, point)
+        gradient = to_signal(gradient) * (level / scale)
+        return loss.item() / scale, gradient.double().flatten().cpu().numpy()
+
+    def after(intermediate_result):
+        latest["stop"] = step(signal(intermediate_result.x), latest["consistency"])
+        if latest["stop"] or step.changed:
+            raise StopIteration
+
+    # The loss relative to that of the start: a number near one, whatever the units.
+    scale = abs(loss) or 1.0
+    result = minimize(objective, (from_signal(x) / level).double().flatten().cpu().numpy(),
+                      jac=True, method="L-BFGS-B", callback=after,
+                      options=dict(maxiter=n_iter, maxfun=10 * n_iter, maxcor=MEMORY, ftol=0,
+                                   gtol=0))
+    return signal(result.x), latest["stop"]
+
+
+def _first_lr(lr, lr_unit, problem, x):
+    """lr in the loss's own units; one Griffin-Lim step by default."""
+    if lr is not None and lr_unit == "own":
+        return check_positive(lr, "lr")
+    return problem.lr_unit(x) * (1.0 if lr is None else check_positive(lr, "lr"))
+
+
+def _torch_optimizer(name, lr, lr_unit, momentum, problem, x):
+    """A function that makes the named torch optimiser, with this package's default lr."""
+    if name == "adam":
+        lr = 0.1 * float(x.square().mean().sqrt()) if lr is None else check_positive(lr, "lr")
+        return lambda parameters: torch.optim.Adam(parameters, lr=lr)
+    if not 0 <= check_number(momentum, "momentum") < 1:
+        raise ValueError(f"momentum must be in [0, 1), got {momentum!r}")
+    lr = check_positive(_first_lr(lr, lr_unit, problem, x), "lr")
+    return lambda parameters: torch.optim.SGD(parameters, lr=lr, momentum=momentum)

@@ -1,0 +1,15 @@
+"""Transforms of signals: the scalogram and its inverse, decimated scalograms, scattering."""
+
+from ._derivatives import scale_derivative, time_derivative
+from .decimated import Decimated
+from .scalogram import Scalogram
+from .scattering import Renormalized, Scattering
+
+__all__ = [
+    "Decimated",
+    "Renormalized",
+    "Scalogram",
+    "Scattering",
+    "scale_derivative",
+    "time_derivative",
+]

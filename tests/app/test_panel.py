@@ -1,0 +1,193 @@
+"""The app of notebook 10 without a browser: controls at their ends and at random, and cancel."""
+
+import base64
+import datetime
+import html
+import io
+import re
+import threading
+import time
+
+import pytest
+import soundfile
+import torch
+from hypothesis import given, settings, strategies as st
+
+from scalinv_utils.app import session
+from scalinv_utils.app.panel import Studio
+from scalinv_utils.course import plotting, signals
+
+CONTROLS = ("recording", "length", "wavelet", "voices", "method")
+CHOICES = {
+    "recording": [name for name in signals.RECORDINGS if name != "ecg"],
+    "length": [2048, 4096],
+    "wavelet": list(session.WAVELETS.values()),
+    "voices": list(session.VOICES),
+    "method": list(session.METHODS),
+}
+
+
+@pytest.fixture(scope="module")
+def app():
+    """One app for all the tests: as on the screen, the moves add up."""
+    return Studio()
+
+
+@pytest.fixture
+def fast(monkeypatch):
+    """Methods that answer at once: what the app does with an answer is what is tried."""
+    def method(S, W, seed, callback):
+        callback(1, torch.ones(W.n_samples, dtype=torch.float64), -1.0)
+        return session.griffin_lim(S, W, n_iter=1, seed=seed)
+
+    monkeypatch.setattr(session, "METHODS", {name: (method, 1) for name in session.METHODS})
+
+
+def upload(app, name, content):
+    app.upload.value = ({"name": name, "type": "", "size": len(content), "content": content,
+                         "last_modified": datetime.datetime.now(datetime.UTC)},)
+
+
+def wav(x, rate):
+    buffer = io.BytesIO()
+    soundfile.write(buffer, x.numpy(), rate, format="WAV")
+    return buffer.getvalue()
+
+
+def test_it_opens_with_a_sound_that_is_recovered():
+    app = Studio("bell")
+    assert app.result.waveform_db < -60 and app.result.problem is app.problem
+    assert app.sound.value.count("<audio") == 4 and "original waveform" in app.scores.value
+    data, _ = app._repr_mimebundle_()
+    assert base64.b64decode(data["image/png"]) == plotting.in_few_colours(app.picture.value)
+    assert "recover() recovered" in data["text/plain"]
+
+
+def test_a_click_recovers_and_shows_everything(app, fast):
+    app.recording.value, app.length.value = "crow", 2048
+    assert app.result is None and app.sound.value == app.scores.value == ""
+    before = app.picture.value
+    app.go.click()
+    app.wait(60)
+    assert app.error is None and app.result.problem is app.problem
+    assert app.picture.value != before and app.bar.value == 1 and "done" in app.status.value
+    assert app.sound.value.count("<audio") == 4 and "consistency" in app.scores.value
+    assert not app.go.disabled and app.stop.disabled
+    (link,) = re.findall(r'download="recovered.wav" href="data:audio/wav;base64,([^"]+)"',
+                         app.sound.value)
+    y, rate = soundfile.read(io.BytesIO(base64.b64decode(link)))
+    assert rate == session.RATE and abs(y - app.result.y.numpy()).max() < 1e-3
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.lists(st.sampled_from(CONTROLS).flatmap(
+    lambda name: st.tuples(st.just(name), st.sampled_from(CHOICES[name]))), min_size=1, max_size=3),
+    st.floats(0, 1))
+def test_controls_at_random(app, moves, place):
+    for name, value in [*moves]:
+        getattr(app, name).value = value
+    app.start.value = place * app.start.max
+    assert app.error is None and app.notice.value == "", app.notice.value
+    assert len(app.problem.x) == app.length.value or app.start.max == 0
+    assert app.problem.W.voices_per_octave == app.voices.value
+    assert app.problem.W.wavelet[0] == ("morlet" if app.wavelet.value == "morlet" else "gmw")
+    assert f"from {app.start.value:.2f} s on" in app.used.value or app.start.max == 0
+
+
+@pytest.mark.parametrize("name", CONTROLS)
+def test_controls_at_their_ends_and_in_the_middle(app, name):
+    app.recording.value, app.length.value = "tabla", 2048
+    options = CHOICES[name]
+    for value in (options[0], options[len(options) // 2], options[-1]):
+        getattr(app, name).value = value
+        assert app.error is None and app.notice.value == "" and not app.go.disabled
+
+
+def test_a_file_is_used_as_far_as_it_goes(app):
+    upload(app, "short.wav", wav(signals.linear_chirp(3000, 16000), 16000))
+    assert app.length.value == session.LONGEST and len(app.problem.x) == 1500
+    assert "lasts 0.19 s" in app.used.value and app.start.disabled and not app.go.disabled
+    assert app.recording.value == "your file"
+    app.recording.value = "bell"
+    assert "lasts 0.19 s" not in app.used.value
+    app.recording.value = "your file"
+    assert "lasts 0.19 s" in app.used.value
+    upload(app, "tiny.wav", wav(signals.linear_chirp(10, 8000), 8000))
+    assert len(app.problem.x) == session.SHORTEST and "Silence was added" in app.used.value
+
+
+@pytest.mark.parametrize(("content", "words"), [
+    (b"no sound", "cannot be read"), (b"", "is empty"), (wav(torch.zeros(900), 8000), "silent")])
+def test_a_bad_file_gets_a_sentence_and_the_next_sound_works(app, content, words):
+    upload(app, "<b>.wav", content)
+    assert words in app.notice.value and 'role="alert"' in app.notice.value
+    assert "<b>.wav" not in app.notice.value and "Traceback" not in app.notice.value
+    assert app.go.disabled and app.error is None and app.problem is None
+    app.recording.value = "bell" if app.recording.value != "bell" else "tabla"
+    assert app.notice.value == "" and not app.go.disabled
+
+
+@pytest.fixture
+def endless(monkeypatch):
+    """A method that goes on until it is told to stop."""
+    running, ended = threading.Event(), threading.Event()
+
+    def method(S, W, seed, callback):
+        k = 0
+        while not callback(min(k, 9), torch.zeros(W.n_samples), -3.0):
+            running.set()
+            time.sleep(0.01)
+            k += 1
+        ended.set()
+        return session.griffin_lim(S, W, n_iter=1)
+
+    monkeypatch.setattr(session, "METHODS", {name: (method, 10) for name in session.METHODS})
+    return running, ended
+
+
+def test_cancel_stops_the_method_and_frees_the_controls(app, endless):
+    app.recording.value, app.length.value = "bell", 2048
+    app._take(*signals.recording("bell"))
+    picture = app.picture.value
+    running, ended = endless
+    app.go.click()
+    assert running.wait(30) and app.go.disabled and not app.stop.disabled
+    app.stop.click()
+    assert app.status.value == "cancelled" and not app.go.disabled and app.stop.disabled
+    app.wait(30)
+    assert ended.is_set() and app.result is None and app.picture.value == picture
+    assert app.status.value == "cancelled" and app.error is None
+
+
+def test_another_sound_cancels_what_is_running_for_the_old_one(app, endless):
+    app.recording.value = "bell"
+    running, ended = endless
+    app.go.click()
+    assert running.wait(30)
+    app.recording.value = "tabla"
+    app.wait(30)
+    assert ended.is_set() and app.result is None and not app.go.disabled
+
+
+def test_progress_is_on_the_screen(app, endless):
+    running, _ = endless
+    app.go.click()
+    assert running.wait(30)
+    end = time.monotonic() + 30
+    while "left" not in app.status.value and time.monotonic() < end:
+        time.sleep(0.02)
+    assert re.search(r"step \d of at most 10, fits to -3 dB, at most \d+ s left", app.status.value)
+    app.stop.click()
+    app.wait(30)
+
+
+def test_what_a_method_raises_is_shown(app, monkeypatch):
+    def method(S, W, seed, callback):
+        raise RuntimeError("out of <memory>")
+
+    monkeypatch.setattr(session, "METHODS", {name: (method, 1) for name in session.METHODS})
+    app.recording.value = "crow" if app.recording.value != "crow" else "bell"
+    app.go.click()
+    app.wait(30)
+    assert isinstance(app.error, RuntimeError) and not app.go.disabled
+    assert html.escape("out of <memory>") in app.message.value

@@ -1,0 +1,163 @@
+"""From a file to a recovered waveform, without a widget: lengths, rates, bad files, scores."""
+
+import ctypes
+import io
+import math
+import weakref
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from hypothesis import given, settings, strategies as st
+
+from scalinv_utils import metrics
+from scalinv_utils.app import session
+from scalinv_utils.course import signals
+from scalinv_utils.course._memory import give_back
+
+
+def file(samples, rate, kind="WAV", subtype=None):
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.asarray(samples), rate, format=kind, subtype=subtype)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["WAV", "FLAC", "OGG", "AIFF"])
+def test_files_of_every_kind_and_number_of_channels(kind):
+    tone = 0.5 * signals.tones(4410, 44100, [441]).numpy()
+    x, rate = session.open_sound("a", file(np.stack([tone, 0 * tone], 1), 44100, kind))
+    assert rate == 44100 and len(x) == 4410
+    assert metrics.decibels((x - torch.from_numpy(tone) / 2).norm() / x.norm()) < -30
+
+
+@pytest.mark.parametrize(("content", "words"), [
+    (b"", "is empty"),
+    (b"Dear Sir or Madam", "cannot be read as a sound. WAV, FLAC"),
+    (file([0.1] * 100, 8000)[:30], "cannot be read"),
+    (file([], 8000), "0 samples"),
+    (file([0.1, math.nan, 0.2], 8000, subtype="FLOAT"), "no numbers"),
+    (b"\xff\xfb" + bytes(400), "cannot be read"),
+])
+def test_bad_files_get_one_sentence_with_their_name(content, words):
+    with pytest.raises(ValueError, match=words) as refused:
+        session.open_sound("my song.wav", content)
+    assert str(refused.value).startswith("my song.wav ") and str(refused.value).endswith(".")
+
+
+def test_of_a_very_long_file_the_beginning_is_read(monkeypatch):
+    monkeypatch.setattr(session, "LONGEST_READ", 0.5)
+    x, _ = session.open_sound("a", file([0.1] * 8000, 8000))
+    assert len(x) == 4000
+
+
+@settings(max_examples=25, deadline=None)
+@given(n=st.integers(1, 30_000), rate=st.sampled_from([360, 4000, 8000, 11025, 44100, 96000]),
+       wanted=st.sampled_from(sorted(session.LENGTHS.values())),
+       start=st.one_of(st.none(), st.floats(0, 60)))
+def test_any_length_and_rate_gives_a_stretch_and_says_which(n, rate, wanted, start):
+    x = 0.5 + signals.white_noise(n, seed=n) / 4
+    part = session.prepare(x, rate, wanted, start)
+    duration = n / rate
+    assert session.SHORTEST <= len(part.x) <= wanted and part.x.isfinite().all()
+    assert len(part.x) in (wanted, session.SHORTEST, math.ceil(n * session.RATE / rate))
+    assert 0 <= part.start <= max(duration - len(part.x) / session.RATE, 0) + 1 / session.RATE
+    assert ("resampled" in part.words) == (rate != session.RATE)
+    assert f"{math.ceil(n * session.RATE / rate) / session.RATE:.2f} s" in part.words
+
+
+def test_the_words_say_what_was_done():
+    x = torch.cat([0.01 * signals.white_noise(40_000), signals.white_noise(4096, seed=1)])
+    words = session.prepare(x, 8000).words
+    assert "Used: 0.51 s from 5.00 s on, where it is loudest" in words and "1 GB" in words
+    assert "where it is loudest" not in session.prepare(x, 8000, 2048, start=1.0).words
+    assert "Silence was added up to 0.13 s" in session.prepare(x[:500], 8000).words
+    assert "Used" not in session.prepare(x[:4000], 8000).words
+
+
+def test_silence_is_refused_with_a_sentence():
+    with pytest.raises(ValueError, match="silent.*choose another stretch"):
+        session.prepare(torch.zeros(9000), 8000)
+
+
+@pytest.mark.parametrize("wavelet", session.WAVELETS.values())
+@pytest.mark.parametrize("n_samples", [session.SHORTEST, 2048])
+def test_the_task_is_in_the_band_and_starts_at_50_hz_or_above(wavelet, n_samples):
+    problem = session.pose(signals.white_noise(n_samples), wavelet, 8)
+    torch.testing.assert_close(problem.W.project(problem.x), problem.x)
+    torch.testing.assert_close(problem.W.magnitude(problem.x), problem.S)
+    assert problem.W.frequencies[-1] >= session.LOWEST
+    assert problem.W.voices_per_octave == 8
+
+
+@pytest.fixture(scope="module")
+def problem():
+    return session.pose(signals.am_fm_tone(session.SHORTEST, session.RATE), voices_per_octave=16)
+
+
+def test_recover_finds_the_waveform_and_every_sound_is_there(problem):
+    steps = []
+    result = session.solve(problem, callback=lambda k, x, fit: steps.append(fit) and False)
+    assert result.waveform_db < -60 and result.consistency_db < -60 and steps
+    sounds = result.sounds()
+    assert list(sounds) == ["original", "random phase", "recovered", "original minus recovered"]
+    # The one turn is taken out: what is left of the difference is the score.
+    assert metrics.decibels(sounds["original minus recovered"].norm() / problem.x.norm()) < -60
+    # right moduli, random phases: most of the sound cancels
+    assert metrics.waveform_error_db(result.wreck, problem.x) > -3
+    assert "original waveform" in session.verdict(result.consistency_db, result.waveform_db, 0)
+    assert [value for _, value, _ in result.meanings()][0] == f"{result.consistency_db:.1f} dB"
+
+
+@pytest.mark.parametrize("method", session.METHODS)
+def test_every_method_runs_reports_its_steps_and_stops_when_asked(problem, method):
+    seen = []
+    result = session.solve(problem, method,
+                          callback=lambda k, x, fit: seen.append(k) or len(seen) > 1)
+    assert result.method == method and result.y.isfinite().all()
+    assert 1 <= len(seen) <= 2                                 # asked to stop at the second step
+    assert max(seen) <= session.METHODS[method][1]
+
+
+def test_unknown_methods_are_named(problem):
+    with pytest.raises(ValueError, match="method must be one of 'recover"):
+        session.solve(problem, "magic")
+
+
+@pytest.mark.parametrize(("scores", "words"), [
+    ((-5, -1, -1), "not matched"), ((-30, -6, -6), "no proof"),
+    ((-130, 2, -130), "Each part"), ((-130, -120, -121), "original waveform"),
+])
+def test_verdicts(scores, words):
+    assert words in session.verdict(*scores)
+
+
+def test_progress_counts_down_and_starts_over_with_a_second_start():
+    clock = iter([0.0, *[2.0 * k for k in range(1, 100)]])
+    progress = session.Progress(20, clock=lambda: next(clock))
+    assert progress.fraction == 0
+    progress.step(5, -12.3)
+    assert progress.fraction == 0.25 and "step 5 of at most 20" in progress.words
+    assert "at most 30 s left" in progress.words and "-12 dB" in progress.words
+    progress.step(20, -40.0)
+    assert progress.fraction == 1 and "at most 0 s left" in progress.words
+    progress.step(25, -40.0)
+    assert progress.fraction == 25 / 40 and "of at most 40" in progress.words
+
+
+@pytest.mark.parametrize(("seconds", "words"), [
+    (0.2, "1 s"), (9.0, "9 s"), (12.1, "15 s"), (89, "90 s"), (91, "2 min"), (600, "10 min")])
+def test_times_have_no_digit_that_a_guess_does_not_have(seconds, words):
+    assert session._rounded(seconds) == words
+
+
+def test_memory_in_a_circle_is_given_back_on_every_system(monkeypatch):
+    class Node:
+        pass
+
+    node = Node()
+    node.itself, gone = node, weakref.ref(node)
+    del node
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: object())     # a C library without malloc_trim
+    give_back()
+    assert gone() is None

@@ -1,0 +1,73 @@
+"""Denoising: what it takes off is noise, what it leaves is the scalogram."""
+
+import pytest
+import torch
+
+from scalinv_utils.course import signals
+from scalinv_utils.metrics import decibels
+from scalinv_utils.recovery.denoising import denoise
+from scalinv_utils.transforms.scalogram import Scalogram
+
+N, RATE = 1024, 8000.0
+NAMES = ["linear chirp", "AM-FM tone", "crossing chirps", "three tones", "white noise"]
+
+
+def distance_db(S, reference):
+    return decibels((S - reference).norm() / reference.norm())
+
+
+@pytest.fixture(scope="module", params=["cauchy", "gmw", "morlet"])
+def W(request):
+    return Scalogram(N, RATE, request.param, voices_per_octave=16)
+
+
+def noise(S, snr_db):
+    generator = torch.Generator().manual_seed(0)
+    return (10 ** (-snr_db / 20) * S.square().mean().sqrt()
+            * torch.randn(S.shape, dtype=S.dtype, generator=generator))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_scalogram_without_noise_is_left_alone(W, name):
+    S = W.magnitude(W.project(signals.synthetic(name, N, RATE)))
+    assert distance_db(denoise(S, W), S) < -70
+
+
+@pytest.mark.parametrize("snr_db", [10, 20, 30])
+def test_noise_gets_less(W, snr_db):
+    for name in ("speech", "guitar", "bell"):
+        S = W.magnitude(W.project(signals.recording(name, int(RATE), N)[0]))
+        before = (S + noise(S, snr_db)).clamp_min(0)
+        gain = distance_db(before, S) - distance_db(denoise(before, W), S)
+        assert gain > 2, (name, gain)
+
+
+def test_a_batch_is_denoised_one_by_one(W):
+    S = W.magnitude(torch.stack([signals.synthetic(name, N, RATE) for name in NAMES]))
+    S = (S + noise(S, 20)).clamp_min(0)
+    together = denoise(S, W)
+    for one, expected in zip(S, together):
+        assert torch.allclose(denoise(one, W), expected)
+
+
+def test_the_row_of_a_lowpass_is_left_as_it_is():
+    W = Scalogram(N, RATE, "gmw", lowpass="signed")
+    S = W.magnitude(signals.linear_chirp(N, RATE))
+    S = S + noise(S, 20).abs()
+    assert torch.equal(denoise(S, W)[-1], S[-1]) and not torch.equal(denoise(S, W)[0], S[0])
+
+
+def test_silence_stays_silence(W):
+    assert not denoise(torch.zeros(W.shape), W).any()
+
+
+def test_filters_without_an_empty_bin_leave_everything():
+    wide = Scalogram(N, RATE, ("gmw", {"gamma": 1, "beta": 2}), f_min=RATE / 4)
+    S = torch.rand(wide.shape, dtype=torch.float64)
+    assert distance_db(denoise(S, wide), S) < -200
+
+
+@pytest.mark.parametrize("S", [torch.ones(3, 4), float("nan") * torch.ones(3, 4)])
+def test_bad_scalograms_are_refused(W, S):
+    with pytest.raises(ValueError, match="^S "):
+        denoise(S, W)

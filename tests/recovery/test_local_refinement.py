@@ -1,0 +1,135 @@
+"""Stretches cut out of a scalogram: the map on them, which ones are taken, and what mending does."""
+
+import functools
+
+import numpy as np
+import pytest
+import torch
+from small import error_db
+
+from scalinv_utils.course import signals
+from scalinv_utils.metrics import consistency_db, decibels, waveform_error_db
+from scalinv_utils.recovery import _local_refinement as module
+from scalinv_utils.recovery._griffin_lim import fast, settle
+from scalinv_utils.recovery._local_refinement import Patch, mend, patches
+from scalinv_utils.recovery._phase_gradient import phase_gradient
+from scalinv_utils.transforms.scalogram import Scalogram
+
+N, RATE = 4096, 8000.0
+
+
+@functools.cache
+def transform(wavelet="cauchy", **options):
+    """A Scalogram, made once, whose wavelets all are short."""
+    return Scalogram(N, RATE, wavelet, 16, **{"f_min": 300, **options})
+
+
+def material(W, name="speech"):
+    return W.project(signals.recording(name, RATE, N)[0])
+
+
+def bump(centre, width, n=N):
+    """A short tone at 1 kHz, around `centre`, periodic."""
+    t = (torch.arange(n, dtype=torch.float64) - centre + n / 2) % n - n / 2
+    return torch.exp(-((t / width) ** 2) / 2) * torch.cos(2 * torch.pi * 1000 / RATE * t)
+
+
+# In a patch 1000 samples long, its change in the middle or around the end of the signal.
+@pytest.mark.parametrize("first", [1000, N - 500])
+@pytest.mark.parametrize(("wavelet", "exact"), [("cauchy", -110), ("gmw", -110)])
+def test_a_patch_is_the_whole_transform_of_a_change_within(first, wavelet, exact):
+    W = transform(wavelet)
+    y, e = material(W), W.project(0.1 * bump(first + 500, 20))
+    columns = (first + torch.arange(1000)) % N
+    patch = Patch(W, W(y), columns)
+    assert torch.equal(patch.frequencies.round(decimals=3), W.frequencies.round(decimals=3))
+    whole = W(y + e)[:, columns]
+    assert error_db(patch.coefficients(e[columns]) - patch.c, whole - patch.c) < exact
+    assert error_db(patch.inverse(whole), e[columns]) < exact
+    S = whole.abs()
+    assert error_db(patch.refit(S, e[columns]), e[columns]) < exact
+
+
+def test_a_patch_takes_type_and_rows_of_the_whole():
+    W = Scalogram(N, 44100.0, "gmw", 12, f_min=700).float()
+    patch = Patch(W, W(torch.zeros(N)), torch.arange(512))
+    assert patch.filters.dtype == torch.float32 and patch.n_freqs == W.n_freqs
+    assert patch.coefficients(torch.zeros(512)).dtype == torch.complex64
+
+
+def test_the_patches_hold_the_error_with_a_margin():
+    W = transform()
+    c, error, margin = W(material(W)), torch.zeros(N), module._margin(W)
+    error[2000] = error[2010] = error[3] = 1.0
+    error[1000] = 1e-4  # less than LEFT_OUT
+    places = sorted((patch.columns for patch in patches(W, c, error)), key=lambda k: int(k[0]))
+    assert [int(k[0]) for k in places] == [2000 - margin, 3 - margin + N]
+    for columns, wrong in zip(places, ([2000, 2010], [3])):
+        assert (columns.diff() % N == 1).all()
+        assert all(int(k) in columns for k in wrong)
+        # The FFT has its way only at the expense of the margin's end.
+        assert len(columns) >= 1.9 * margin
+    batch = torch.stack([error, error.roll(5)])
+    assert len(patches(W, torch.stack([c, c]), batch)) == 2
+
+
+def test_where_there_is_nothing_to_gain_there_are_no_patches():
+    W = transform()
+    c, few = W(material(W)), torch.zeros(N)
+    few[2000] = 1
+    assert patches(W, c, few)
+    assert not patches(W, c, torch.ones(N))
+    for other in (transform(lowpass="modulus"), transform(f_min=None)):
+        assert not patches(other, other(material(other)), few)
+
+
+def test_settling_is_fast_griffin_lim():
+    W = transform("gmw")
+    S, x = W.magnitude(material(W)), W.project(torch.randn(N, dtype=torch.float64))
+    for k, (expected, _) in zip(range(1, 8), fast(S, W, W(x), 0.9)):
+        assert error_db(settle(S, W, x, k, 0.9), expected) < -250
+
+
+def test_mending_changes_what_is_wrong_and_nothing_else():
+    W = transform()
+    x = material(W)
+    S, wrong = W.magnitude(x), x + W.project(1e-4 * bump(2000, 10))
+    mended, residual = mend(S, W, wrong, 30, 0.9, W(wrong))
+    assert residual == pytest.approx(float((W.magnitude(mended) - S).norm()))
+    assert consistency_db(mended, S, W) < consistency_db(wrong, S, W) - 30
+    far = (torch.arange(N) - 2000).abs() > 2 * module._margin(W)
+    assert float((mended - wrong)[far].abs().max()) < 1e-3 * float((mended - wrong).abs().max())
+    again, same = mend(S, W, x, 30, 0.9, W(wrong))
+    assert decibels((again - x).norm() / x.norm()) < -200 and same < 1e-10 * float(S.norm())
+
+
+def test_what_mending_cannot_mend_stays_as_it_was():
+    W = transform()
+    x = material(W)
+    # A modulus that no signal has: there is no step that gains.
+    S = W.magnitude(x)
+    S[:, 2000] *= 2
+    before = float((W.magnitude(x) - S).norm())
+    y, residual = mend(S, W, x, 1, 0.9, W(x))
+    assert 0.5 * before < residual <= before
+    assert residual == pytest.approx(float((W.magnitude(y) - S).norm()))
+
+
+@pytest.mark.parametrize("wavelet", ["cauchy", "gmw"])
+def test_the_waveform_comes_back_with_and_without_patches(wavelet, monkeypatch):
+    W = Scalogram(8192, RATE, wavelet, 32, f_min=200)
+    x = W.project(signals.recording("guitar", RATE, 8192)[0])
+    S, used = W.magnitude(x), []
+    find = module.patches
+    monkeypatch.setattr(module, "patches", lambda *args: used.append(find(*args)) or used[-1])
+    assert waveform_error_db(phase_gradient(S, W).signal, x) < -150
+    assert any(used)
+    monkeypatch.setattr(module, "patches", lambda *args: [])
+    assert waveform_error_db(phase_gradient(S, W).signal, x) < -150
+
+
+def test_runs_of_a_periodic_mask():
+    mask = np.zeros(100, bool)
+    mask[[98, 99, 0, 1, 2]] = mask[10:14] = True
+    assert [k.tolist() for k in module._stretches(mask)] == [[10, 11, 12, 13],
+                                                             [98, 99, 0, 1, 2]]

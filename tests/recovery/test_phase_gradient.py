@@ -1,0 +1,280 @@
+"""The phase relations against true phases, the heap, and the corrections that make it exact."""
+
+import math
+import statistics
+
+import numpy as np
+import pytest
+import torch
+
+from scalinv_utils.course import signals
+from scalinv_utils.metrics import consistency_db, decibels, waveform_error_db
+from scalinv_utils.recovery._phase_gradient import (
+    integrate_phase,
+    phase_derivatives,
+    phase_gradient,
+)
+from scalinv_utils.transforms.scalogram import Scalogram
+
+N, RATE = 512, 8000.0
+
+
+@pytest.fixture(scope="module", params=["cauchy", "gmw", "morlet"])
+def W(request):
+    return Scalogram(N, RATE, request.param, voices_per_octave=32)
+
+
+@pytest.fixture(scope="module")
+def cauchy():
+    return Scalogram(N, RATE, "cauchy", voices_per_octave=32)
+
+
+def true_derivatives(W, x):
+    """The phase's gradient from the coefficients themselves.
+
+    In time exactly, d/dt being a factor i w; in log s from two transforms whose scales are a hair
+    smaller and larger.
+    """
+    c, h = W(x), 1e-4
+    angular = 2 * math.pi * torch.fft.fftfreq(W.n_samples, dtype=torch.float64)
+    in_time = (torch.fft.ifft(1j * angular * torch.fft.fft(c)) / c).imag
+    top, bottom = (float(W.frequencies[row]) for row in (0, -1))
+    smaller, larger = (Scalogram(W.n_samples, W.sample_rate, W.wavelet, W.voices_per_octave,
+                                 f_min=bottom * factor, f_max=top * factor)(x)
+                       for factor in (math.exp(h / 2), math.exp(-h / 2)))
+    return in_time, torch.angle(larger / smaller) / h
+
+
+def weighted_error_db(got, true, weight):
+    return decibels(((got - true) * weight).norm() / (true * weight).norm())
+
+
+# For Cauchy the relations are exact; what is left is the finite difference in scale. For the
+# others they hold to first order in the distance from the ridge.
+@pytest.mark.parametrize(("wavelet", "in_time", "in_scale"),
+                         [("cauchy", -80, -80), ("gmw", -35, -20), ("morlet", -35, -20)])
+def test_derivatives_from_the_modulus_are_those_of_the_true_phase(wavelet, in_time, in_scale):
+    W = Scalogram(N, RATE, wavelet, voices_per_octave=32, f_max=3000)
+    x = W.project(signals.am_fm_tone(N, RATE))
+    S = W.magnitude(x)
+    for got, true, bound in zip(phase_derivatives(S, W), true_derivatives(W, x),
+                                (in_time, in_scale)):
+        assert weighted_error_db(got, true, S) < bound
+        # The sign matters: the opposite one is as wrong as can be.
+        assert weighted_error_db(-got, true, S) > 5
+
+
+def test_a_steady_tone_turns_at_its_own_frequency_in_every_row(W):
+    S = W.magnitude(signals.tones(N, RATE, [N // 8 * RATE / N]))
+    own = 2 * math.pi / 8
+    dphi_dt, dphi_dlogs = phase_derivatives(S, W)
+    ridge = int(torch.argmin((W.frequencies - RATE / 8).abs()))
+    assert abs(float(dphi_dt[ridge].mean()) / own - 1) < 1e-3
+    assert float(dphi_dlogs[ridge].abs().max()) < 1e-6
+
+
+def test_the_true_gradient_integrates_to_the_true_phase(cauchy):
+    x = cauchy.project(signals.exponential_chirp(N, RATE))
+    c = cauchy(x)
+    phase, order, n_islands = integrate_phase(
+        c.abs(), cauchy, *phase_derivatives(c.abs(), cauchy), torch.zeros(cauchy.shape))
+    turned = c.abs() * torch.exp(1j * phase)
+    inner = (turned.conj() * c).sum()
+    assert decibels((turned * inner / inner.abs() - c).norm() / c.norm()) < -60
+    assert n_islands == 1
+    # The order: a permutation from the maximum on, and -1 where nothing was reached.
+    reached = order[order >= 0]
+    assert sorted(reached.tolist()) == list(range(len(reached)))
+    assert order.flatten()[c.abs().argmax()] == 0
+    assert ((order >= 0) == (c.abs() >= 1e-6 * c.abs().max())).all()
+
+
+def test_islands_are_filled_one_after_the_other(cauchy):
+    # Two tones far apart: at -20 dB they are two islands, each with a phase of its own.
+    S = cauchy.magnitude(signals.tones(N, RATE, [250, 2500]))
+    gradient = phase_derivatives(S, cauchy)
+    _, order, n_islands = integrate_phase(S, cauchy, *gradient, torch.zeros(S.shape), 0.1)
+    assert n_islands == 2
+    # Each is filled in one go: the numbers of the one are all below those of the other.
+    high, low = (part[part >= 0] for part in (order[cauchy.frequencies > 800],
+                                              order[cauchy.frequencies < 800]))
+    assert high.max() < low.min() or low.max() < high.min()
+    phase, _, _ = integrate_phase(S, cauchy, *gradient, torch.full(S.shape, 1.0), 0.1)
+    assert (phase[order < 0] == 1).all()
+    # Thousands of radians add up: not in the single precision of where they start.
+    single, _, _ = integrate_phase(S, cauchy, *gradient, torch.ones(S.shape), 0.1)
+    assert single.dtype == torch.float64 and torch.equal(single, phase)
+
+
+@pytest.mark.parametrize("name", ["linear chirp", "exponential chirp", "AM-FM tone",
+                                  "crossing chirps", "white noise"])
+def test_the_heap_alone_on_cauchy(cauchy, name):
+    x = cauchy.project(signals.synthetic(name, N, RATE))
+    S = cauchy.magnitude(x)
+    errors = [waveform_error_db(phase_gradient(S, cauchy, n_iter=0, seed=seed).signal, x)
+              for seed in range(3)]
+    assert max(errors) < -40, errors
+
+
+def test_corrections_reach_the_waveform_with_every_wavelet(W):
+    finals = {}
+    for name in ["exponential chirp", "AM-FM tone", "crossing chirps", "three tones",
+                 "white noise"]:
+        x = W.project(signals.synthetic(name, N, RATE))
+        S = W.magnitude(x)
+        recovery = phase_gradient(S, W)
+        finals[name] = waveform_error_db(recovery.signal, x)
+        history = recovery.history["consistency_db"]
+        # The history is that of the signals, and the best of them is what comes back.
+        assert consistency_db(recovery.signal, S, W) == pytest.approx(min(history), abs=0.1)
+        assert recovery.details["best_consistency_db"] == min(history)
+    assert statistics.median(finals.values()) < -100, finals
+    assert max(finals.values()) < -60, finals
+
+
+def test_recordings_with_the_default_wavelet():
+    W = Scalogram(1024, RATE, "gmw", voices_per_octave=32)
+    for name in ["speech", "bell"]:
+        x = W.project(signals.recording(name, RATE, 1024)[0])
+        S = W.magnitude(x)
+        heap = waveform_error_db(phase_gradient(S, W, n_iter=0).signal, x)
+        corrected = waveform_error_db(phase_gradient(S, W).signal, x)
+        assert corrected < -100 and corrected < heap - 60, (name, heap, corrected)
+
+
+def test_same_seed_same_signal(cauchy):
+    S = cauchy.magnitude(signals.tones(N, RATE, [250, 2500]))
+    # A coarse tolerance leaves two islands and a sea: there the seed matters.
+    first, again, other = (phase_gradient(S, cauchy, n_iter=0, tolerance=0.1, seed=seed).signal
+                           for seed in (1, 1, 2))
+    assert torch.equal(first, again) and not torch.allclose(first, other)
+
+
+def test_neither_level_nor_place_matters(cauchy):
+    x = signals.crossing_chirps(N, RATE)
+    S = cauchy.magnitude(x)
+    y = phase_gradient(S, cauchy, n_iter=0).signal
+    louder = phase_gradient(1e6 * S, cauchy, n_iter=0).signal
+    assert waveform_error_db(louder, 1e6 * y) < -100
+    rolled = phase_gradient(S.roll(N // 3, -1), cauchy, n_iter=0).signal
+    assert waveform_error_db(rolled, y.roll(N // 3)) < -60
+
+
+def test_history_callback_and_iterates(cauchy):
+    S = cauchy.magnitude(signals.recording("crow", RATE, N)[0])
+    seen = []
+    recovery = phase_gradient(S, cauchy, n_iter=3, keep_every=1,
+                              callback=lambda k, x, fit: seen.append((k, fit)) or k == 1)
+    assert [k for k, _ in seen] == [0, 1]
+    assert [fit for _, fit in seen] == recovery.history["consistency_db"]
+    assert [k for k, _ in recovery.iterates] == [0, 1] and recovery.seconds > 0
+    assert phase_gradient(S, cauchy, n_iter=0).history["consistency_db"] == pytest.approx(
+        [seen[0][1]])
+
+
+def test_batches_and_single_precision(cauchy):
+    x = torch.stack([signals.am_fm_tone(N, RATE), signals.exponential_chirp(N, RATE)])
+    x = cauchy.project(x)
+    recovery = phase_gradient(cauchy.magnitude(x), cauchy, n_iter=2)
+    assert recovery.signal.shape == x.shape
+    assert (waveform_error_db(recovery.signal, x) < -80).all()
+    single = Scalogram(N, RATE, "cauchy", 32).float()
+    recovery = phase_gradient(single.magnitude(x[0]), single, n_iter=2)
+    assert recovery.signal.dtype == torch.float32
+    assert waveform_error_db(recovery.signal, x[0]) < -40
+
+
+def test_silence_and_few_rows(cauchy):
+    silent = phase_gradient(torch.zeros(cauchy.shape), cauchy)
+    assert not silent.signal.any() and silent.consistency_db == -math.inf
+    derivatives = phase_derivatives(torch.zeros(cauchy.shape), cauchy)
+    assert all(torch.isfinite(d).all() for d in derivatives)
+    for f_min in (1950.0, 1500.0):  # one row, and a handful
+        few = Scalogram(64, RATE, "cauchy", 4, f_min=f_min, f_max=2000)
+        x = phase_gradient(few.magnitude(signals.clicks(64, RATE)), few, n_iter=2).signal
+        assert torch.isfinite(x).all()
+
+
+@pytest.mark.parametrize("lowpass", ["modulus", "signed"])
+def test_a_lowpass_row_is_left_out_of_the_integration(lowpass):
+    W = Scalogram(N, RATE, "cauchy", 32, lowpass=lowpass)
+    x = W.project(signals.exponential_chirp(N, RATE))
+    S = W.magnitude(x)
+    gradient = phase_derivatives(S, W)
+    assert not gradient[0][-1].any() and not gradient[1][-1].any()
+    phase, order, _ = integrate_phase(S, W, *gradient, torch.ones(S.shape))
+    assert not phase[-1].any() and (order[-1] == -1).all()
+    recovery = phase_gradient(S, W, n_iter=3)
+    assert torch.isfinite(recovery.signal).all() and recovery.details["best_consistency_db"] < -20
+
+
+def test_noise_degrades_it_and_breaks_nothing(cauchy):
+    x = cauchy.project(signals.crossing_chirps(N, RATE))
+    S = cauchy.magnitude(x)
+    noise = torch.randn(S.shape, dtype=S.dtype, generator=torch.Generator().manual_seed(0))
+    fits = []
+    for snr in (60, 40, 20):
+        noisy = (S + noise * S.norm() / noise.norm() * 10 ** (-snr / 20)).clamp_min(0)
+        recovery = phase_gradient(noisy, cauchy, n_iter=3)
+        assert torch.isfinite(recovery.signal).all()
+        fits.append(waveform_error_db(recovery.signal, x))
+    assert fits[0] < -10 and fits == sorted(fits), fits
+
+
+def test_eigen_is_the_phase_equation(cauchy):
+    x = cauchy.project(signals.am_fm_tone(N, RATE))
+    recovery = phase_gradient(cauchy.magnitude(x), cauchy, method="eigen")
+    assert waveform_error_db(recovery.signal, x) < -60
+
+
+def test_bad_input(cauchy):
+    S = torch.ones(cauchy.shape)
+    for arguments, words in [
+        ((-S, cauchy), "S must not be negative"),
+        ((S[:, 1:], cauchy), "S must fit"),
+        ((S * math.nan, cauchy), "S must be finite"),
+    ]:
+        for function in (phase_gradient, phase_derivatives):
+            with pytest.raises(ValueError, match=words):
+                function(*arguments)
+    with pytest.raises(ValueError, match="method must be one of 'heap', 'eigen', got 'stack'"):
+        phase_gradient(S, cauchy, method="stack")
+    for tolerance in (0, 1, -0.1, math.inf):
+        with pytest.raises(ValueError, match="tolerance must be"):
+            phase_gradient(S, cauchy, tolerance=tolerance)
+    with pytest.raises(ValueError, match="seed must be"):
+        phase_gradient(S, cauchy, seed=-1)
+    with pytest.raises(ValueError, match="n_iter must be"):
+        phase_gradient(S, cauchy, n_iter=-1)
+    with pytest.raises(TypeError, match="callback must be"):
+        phase_gradient(S, cauchy, callback=3)
+    with pytest.raises(TypeError, match="complex"):
+        phase_gradient(cauchy(np.ones(N)), cauchy)
+    with pytest.raises(TypeError, match="ridges"):
+        phase_gradient(S, cauchy, ridges=(1,))
+
+
+def test_in_silence_nothing_is_integrated(cauchy):
+    S, start = torch.zeros(cauchy.shape), torch.full(cauchy.shape, 0.5)
+    phase, order, n_islands = integrate_phase(S, cauchy, S, S, start)
+    assert n_islands == 0 and (order == -1).all()
+    assert (phase == start).all()
+
+
+def test_the_queue_goes_by_size_to_a_tenth_of_a_decibel(cauchy):
+    """Whoever is taken is, to LEVEL_DB, the largest neighbour of all taken before."""
+    S = cauchy.magnitude(signals.white_noise(N, seed=1))
+    gradient = phase_derivatives(S, cauchy)
+    _, order, _ = integrate_phase(S, cauchy, *gradient, torch.zeros(S.shape), 0.5)
+    S, order = S.numpy(), order.numpy()
+    points = [divmod(int(p), N) for p in order.argsort(axis=None)[(order < 0).sum():]]
+    waiting, seen, slack = set(), set(), 10 ** (-0.1 / 20)
+    for row, t in points:
+        if (row, t) in waiting:
+            assert S[row, t] >= slack * max(S[p] for p in waiting)
+        waiting.discard((row, t))
+        seen.add((row, t))
+        near = [(row, (t + 1) % N), (row, (t - 1) % N), (row + 1, t), (row - 1, t)]
+        waiting |= {p for p in near
+                    if 0 <= p[0] < len(S) and p not in seen and order[p] >= 0}
+    assert len(seen) == len(points) > 500

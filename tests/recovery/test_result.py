@@ -1,0 +1,131 @@
+"""Recovery: what a method returns, and the Recorder that fills it."""
+
+import pickle
+
+import pytest
+import torch
+from small import N, cosine, noise
+
+from scalinv_utils.metrics import analytic
+from scalinv_utils.recovery._result import Recorder, Recovery
+
+
+def run(n_iter, keep_every=None, callback=None):
+    """A method that writes its iterates into one buffer, as torch optimisers do."""
+    recorder = Recorder("counting", callback, keep_every)
+    x = torch.zeros(N, dtype=torch.float64)
+    for iteration in range(n_iter + 1):
+        x.fill_(iteration)
+        if recorder.record(x, -iteration):
+            break
+    return recorder.finish(x, gap=0.5)
+
+
+def test_iterates_are_copies():
+    recovery = run(6, keep_every=2)
+    assert [k for k, _ in recovery.iterates] == [0, 2, 4, 6]
+    assert [float(x[0]) for _, x in recovery.iterates] == [0, 2, 4, 6]
+
+
+def test_many_iterates_share_blocks_and_nothing_else(tmp_path):
+    recovery = run(70, keep_every=1)
+    assert [float(x[0]) for _, x in recovery.iterates] == list(range(71))
+    recovery.iterates[3][1].zero_()
+    assert [float(x[0]) for _, x in recovery.iterates[2:5]] == [2, 0, 4]
+    recovery.iterates = recovery.iterates[:1]
+    recovery.save(tmp_path / "one.pt")
+    assert (tmp_path / "one.pt").stat().st_size < 8000 + 4 * 8 * N
+
+
+def test_the_last_iterate_is_kept_too():
+    recovery = run(5, keep_every=4)
+    assert [k for k, _ in recovery.iterates] == [0, 4, 5]
+    assert torch.equal(recovery.iterates[-1][1], recovery.signal)
+    assert recovery.iterates[-1][1] is not recovery.signal
+    assert run(5).iterates == []
+
+
+def test_the_callback_gets_copies_and_can_stop():
+    seen = []
+
+    def callback(iteration, x, consistency_db):
+        seen.append((iteration, x, consistency_db))
+        return iteration == 3
+
+    recovery = run(10, callback=callback)
+    assert [(k, float(x[0]), level) for k, x, level in seen] == [
+        (0, 0, 0), (1, 1, -1), (2, 2, -2), (3, 3, -3)]
+    assert len(recovery.history["seconds"]) == 4 and recovery.consistency_db == -3
+
+
+def test_a_callback_cannot_change_the_run():
+    recovery = run(3, callback=lambda iteration, x, level: x.zero_() is None)
+    assert torch.equal(recovery.signal, torch.full((N,), 3.0, dtype=torch.float64))
+
+
+def test_history():
+    recovery = run(4)
+    assert recovery.history["consistency_db"] == [0, -1, -2, -3, -4]
+    seconds = recovery.history["seconds"]
+    assert seconds == sorted(seconds) and seconds[0] >= 0 and recovery.seconds == seconds[-1]
+    assert recovery.details == {"gap": 0.5}
+    empty = Recovery(noise(1), "nothing")
+    assert empty.seconds == 0 and empty.consistency_db is None
+
+
+def test_the_signal_is_a_copy_without_graph():
+    x = noise(2).requires_grad_()
+    signal = Recorder("m").finish(x).signal
+    assert not signal.requires_grad and signal.data_ptr() != x.data_ptr()
+
+
+def test_two_recoveries_share_nothing():
+    one, other = Recovery(noise(1), "a"), Recovery(noise(2), "b")
+    one.history["seconds"].append(1.0)
+    assert other.history["seconds"] == [] and one != other and one == one
+
+
+def test_analytic():
+    assert torch.equal(Recovery(cosine(3), "m").analytic, analytic(cosine(3)))
+
+
+def test_repr():
+    text = repr(run(4))
+    assert text.startswith(f"Recovery('counting', ({N},), consistency -4.0 dB, 4 iterations, ")
+    assert "no fit recorded, 0 iterations" in repr(Recovery(noise(1), "m"))
+
+
+def test_save_and_load(tmp_path):
+    recovery = run(5, keep_every=2)
+    recovery.save(tmp_path / "one.pt")
+    loaded = Recovery.load(tmp_path / "one.pt")
+    assert torch.equal(loaded.signal, recovery.signal)
+    assert (loaded.method, loaded.history, loaded.details) == (
+        recovery.method, recovery.history, recovery.details)
+    assert [k for k, _ in loaded.iterates] == [0, 2, 4, 5]
+    assert all(torch.equal(a, b) for (_, a), (_, b) in zip(loaded.iterates, recovery.iterates))
+    assert repr(loaded) == repr(recovery)
+
+
+class Bomb:
+    exploded = []
+
+    def __reduce__(self):
+        return Bomb.exploded.append, (1,)
+
+
+def test_loading_runs_no_code(tmp_path):
+    torch.save({"signal": Bomb(), "method": "m"}, tmp_path / "bomb.pt")
+    with pytest.raises(pickle.UnpicklingError):
+        Recovery.load(tmp_path / "bomb.pt")
+    assert Bomb.exploded == []
+
+
+@pytest.mark.parametrize("options, error, name", [
+    ({"keep_every": 0}, ValueError, "keep_every"),
+    ({"keep_every": 1.5}, TypeError, "keep_every"),
+    ({"callback": 3}, TypeError, "callback"),
+])
+def test_bad_options_are_named(options, error, name):
+    with pytest.raises(error, match=f"^{name} must be "):
+        Recorder("m", **options)

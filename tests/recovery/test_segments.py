@@ -1,0 +1,149 @@
+"""Slices: what is cut adds up again, and recovered slices are turned into one sound."""
+
+import math
+
+import pytest
+import torch
+
+from scalinv_utils.course import signals
+from scalinv_utils.metrics import analytic, waveform_error_db
+from scalinv_utils.recovery._result import Recovery
+from scalinv_utils.recovery.segments import Slices
+from scalinv_utils.transforms.scalogram import Scalogram
+
+N, RATE = 1024, 8000
+
+
+@pytest.fixture(scope="module")
+def W():
+    return Scalogram(N, RATE, "cauchy", voices_per_octave=16, f_min=300)
+
+
+@pytest.fixture(scope="module")
+def slices(W):
+    return Slices(W, overlap=384)
+
+
+def sound(slices, n_samples=2500, name="speech"):
+    return slices.project(signals.recording(name, RATE, n_samples, start=0.1)[0])
+
+
+@pytest.mark.parametrize("overlap", [1, 100, 256, 512])
+@pytest.mark.parametrize("n_samples", [1, 700, 1024, 3001])
+def test_windows_add_up_to_one(W, overlap, n_samples):
+    cut = Slices(W, overlap)
+    total = torch.zeros(cut.count(n_samples) * cut.hop + overlap, dtype=torch.float64)
+    for k in range(cut.count(n_samples)):
+        total[k * cut.hop :][:N] += cut.window
+    assert torch.allclose(total[overlap:][:n_samples], torch.ones(n_samples).double(), atol=1e-12)
+
+
+def held(slices, x):
+    """What the slices hold: x but for what the windows carry over the edges of the band."""
+    total = torch.zeros(slices.count(len(x)) * slices.hop + slices.overlap, dtype=torch.float64)
+    for k, part in enumerate(slices.split(x)):
+        total[k * slices.hop :][:N] += part
+    return total[slices.overlap :][: len(x)]
+
+
+def test_slices_add_up_to_the_sound(slices):
+    x = sound(slices)
+    assert waveform_error_db(held(slices, x), x) < -30
+    x = sound(slices, name="crow")  # hardly anything near the lower edge
+    assert waveform_error_db(held(slices, x), x) < -40
+
+
+def test_rotated_slices_are_turned_into_one_sound(slices):
+    """Slices known up to a rotation each, and nothing else: only the joining can go wrong."""
+    x, rotations = sound(slices), torch.Generator().manual_seed(1)
+    angles = iter(2 * math.pi * torch.rand(10, generator=rotations))
+    turned = ((analytic(part) * torch.exp(1j * next(angles))).real for part in slices.split(x))
+
+    def rotated(S, W, progress):
+        return Recovery(next(turned), "known", {"consistency_db": [0.0], "seconds": [0.0]})
+
+    result = slices.recover(slices.magnitude(x), len(x), method=rotated)
+    assert waveform_error_db(result.signal, held(slices, x)) < -30
+    assert len(result.details["links_db"]) == slices.count(len(x)) - 1
+    assert max(result.details["links_db"]) < 0
+
+
+@pytest.mark.parametrize("name", ["speech", "guitar"])
+def test_a_sound_comes_back_from_the_scalograms_of_its_slices(slices, name):
+    x = sound(slices, name=name)
+    heard = []
+    result = slices.recover(slices.magnitude(x), len(x),
+                            callback=lambda k, y, db: heard.append((k, len(y), db)))
+    assert waveform_error_db(result.signal, held(slices, x)) < -30
+    assert [k for k, _, _ in heard] == list(range(slices.count(len(x))))
+    assert {length for _, length, _ in heard} == {len(x)}
+    assert max(result.history["consistency_db"]) < -100
+
+
+def test_a_pause_is_reported_as_a_weak_link(slices):
+    n = 4 * slices.hop
+    x = torch.zeros(n, dtype=torch.float64)
+    x[:500] = signals.tones(500, RATE, [800]) * torch.hann_window(500)
+    x[-500:] = signals.tones(500, RATE, [1000]) * torch.hann_window(500)
+    result = slices.recover(slices.magnitude(x), n)
+    assert torch.isfinite(result.signal).all()
+    assert min(result.details["links_db"]) < -60
+    assert slices.recover(slices.magnitude(0 * x), n).signal.abs().max() == 0
+
+
+def test_a_callback_stops_with_what_is_there(slices):
+    x = sound(slices)
+    result = slices.recover(slices.magnitude(x), len(x), callback=lambda k, y, db: k == 0)
+    assert len(result.history["seconds"]) == 1
+    known = slices.hop - slices.overlap
+    assert result.signal[:known].norm() > 0.5 * x[:known].norm() and not result.signal[-100:].any()
+
+
+def test_only_one_scalogram_is_held_at_a_time(slices):
+    x, alive = sound(slices), []
+
+    def one_by_one():
+        for S in slices.magnitude(x):
+            alive.append(len(alive))
+            yield S
+
+    def first(S, W, progress):
+        assert len(alive) == len(seen) + 1
+        seen.append(S.shape)
+        return Recovery(torch.zeros(N), "nothing", {"consistency_db": [0.0], "seconds": [0.0]})
+
+    seen = []
+    slices.recover(one_by_one(), len(x), method=first)
+    assert seen == [slices.W.shape] * slices.count(len(x))
+
+
+@pytest.mark.parametrize(("change", "message"), [(1, "got more"), (-1, "got 3")])
+def test_as_many_scalograms_as_slices(slices, change, message):
+    S = torch.zeros(slices.W.shape)
+    with pytest.raises(ValueError, match=f"scalograms must hold 4 slices for 2000 samples, {message}"):
+        slices.recover([S] * (4 + change), 2000)
+
+
+@pytest.mark.parametrize("overlap", [0, 513, 2.5])
+def test_bad_overlaps(W, overlap):
+    with pytest.raises((ValueError, TypeError), match="overlap must be"):
+        Slices(W, overlap)
+
+
+def test_one_signal_at_a_time(slices):
+    with pytest.raises(ValueError, match="x must be one signal"):
+        next(slices.split(torch.zeros(2, 3000)))
+
+
+def test_a_lowpass_leaves_a_sign_and_no_rotation():
+    W = Scalogram(N, RATE, "cauchy", voices_per_octave=16, f_min=300, lowpass="signed")
+    cut = Slices(W, overlap=384)
+    x = sound(cut)
+    signs = iter([1.0, -1.0, -1.0, 1.0, -1.0, 1.0])
+    parts = cut.split(x)
+
+    def signed(S, W, progress):
+        return Recovery(next(signs) * next(parts), "known", {"consistency_db": [0.0], "seconds": [0.0]})
+
+    result = cut.recover(cut.magnitude(x), len(x), method=signed)
+    assert float((result.signal - x).norm() / x.norm()) < 0.01
