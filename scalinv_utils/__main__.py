@@ -14,9 +14,12 @@ def unfit(version):
     version = tuple(version[:2])
     if OLDEST <= version <= NEWEST:
         return None
-    return ("The course needs Python {}.{} to {}.{} and this is Python {}.{}: run the command with "
-            "one of those, for example python3.12 in place of python3."
-            .format(*(OLDEST + NEWEST + version)))
+    return (
+        "The course needs Python {}.{} to {}.{} and this is Python {}.{}: run the command with "
+        "one of those, for example python3.12 in place of python3.".format(
+            *(OLDEST + NEWEST + version)
+        )
+    )
 
 
 if __name__ == "__main__":

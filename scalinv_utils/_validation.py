@@ -11,8 +11,17 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 
-__all__ = ["check_callable", "check_choice", "check_coefficients", "check_count",
-           "check_magnitudes", "check_number", "check_positive", "check_share", "check_signal"]
+__all__ = [
+    "check_callable",
+    "check_choice",
+    "check_coefficients",
+    "check_count",
+    "check_magnitudes",
+    "check_number",
+    "check_positive",
+    "check_share",
+    "check_signal",
+]
 
 
 def check_signal(x, min_samples=1, name="x", ndim=None):

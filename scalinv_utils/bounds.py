@@ -32,8 +32,16 @@ from scipy import special
 from ._validation import check_count, check_number, check_signal
 from .metrics import analytic, decibels
 
-__all__ = ["Bound", "band_basis", "cramer_rao", "fisher_information", "jacobian",
-           "maximum_likelihood", "noisy", "rice_information"]
+__all__ = [
+    "Bound",
+    "band_basis",
+    "cramer_rao",
+    "fisher_information",
+    "jacobian",
+    "maximum_likelihood",
+    "noisy",
+    "rice_information",
+]
 
 # Directions that are pushed through the transform together: bounds the memory of `jacobian`.
 CHUNK = 32
@@ -239,7 +247,7 @@ class Bound:
         """
         hertz = torch.nonzero(self.W.band).flatten() * (self.W.sample_rate / self.W.n_samples)
         spread = (self._eigen[1].square() / self.eigenvalues).sum(1)
-        cosines, sines = spread[: len(hertz)], spread[len(hertz):]
+        cosines, sines = spread[: len(hertz)], spread[len(hertz) :]
         variance = cosines + torch.cat([sines.new_zeros(len(hertz) - len(sines)), sines])
         return hertz.to(self.x), variance.sqrt() * self.sigma(snr_db)
 
@@ -341,7 +349,7 @@ def _squared_score(a):
     """E (r I1(a r)/I0(a r) - a)^2 under Rice's density r exp(-(r^2 + a^2)/2) I0(a r)."""
     offsets = np.linspace(-9, 9, 721)
     r = np.maximum(a[:, None] + offsets, 0)
-    scaled = special.i0e(a[:, None] * r)        # exp(-a r) I0(a r)
+    scaled = special.i0e(a[:, None] * r)  # exp(-a r) I0(a r)
     density = r * np.exp(-((r - a[:, None]) ** 2) / 2) * scaled
     score = r * special.i1e(a[:, None] * r) / scaled - a[:, None]
     return (density * score**2).sum(1) * (offsets[1] - offsets[0])
@@ -373,8 +381,10 @@ def _point(x, W, name="x"):
     if len(x) != W.n_samples:
         raise ValueError(f"{name} must have n_samples = {W.n_samples} samples, got {len(x)}")
     if not W.project(x).norm() > 0:
-        raise ValueError(f"{name} must have some energy in the band of W, got silence: the modulus "
-                         f"has no derivative at zero")
+        raise ValueError(
+            f"{name} must have some energy in the band of W, got silence: the modulus "
+            f"has no derivative at zero"
+        )
     return x
 
 
@@ -382,6 +392,8 @@ def _modulus(S, W):
     """S as one array of W's shape, noise below zero included."""
     S = check_signal(S, name="S").to(W.filters)
     if S.shape != W.shape:
-        raise ValueError(f"S must be one scalogram of shape (n_freqs, n_samples) = {W.shape}, "
-                         f"got shape {tuple(S.shape)}")
+        raise ValueError(
+            f"S must be one scalogram of shape (n_freqs, n_samples) = {W.shape}, "
+            f"got shape {tuple(S.shape)}"
+        )
     return S

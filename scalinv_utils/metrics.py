@@ -23,9 +23,21 @@ from scipy import ndimage
 from ._validation import check_magnitudes, check_number, check_signal
 from .transforms._derivatives import time_derivative
 
-__all__ = ["analytic", "best_phase", "consistency_db", "decibels", "frequency_error_db",
-           "hilbert_rotation", "island_error_db", "islands", "mean_error_db", "misfit_by_order", "misfit_db",
-           "sign_error_db", "waveform_error_db"]
+__all__ = [
+    "analytic",
+    "best_phase",
+    "consistency_db",
+    "decibels",
+    "frequency_error_db",
+    "hilbert_rotation",
+    "island_error_db",
+    "islands",
+    "mean_error_db",
+    "misfit_by_order",
+    "misfit_db",
+    "sign_error_db",
+    "waveform_error_db",
+]
 
 ISLAND_FLOOR_DB = -40.0
 
@@ -126,9 +138,11 @@ def misfit_db(output, target):
         NaN, infinite or complex input, or an output that does not end in the target's shape.
     """
     output, target = check_signal(output, name="output"), check_signal(target, name="target")
-    if output.shape[output.ndim - target.ndim:] != target.shape:
-        raise ValueError(f"output must have a shape (..., *target.shape) with target.shape "
-                         f"{tuple(target.shape)}, got shape {tuple(output.shape)}")
+    if output.shape[output.ndim - target.ndim :] != target.shape:
+        raise ValueError(
+            f"output must have a shape (..., *target.shape) with target.shape "
+            f"{tuple(target.shape)}, got shape {tuple(output.shape)}"
+        )
     return _relative_error_db(output - target, target, dim=tuple(range(-target.ndim, 0)))
 
 
@@ -302,7 +316,7 @@ def mean_error_db(levels):
         Fewer than two runs, NaN or infinite levels.
     """
     levels = check_signal(levels, min_samples=2, name="levels", ndim=1).double()
-    top = levels.max()                 # so that no square is too small for a float
+    top = levels.max()  # so that no square is too small for a float
     squares = 10 ** ((levels - top) / 10)
     spread = squares.std() / squares.mean() / len(squares) ** 0.5
     return float(top + 10 * torch.log10(squares.mean())), float(10 / np.log(10) * spread)
@@ -318,6 +332,7 @@ def _relative_error_db(error, reference, dim=-1):
 def _same_shape(x, ref):
     x, ref = check_signal(x), check_signal(ref, name="ref")
     if x.shape != ref.shape:
-        raise ValueError(f"x and ref must have one shape, got {tuple(x.shape)} and "
-                         f"{tuple(ref.shape)}")
+        raise ValueError(
+            f"x and ref must have one shape, got {tuple(x.shape)} and {tuple(ref.shape)}"
+        )
     return x.double(), ref.to(x.device).double()

@@ -21,8 +21,15 @@ from scalinv_utils.course.widgets import TRIAL
 from scalinv_utils.tools.environment import ROOT
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-            "--disable-background-networking", "--disable-component-update"]
+SWITCHES = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+]
 # Milliseconds, on a busy machine: for one answer, and for all cells of a notebook.
 PATIENCE, RUN_PATIENCE = 120_000, 300_000
 
@@ -88,8 +95,13 @@ def server(module, folder, *options):
         file = folder / f"settings/@jupyterlab/{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-    own = {"JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
-           "JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "IPYTHONDIR": "ipython"}
+    own = {
+        "JUPYTERLAB_SETTINGS_DIR": "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTER_DATA_DIR": "data",
+        "IPYTHONDIR": "ipython",
+    }
     environment = os.environ | {name: str(folder / place) for name, place in own.items()}
     environment.pop(TRIAL, None)
     with socket.socket() as free:
@@ -98,7 +110,11 @@ def server(module, folder, *options):
     log = (folder / f"{module}.log").open("w")
     process = subprocess.Popen(
         [sys.executable, "-m", module, "--no-browser", *[o.format(port=port) for o in options]],
-        cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        cwd=folder,
+        env=environment,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+    )
     try:
         yield process, f"http://127.0.0.1:{port}"
     finally:
@@ -117,10 +133,17 @@ Lab = collections.namedtuple("Lab", "process address token folder")
 def jupyterlab(folder):
     """A JupyterLab that answers."""
     token = secrets.token_hex(8)
-    with server("jupyterlab", folder, "--allow-root", "--ServerApp.ip=127.0.0.1",
-                "--ServerApp.port={port}", "--ServerApp.port_retries=0",
-                f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}",
-                "--LabApp.expose_app_in_browser=True") as running:
+    with server(
+        "jupyterlab",
+        folder,
+        "--allow-root",
+        "--ServerApp.ip=127.0.0.1",
+        "--ServerApp.port={port}",
+        "--ServerApp.port_retries=0",
+        f"--IdentityProvider.token={token}",
+        f"--ServerApp.root_dir={folder}",
+        "--LabApp.expose_app_in_browser=True",
+    ) as running:
         process, address = running
         answer(process, f"{address}/api")
         yield Lab(process, address, token, folder)
@@ -145,8 +168,11 @@ def end_kernels(lab):
     """What one test ran takes no memory from the next."""
     options = f"?token={lab.token}"
     for kernel in json.loads(urllib.request.urlopen(f"{lab.address}/api/kernels{options}").read()):
-        urllib.request.urlopen(urllib.request.Request(
-            f"{lab.address}/api/kernels/{kernel['id']}{options}", method="DELETE"))
+        urllib.request.urlopen(
+            urllib.request.Request(
+                f"{lab.address}/api/kernels/{kernel['id']}{options}", method="DELETE"
+            )
+        )
 
 
 def _peak(process):
@@ -181,8 +207,11 @@ class Notebook:
     def memory(self):
         """The most memory, in bytes, that the kernel has held."""
         kernel = self.page.evaluate(f"{KERNEL}.id")
-        (process,) = [child for child in psutil.process_iter(["cmdline"])
-                      if any(kernel in word for word in child.info["cmdline"] or [])]
+        (process,) = [
+            child
+            for child in psutil.process_iter(["cmdline"])
+            if any(kernel in word for word in child.info["cmdline"] or [])
+        ]
         return _peak(process)
 
     def by_mouse(self):
@@ -198,13 +227,18 @@ class Notebook:
 
     def handles(self):
         """The handles of all sliders that are on the page and can be moved."""
-        return [handle for handle in self.page.locator(".noUi-handle").all()
-                if not handle.evaluate("h => !!h.closest('[disabled]')")]
+        return [
+            handle
+            for handle in self.page.locator(".noUi-handle").all()
+            if not handle.evaluate("h => !!h.closest('[disabled]')")
+        ]
 
     def picture(self, control):
         """The picture that belongs to a control."""
-        return control.locator("xpath=ancestor::*[contains(@class, 'widget-vbox')][1]"
-                               "//img[contains(@class, 'widget-image')]")
+        return control.locator(
+            "xpath=ancestor::*[contains(@class, 'widget-vbox')][1]"
+            "//img[contains(@class, 'widget-image')]"
+        )
 
     def tab_to(self, selector, presses=400):
         """Press Tab until something that matches `selector` has the focus."""
@@ -255,8 +289,12 @@ def wait_for(page, condition, arg, what, patience=PATIENCE):
 
 def wait_for_change(page, picture, before, what="another picture"):
     """Until the picture is another one than `before`, and loaded."""
-    wait_for(page, "([img, before]) => img.src != before && img.naturalWidth > 0",
-             [picture.element_handle(), before], what)
+    wait_for(
+        page,
+        "([img, before]) => img.src != before && img.naturalWidth > 0",
+        [picture.element_handle(), before],
+        what,
+    )
 
 
 def wait_until_settled(picture):
@@ -271,6 +309,11 @@ def waits(page, handle, picture, keys):
     for k, key in enumerate(keys):
         before = position(handle)
         page.keyboard.press(key)
-        wait_for(page, f"window.waits.length > {k}", None, f"the picture after {key} on "
-                 f"{name_of(handle)}, from position {before} to {position(handle)}")
+        wait_for(
+            page,
+            f"window.waits.length > {k}",
+            None,
+            f"the picture after {key} on "
+            f"{name_of(handle)}, from position {before} to {position(handle)}",
+        )
     return page.evaluate("window.waits")

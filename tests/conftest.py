@@ -25,8 +25,11 @@ settings.load_profile("scalinv")
 
 
 def pytest_addoption(parser):
-    parser.addoption("--screenshots", metavar="FOLDER",
-                     help="where the browser tests put their screenshots (default: nowhere)")
+    parser.addoption(
+        "--screenshots",
+        metavar="FOLDER",
+        help="where the browser tests put their screenshots (default: nowhere)",
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -21,8 +21,9 @@ def read(path):
 
 def cells(notebook):
     """The sources of the code cells that are not empty, in order."""
-    return [cell.source for cell in notebook.cells
-            if cell.cell_type == "code" and cell.source.strip()]
+    return [
+        cell.source for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()
+    ]
 
 
 def explorer_cells(sources):
@@ -47,15 +48,24 @@ def later_changes(sources, last):
 
     Frames are drawn when they are first looked at: such a name would be another one by then.
     """
-    functions = [node for source in sources[: last + 1] for node in ast.parse(source).body
-                 if isinstance(node, ast.FunctionDef)]
+    functions = [
+        node
+        for source in sources[: last + 1]
+        for node in ast.parse(source).body
+        if isinstance(node, ast.FunctionDef)
+    ]
     known = {function.name: _global_reads(function) for function in functions}
-    wanted = set().union(*(_global_reads(node) for node in ast.walk(ast.parse(sources[last]))
-                           if isinstance(node, ast.FunctionDef | ast.Lambda)))
+    wanted = set().union(
+        *(
+            _global_reads(node)
+            for node in ast.walk(ast.parse(sources[last]))
+            if isinstance(node, ast.FunctionDef | ast.Lambda)
+        )
+    )
     wanted |= {name for name in _read(ast.parse(sources[last])) if name in known}
     while more := set().union(*(known.get(name, set()) for name in wanted)) - wanted:
         wanted |= more
-    return {name for source in sources[last + 1:] for name in _bound(ast.parse(source)) & wanted}
+    return {name for source in sources[last + 1 :] for name in _bound(ast.parse(source)) & wanted}
 
 
 def _called(tree):
@@ -89,33 +99,48 @@ def _read(tree):
 
 def _global_reads(scope):
     """The names that a function or a comprehension reads when it runs, and does not bind itself."""
-    inside = [node for field, nodes in ast.iter_fields(scope) if field not in OUTSIDE
-              for node in (nodes if isinstance(nodes, list) else [nodes])
-              if isinstance(node, ast.AST)]
+    inside = [
+        node
+        for field, nodes in ast.iter_fields(scope)
+        if field not in OUTSIDE
+        for node in (nodes if isinstance(nodes, list) else [nodes])
+        if isinstance(node, ast.AST)
+    ]
     return set().union(*map(_read, inside)) - _own(scope)
 
 
 def _outside(scope):
     """What is evaluated where a function is defined, and not where it runs."""
     defaults = getattr(scope, "args", ast.arguments(defaults=[], kw_defaults=[]))
-    return [*getattr(scope, "decorator_list", []), *defaults.defaults,
-            *filter(None, defaults.kw_defaults)]
+    return [
+        *getattr(scope, "decorator_list", []),
+        *defaults.defaults,
+        *filter(None, defaults.kw_defaults),
+    ]
 
 
 def _own(scope):
     """The names that a function or a comprehension binds for itself."""
     arguments = getattr(scope, "args", None)
-    return _stored(*ast.iter_child_nodes(scope)) | {node.arg for node in ast.walk(arguments or ast.Module([], []))
-                             if isinstance(node, ast.arg)}
+    return _stored(*ast.iter_child_nodes(scope)) | {
+        node.arg for node in ast.walk(arguments or ast.Module([], [])) if isinstance(node, ast.arg)
+    }
 
 
 def _stored(*nodes):
     """The names that code binds, but for those that scopes in it bind for themselves."""
     names = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
-    names |= {node.id for node in nodes
-              if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
-    inner = [child for node in nodes if not isinstance(node, SCOPES)
-             for child in ast.iter_child_nodes(node)]
+    names |= {
+        node.id
+        for node in nodes
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)
+    }
+    inner = [
+        child
+        for node in nodes
+        if not isinstance(node, SCOPES)
+        for child in ast.iter_child_nodes(node)
+    ]
     return names | _stored(*inner) if inner else names
 
 
@@ -139,4 +164,3 @@ def _written(tree):
             function = node.value.func
             changed |= _read(function.value) if isinstance(function, ast.Attribute) else set()
     return _bound(tree) | changed
-

@@ -23,8 +23,10 @@ def coordinates(v, W):
     return bounds.band_basis(W).T @ v
 
 
-@pytest.mark.parametrize("options", [{}, {"wavelet": "morlet"}, {"lowpass": "modulus"},
-                                     {"lowpass": "signed"}, {"n_samples": 63}])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"wavelet": "morlet"}, {"lowpass": "modulus"}, {"lowpass": "signed"}, {"n_samples": 63}],
+)
 def test_band_basis_is_orthonormal_and_spans_the_band(options):
     W = scalogram(**options)
     basis = bounds.band_basis(W)
@@ -33,9 +35,17 @@ def test_band_basis_is_orthonormal_and_spans_the_band(options):
     assert torch.allclose(basis @ (basis.T @ x), W.project(x), atol=1e-12)
 
 
-@pytest.mark.parametrize("options", [{}, {"wavelet": "cauchy"}, {"wavelet": "morlet"},
-                                     {"lowpass": "modulus"}, {"lowpass": "signed"},
-                                     {"n_samples": 63}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"wavelet": "cauchy"},
+        {"wavelet": "morlet"},
+        {"lowpass": "modulus"},
+        {"lowpass": "signed"},
+        {"n_samples": 63},
+    ],
+)
 def test_fisher_information_is_the_square_of_the_jacobian(options):
     W = scalogram(**options)
     x = dense(2, W)
@@ -66,8 +76,9 @@ def test_the_null_space_is_the_hilbert_rotation_and_nothing_else(wavelet):
     assert 1 - abs(vectors[:, 0] @ rotation) < 1e-12
 
 
-@pytest.mark.parametrize("options", [{"wavelet": ("morlet", {"mu": 5})}, {"lowpass": "modulus"},
-                                     {"lowpass": "signed"}])
+@pytest.mark.parametrize(
+    "options", [{"wavelet": ("morlet", {"mu": 5})}, {"lowpass": "modulus"}, {"lowpass": "signed"}]
+)
 def test_negative_frequencies_and_lowpass_rows_break_the_rotation(options):
     W = Scalogram(N, voices_per_octave=8, **options)
     F = bounds.fisher_information(dense(7, W), W)
@@ -150,8 +161,9 @@ def test_directions_are_orthonormal_ordered_and_leave_out_the_rotation():
 def test_more_rows_and_shorter_hops_lower_the_bound():
     x = signals.recording("speech", 4000, N)[0]
     coarse, fine = (Scalogram(N, 4000, voices_per_octave=v, f_min=400) for v in (8, 16))
-    assert (bounds.cramer_rao(x, fine).error_db(40.0)
-            < bounds.cramer_rao(x, coarse).error_db(40.0) - 2)
+    assert (
+        bounds.cramer_rao(x, fine).error_db(40.0) < bounds.cramer_rao(x, coarse).error_db(40.0) - 2
+    )
     errors = []
     for hop in (1, 2, 4):
         weight = torch.zeros(fine.shape)
@@ -163,12 +175,19 @@ def test_more_rows_and_shorter_hops_lower_the_bound():
 @pytest.mark.parametrize("name", ["speech", "white noise"])
 def test_maximum_likelihood_from_the_truth_meets_the_bound(name):
     W = Scalogram(256, 4000, "cauchy", voices_per_octave=12)
-    x = (signals.recording(name, 4000, 256)[0] if name in signals.RECORDINGS
-         else signals.synthetic(name, 256, 4000))
+    x = (
+        signals.recording(name, 4000, 256)[0]
+        if name in signals.RECORDINGS
+        else signals.synthetic(name, 256, 4000)
+    )
     x = W.project(x)
     S = W.magnitude(x)
-    levels = [metrics.waveform_error_db(bounds.maximum_likelihood(
-        bounds.noisy(S, 40.0, seed, clip=False), W, x), x) for seed in range(8)]
+    levels = [
+        metrics.waveform_error_db(
+            bounds.maximum_likelihood(bounds.noisy(S, 40.0, seed, clip=False), W, x), x
+        )
+        for seed in range(8)
+    ]
     measured, _ = metrics.mean_error_db(levels)
     assert measured == pytest.approx(bounds.cramer_rao(x, W).error_db(40.0), abs=1.0)
 
@@ -196,7 +215,7 @@ def test_maximum_likelihood_without_noise_returns_the_signal():
 def test_mean_error_is_that_of_the_squares():
     level, bar = metrics.mean_error_db([-20.0, -20.0, -1000.0])
     assert level == pytest.approx(-20 + 10 * np.log10(2 / 3))
-    assert bar == pytest.approx(10 / np.log(10) * 0.5)             # of squares 1, 1 and 0
+    assert bar == pytest.approx(10 / np.log(10) * 0.5)  # of squares 1, 1 and 0
     assert metrics.mean_error_db([-7000.0, -7000.0]) == (-7000.0, 0.0)
     with pytest.raises(ValueError, match="levels must"):
         metrics.mean_error_db([-20.0])
@@ -231,31 +250,36 @@ def test_cauchy_wavelets_satisfy_cauchy_riemann(beta):
     x = W.project(signals.crossing_chirps(256, 4000))
     c, s = W(x).numpy(), W.scales.numpy()[:, None]
     along = scale_derivative(len(s), W.voices_per_octave)
-    in_time, in_scale = time_derivative(c) / c, along @ c / c        # d log c: modulus and phase
+    in_time, in_scale = time_derivative(c) / c, along @ c / c  # d log c: modulus and phase
     loud = np.abs(c) > 1e-3 * np.abs(c).max()
     inner = np.zeros_like(loud)
-    inner[4:-4] = True                                   # where the stencil is centred
+    inner[4:-4] = True  # where the stencil is centred
     frequency = (beta - in_scale.real) / s
-    residuals = [(frequency - in_time.imag) / in_time.imag,
-                 (s * in_time.real - in_scale.imag) / np.abs(in_scale)]
+    residuals = [
+        (frequency - in_time.imag) / in_time.imag,
+        (s * in_time.real - in_scale.imag) / np.abs(in_scale),
+    ]
     for residual in residuals:
         assert np.abs(residual[loud & inner]).max() < 1e-6
 
 
-@pytest.mark.parametrize("call", [
-    lambda W: bounds.cramer_rao(torch.zeros(N), W),
-    lambda W: bounds.cramer_rao(torch.ones(N), W),           # all of it at 0 Hz: silence for W
-    lambda W: bounds.cramer_rao(noise(1, N + 1), W),
-    lambda W: bounds.cramer_rao(noise(1, 2, N), W),
-    lambda W: bounds.cramer_rao(torch.full((N,), torch.nan), W),
-    lambda W: bounds.cramer_rao(noise(1), W, torch.ones(3, N)),
-    lambda W: bounds.cramer_rao(noise(1), W, -torch.ones(W.shape)),
-    lambda W: bounds.cramer_rao(noise(1), W).error_db(float("nan")),
-    lambda W: bounds.maximum_likelihood(torch.ones(3, N), W, noise(1)),
-    lambda W: bounds.maximum_likelihood(torch.full(W.shape, torch.inf), W, noise(1)),
-    lambda W: bounds.maximum_likelihood(W.magnitude(noise(1)), W, torch.zeros(N)),
-    lambda W: bounds.rice_information([-torch.inf]),
-])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda W: bounds.cramer_rao(torch.zeros(N), W),
+        lambda W: bounds.cramer_rao(torch.ones(N), W),  # all of it at 0 Hz: silence for W
+        lambda W: bounds.cramer_rao(noise(1, N + 1), W),
+        lambda W: bounds.cramer_rao(noise(1, 2, N), W),
+        lambda W: bounds.cramer_rao(torch.full((N,), torch.nan), W),
+        lambda W: bounds.cramer_rao(noise(1), W, torch.ones(3, N)),
+        lambda W: bounds.cramer_rao(noise(1), W, -torch.ones(W.shape)),
+        lambda W: bounds.cramer_rao(noise(1), W).error_db(float("nan")),
+        lambda W: bounds.maximum_likelihood(torch.ones(3, N), W, noise(1)),
+        lambda W: bounds.maximum_likelihood(torch.full(W.shape, torch.inf), W, noise(1)),
+        lambda W: bounds.maximum_likelihood(W.magnitude(noise(1)), W, torch.zeros(N)),
+        lambda W: bounds.rice_information([-torch.inf]),
+    ],
+)
 def test_bad_input_is_named(call):
     with pytest.raises(ValueError, match=r"\b(x|weight|snr_db|S|init|ratio) must"):
         call(scalogram())

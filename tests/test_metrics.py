@@ -32,7 +32,7 @@ def band_noise(seed):
 
 
 def swap_one_half(x):
-    return torch.cat([x[..., : N // 2], -x[..., N // 2:]], -1)
+    return torch.cat([x[..., : N // 2], -x[..., N // 2 :]], -1)
 
 
 # What no scalogram forgives, and no score may forgive either.
@@ -68,7 +68,7 @@ def test_the_real_part_of_the_analytic_signal_is_the_signal(n_samples):
     x = noise(1, 2, n_samples)
     assert torch.allclose(analytic(x).real, x, atol=1e-14)
     spectrum = torch.fft.fft(analytic(x))
-    assert spectrum[..., n_samples // 2 + 1:].abs().max() < 1e-13
+    assert spectrum[..., n_samples // 2 + 1 :].abs().max() < 1e-13
 
 
 def test_hilbert_rotation():
@@ -168,7 +168,8 @@ def test_sign_error_forgives_a_sign_and_no_rotation():
     assert sign_error_db(hilbert_rotation(x, math.pi / 2), x) == pytest.approx(10 * math.log10(2))
     assert sign_error_db(hilbert_rotation(x, 0.1), x) > -21
     assert sign_error_db(torch.stack([1.1 * x, -0.9 * x]), torch.stack([x, x])).tolist() == (
-        pytest.approx([-20, -20]))
+        pytest.approx([-20, -20])
+    )
 
 
 def test_scores_take_mixed_precision_and_numpy():
@@ -184,19 +185,22 @@ def drawing(*rows):
     return [[float(point == "#") for point in row] for row in rows]
 
 
-@pytest.mark.parametrize("rows, expected", [
-    (["......", "......"], 0),
-    (["######", "######"], 1),
-    (["#..#..", "......"], 2),
-    (["##.#..", "..#..."], 1),
-    (["#....#", "......"], 1),
-    (["#.....", ".....#"], 1),
-    ([".....#", "#....."], 1),
-    (["#.....", "......", ".....#"], 2),
-    (["#.#...", "......", "#.#..#"], 4),
-    (["#...##", ".....#", "#....#"], 1),
-    (["##..##", "......", ".####."], 2),
-])
+@pytest.mark.parametrize(
+    "rows, expected",
+    [
+        (["......", "......"], 0),
+        (["######", "######"], 1),
+        (["#..#..", "......"], 2),
+        (["##.#..", "..#..."], 1),
+        (["#....#", "......"], 1),
+        (["#.....", ".....#"], 1),
+        ([".....#", "#....."], 1),
+        (["#.....", "......", ".....#"], 2),
+        (["#.#...", "......", "#.#..#"], 4),
+        (["#...##", ".....#", "#....#"], 1),
+        (["##..##", "......", ".####."], 2),
+    ],
+)
 def test_islands_of_drawings(rows, expected):
     """Neighbours touch along edges and corners, also across the seam in time; not in frequency."""
     labels, n_islands = islands(drawing(*rows))

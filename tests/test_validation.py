@@ -18,20 +18,23 @@ from scalinv_utils._validation import (
 GRID = [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]
 
 
-@pytest.mark.parametrize("value, dtype", [
-    ([1, 2, 3], torch.float64),
-    ((1.0, 2.0, 3.0), torch.float64),
-    (range(1, 4), torch.float64),
-    (np.array([1, 2, 3], dtype=np.int16), torch.float64),
-    (np.array([1, 2, 3], dtype=np.float16), torch.float64),
-    (np.array([1, 2, 3], dtype=np.longdouble), torch.float64),
-    (np.array([1, 2, 3], dtype=">f4"), torch.float32),
-    (np.array([3, 2, 1], dtype=np.float32)[::-1], torch.float32),
-    (torch.tensor([1, 2, 3]), torch.float64),
-    (torch.tensor([1, 2, 3], dtype=torch.bfloat16), torch.float64),
-    (torch.tensor([1.0, 2.0, 3.0]), torch.float32),
-    ([torch.tensor(1.0), torch.tensor(2.0), 3], torch.float64),
-])
+@pytest.mark.parametrize(
+    "value, dtype",
+    [
+        ([1, 2, 3], torch.float64),
+        ((1.0, 2.0, 3.0), torch.float64),
+        (range(1, 4), torch.float64),
+        (np.array([1, 2, 3], dtype=np.int16), torch.float64),
+        (np.array([1, 2, 3], dtype=np.float16), torch.float64),
+        (np.array([1, 2, 3], dtype=np.longdouble), torch.float64),
+        (np.array([1, 2, 3], dtype=">f4"), torch.float32),
+        (np.array([3, 2, 1], dtype=np.float32)[::-1], torch.float32),
+        (torch.tensor([1, 2, 3]), torch.float64),
+        (torch.tensor([1, 2, 3], dtype=torch.bfloat16), torch.float64),
+        (torch.tensor([1.0, 2.0, 3.0]), torch.float32),
+        ([torch.tensor(1.0), torch.tensor(2.0), 3], torch.float64),
+    ],
+)
 def test_real_arrays_of_every_kind_become_tensors(value, dtype):
     x = check_signal(value)
     assert x.dtype == dtype and x.tolist() == [1, 2, 3]
@@ -47,24 +50,27 @@ def test_arrays_are_copied_and_tensors_are_not():
     assert check_signal(2 * tensor).requires_grad
 
 
-@pytest.mark.parametrize("value, options, error, words", [
-    ([], {}, ValueError, "at least one sample, got the empty shape (0,)"),
-    (np.zeros((2, 0)), {}, ValueError, "the empty shape (2, 0)"),
-    (3.0, {}, ValueError, "shape (..., n_samples), got shape ()"),
-    ([1, 2], {"min_samples": 3}, ValueError, "at least 3 samples long, got 2"),
-    (GRID, {"ndim": 1}, ValueError, "one mono signal of shape (n_samples,), got shape (2, 3)"),
-    ([1, 2], {"ndim": 2}, ValueError, "with 2 axes, got shape (2,)"),
-    ([1, np.nan, np.inf], {}, ValueError, "finite, got 2 NaN or infinite of 3"),
-    ([[1, 2], [3]], {}, ValueError, "got rows of different lengths"),
-    ([1j, 2], {}, TypeError, "got complex128"),
-    (np.array([1j], dtype=np.complex64), {}, TypeError, "got complex64"),
-    (torch.ones(3, dtype=torch.complex64), {}, TypeError, "got complex64"),
-    ([True, False], {}, TypeError, "got bool"),
-    ("sound.wav", {}, TypeError, "got str"),
-    (None, {}, TypeError, "got NoneType"),
-    ({"x": 1}, {}, TypeError, "got dict"),
-    ([1, "a"], {}, TypeError, "got list"),
-])
+@pytest.mark.parametrize(
+    "value, options, error, words",
+    [
+        ([], {}, ValueError, "at least one sample, got the empty shape (0,)"),
+        (np.zeros((2, 0)), {}, ValueError, "the empty shape (2, 0)"),
+        (3.0, {}, ValueError, "shape (..., n_samples), got shape ()"),
+        ([1, 2], {"min_samples": 3}, ValueError, "at least 3 samples long, got 2"),
+        (GRID, {"ndim": 1}, ValueError, "one mono signal of shape (n_samples,), got shape (2, 3)"),
+        ([1, 2], {"ndim": 2}, ValueError, "with 2 axes, got shape (2,)"),
+        ([1, np.nan, np.inf], {}, ValueError, "finite, got 2 NaN or infinite of 3"),
+        ([[1, 2], [3]], {}, ValueError, "got rows of different lengths"),
+        ([1j, 2], {}, TypeError, "got complex128"),
+        (np.array([1j], dtype=np.complex64), {}, TypeError, "got complex64"),
+        (torch.ones(3, dtype=torch.complex64), {}, TypeError, "got complex64"),
+        ([True, False], {}, TypeError, "got bool"),
+        ("sound.wav", {}, TypeError, "got str"),
+        (None, {}, TypeError, "got NoneType"),
+        ({"x": 1}, {}, TypeError, "got dict"),
+        ([1, "a"], {}, TypeError, "got list"),
+    ],
+)
 def test_what_is_no_signal(value, options, error, words):
     with pytest.raises(error) as caught:
         check_signal(value, name="sound", **options)
@@ -89,14 +95,17 @@ def test_only_the_last_rows_may_be_signed():
 
 
 @pytest.mark.parametrize("check", [check_magnitudes, check_coefficients])
-@pytest.mark.parametrize("value, error, words", [
-    ([1, 2], ValueError, "shape (..., n_freqs, n_samples), got shape (2,)"),
-    (np.zeros((2, 0)), ValueError, "got shape (2, 0)"),
-    (np.zeros((3, 2)), ValueError, "(n_freqs, n_samples) = (2, 3), got shape (3, 2)"),
-    ([[1, 2, 3], [1, 2, np.nan]], ValueError, "finite, got 1 NaN or infinite of 6"),
-    ("S", TypeError, "got str"),
-    (np.zeros((2, 3), dtype=bool), TypeError, "got bool"),
-])
+@pytest.mark.parametrize(
+    "value, error, words",
+    [
+        ([1, 2], ValueError, "shape (..., n_freqs, n_samples), got shape (2,)"),
+        (np.zeros((2, 0)), ValueError, "got shape (2, 0)"),
+        (np.zeros((3, 2)), ValueError, "(n_freqs, n_samples) = (2, 3), got shape (3, 2)"),
+        ([[1, 2, 3], [1, 2, np.nan]], ValueError, "finite, got 1 NaN or infinite of 6"),
+        ("S", TypeError, "got str"),
+        (np.zeros((2, 3), dtype=bool), TypeError, "got bool"),
+    ],
+)
 def test_what_is_no_plane(check, value, error, words):
     with pytest.raises(error) as caught:
         check(value, (2, 3), "plane")
@@ -118,16 +127,29 @@ def test_numbers(value):
     assert check_number(value, "a") == check_positive(value, "a") == 2.5
 
 
-@pytest.mark.parametrize("check, value, error", [
-    (check_count, 0, ValueError), (check_count, -1, ValueError), (check_count, 2.0, TypeError),
-    (check_count, True, TypeError), (check_count, np.bool_(True), TypeError),
-    (check_count, "3", TypeError), (check_count, None, TypeError),
-    (check_number, np.nan, ValueError), (check_number, np.inf, ValueError),
-    (check_number, "1", TypeError), (check_number, 1j, TypeError), (check_number, True, TypeError),
-    (check_number, [1], TypeError), (check_number, torch.ones(1), TypeError),
-    (check_positive, 0, ValueError), (check_positive, -2.5, ValueError),
-    (check_positive, torch.tensor(float("nan")), ValueError), (check_positive, None, TypeError),
-])
+@pytest.mark.parametrize(
+    "check, value, error",
+    [
+        (check_count, 0, ValueError),
+        (check_count, -1, ValueError),
+        (check_count, 2.0, TypeError),
+        (check_count, True, TypeError),
+        (check_count, np.bool_(True), TypeError),
+        (check_count, "3", TypeError),
+        (check_count, None, TypeError),
+        (check_number, np.nan, ValueError),
+        (check_number, np.inf, ValueError),
+        (check_number, "1", TypeError),
+        (check_number, 1j, TypeError),
+        (check_number, True, TypeError),
+        (check_number, [1], TypeError),
+        (check_number, torch.ones(1), TypeError),
+        (check_positive, 0, ValueError),
+        (check_positive, -2.5, ValueError),
+        (check_positive, torch.tensor(float("nan")), ValueError),
+        (check_positive, None, TypeError),
+    ],
+)
 def test_what_is_no_number(check, value, error):
     with pytest.raises(error, match="^level must be a .*, got "):
         check(value, "level")

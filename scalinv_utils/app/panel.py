@@ -54,10 +54,20 @@ class Studio(Pictured):
         self._stopping, self._lock, self._own_move = threading.Event(), threading.RLock(), False
         self._film = film(_draw, figsize=(9, 6), nrows=2, ncols=2)
         self._make_controls(recording, n_samples)
-        super().__init__("Your own sound", "Nothing yet.", [
-            _row(self.recording, self.upload), _row(self.length, self.start),
-            _row(self.wavelet, self.voices), self.method, self.notice, self.used,
-            _row(self.go, self.stop, self.bar, self.status), self.scores])
+        super().__init__(
+            "Your own sound",
+            "Nothing yet.",
+            [
+                _row(self.recording, self.upload),
+                _row(self.length, self.start),
+                _row(self.wavelet, self.voices),
+                self.method,
+                self.notice,
+                self.used,
+                _row(self.go, self.stop, self.bar, self.status),
+                self.scores,
+            ],
+        )
         self._take(*signals.recording(recording))
         self._finish(session.solve(self.problem))
         self._connect()
@@ -74,16 +84,24 @@ class Studio(Pictured):
     # -- controls ------------------------------------------------------------------------------
 
     def _make_controls(self, recording, n_samples):
-        known = [name for name, entry in signals.RECORDINGS.items()
-                 if entry.sample_rate >= session.RATE]
+        known = [
+            name for name, entry in signals.RECORDINGS.items() if entry.sample_rate >= session.RATE
+        ]
         self.recording = _choice("recording", known, recording)
-        self.upload = ipywidgets.FileUpload(accept=ACCEPT, description="or your own file",
-                                            layout={"width": "12em"},
-                                            tooltip="WAV, FLAC, OGG or MP3, up to 10 MB")
+        self.upload = ipywidgets.FileUpload(
+            accept=ACCEPT,
+            description="or your own file",
+            layout={"width": "12em"},
+            tooltip="WAV, FLAC, OGG or MP3, up to 10 MB",
+        )
         self.length = _choice("length", list(session.LENGTHS.items()), n_samples)
-        self.start = ipywidgets.FloatSlider(description="from (s)", step=0.01, style=LABEL,
-                                            layout={"width": "24em", "max_width": "100%"},
-                                            continuous_update=False)
+        self.start = ipywidgets.FloatSlider(
+            description="from (s)",
+            step=0.01,
+            style=LABEL,
+            layout={"width": "24em", "max_width": "100%"},
+            continuous_update=False,
+        )
         self.wavelet = _choice("wavelet", list(session.WAVELETS.items()), "cauchy")
         self.voices = _choice("voices per octave", session.VOICES, 32)
         self.method = _choice("method", list(session.METHODS), "recover()")
@@ -95,8 +113,9 @@ class Studio(Pictured):
 
     def _connect(self):
         def on(control, action):
-            control.observe(lambda change: None if self._own_move else self.attempt(action),
-                            "value")
+            control.observe(
+                lambda change: None if self._own_move else self.attempt(action), "value"
+            )
 
         on(self.recording, self._choose)
         on(self.upload, self._read)
@@ -162,8 +181,10 @@ class Studio(Pictured):
         self.sound.value = self.scores.value = self.notice.value = self.status.value = ""
         self.bar.value = 0
         self.show(self._film(problem))
-        self.describe("Left, the waveform that was chosen and its scalogram. Right, nothing yet: "
-                      "no method has been run.")
+        self.describe(
+            "Left, the waveform that was chosen and its scalogram. Right, nothing yet: "
+            "no method has been run."
+        )
 
     @contextlib.contextmanager
     def _or_say_why(self):
@@ -217,8 +238,9 @@ class Studio(Pictured):
         self.show(self._film(result))
         self.describe(_in_words(result))
         self.scores.value = _scores(result)
-        self.sound.value = (audio.players(result.sounds(), session.RATE)._repr_html_()
-                            + _download(result.y))
+        self.sound.value = audio.players(result.sounds(), session.RATE)._repr_html_() + _download(
+            result.y
+        )
 
     def _cancel(self):
         """Tell the method that is running to stop; nobody waits for what it still has to say."""
@@ -237,8 +259,9 @@ class Studio(Pictured):
 def _choice(label, options, value):
     # No drop-down menu: JupyterLab takes arrow keys and letters for its own commands while a menu
     # has the focus, and buttons leave it Tab, Enter and the space bar.
-    return ipywidgets.ToggleButtons(description=label, options=options, value=value,
-                                    style=LABEL | {"button_width": "auto"})
+    return ipywidgets.ToggleButtons(
+        description=label, options=options, value=value, style=LABEL | {"button_width": "auto"}
+    )
 
 
 def _row(*controls):
@@ -268,8 +291,10 @@ def _draw_solved(wave, error, got, result):
     S, W = problem.S, problem.W
     plotting.signal(wave, result.y, rate, label="recovered")
     first = signals.loudest(problem.x, round(DETAIL * rate)) / rate
-    wave.set(xlim=(first, first + DETAIL), title=f"{1000 * DETAIL:.0f} ms of the waveform: error "
-             f"{result.waveform_db:.0f} dB")
+    wave.set(
+        xlim=(first, first + DETAIL),
+        title=f"{1000 * DETAIL:.0f} ms of the waveform: error {result.waveform_db:.0f} dB",
+    )
     wave.set_ylim(top=1.4 * float(problem.x.abs().max()))  # room for the legend
     wave.legend(loc="upper right", ncols=2)
     recovered = W.magnitude(result.y)
@@ -280,16 +305,20 @@ def _draw_solved(wave, error, got, result):
 
 
 def _in_words(result):
-    return (f"Above left, {1000 * DETAIL:.0f} milliseconds of the original and of what "
-            f"{result.method} recovered: the waveform error is {result.waveform_db:.0f} dB. Below, "
-            f"the given scalogram and that of the recovered sound: they differ by "
-            f"{result.consistency_db:.0f} dB. Above right, where they differ. "
-            + session.verdict(result.consistency_db, result.waveform_db, result.island_db))
+    return (
+        f"Above left, {1000 * DETAIL:.0f} milliseconds of the original and of what "
+        f"{result.method} recovered: the waveform error is {result.waveform_db:.0f} dB. Below, "
+        f"the given scalogram and that of the recovered sound: they differ by "
+        f"{result.consistency_db:.0f} dB. Above right, where they differ. "
+        + session.verdict(result.consistency_db, result.waveform_db, result.island_db)
+    )
 
 
 def _scores(result):
-    rows = "".join(f'<tr><th scope="row">{name}</th><td>{value}</td><td>{meaning}</td></tr>'
-                   for name, value, meaning in result.meanings())
+    rows = "".join(
+        f'<tr><th scope="row">{name}</th><td>{value}</td><td>{meaning}</td></tr>'
+        for name, value, meaning in result.meanings()
+    )
     said = session.verdict(result.consistency_db, result.waveform_db, result.island_db)
     return f"<p><b>{html.escape(said)}</b></p><table><tbody>{rows}</tbody></table>"
 

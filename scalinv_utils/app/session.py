@@ -1,9 +1,9 @@
 """What happens to a sound of your own, step by step and without a widget; notebook 10 and its app.
 
-    x, rate = open_sound("my.wav", content)      a file's bytes, as one mono signal
-    part = prepare(x, rate)                      a stretch of it at 8 kHz, and what was done
-    problem = pose(part.x)                       its scalogram: all that a method gets to see
-    attempt = solve(problem, "recover()")        a waveform, its scores, and what they mean
+x, rate = open_sound("my.wav", content)      a file's bytes, as one mono signal
+part = prepare(x, rate)                      a stretch of it at 8 kHz, and what was done
+problem = pose(part.x)                       its scalogram: all that a method gets to see
+attempt = solve(problem, "recover()")        a waveform, its scores, and what they mean
 """
 
 import io
@@ -23,8 +23,22 @@ from ..recovery._phase_gradient import phase_gradient
 from ..recovery._pipeline import recover
 from ..transforms.scalogram import Scalogram
 
-__all__ = ["LENGTHS", "METHODS", "RATE", "VOICES", "WAVELETS", "Attempt", "Problem", "Progress",
-           "Stretch", "open_sound", "pose", "prepare", "solve", "verdict"]
+__all__ = [
+    "LENGTHS",
+    "METHODS",
+    "RATE",
+    "VOICES",
+    "WAVELETS",
+    "Attempt",
+    "Problem",
+    "Progress",
+    "Stretch",
+    "open_sound",
+    "pose",
+    "prepare",
+    "solve",
+    "verdict",
+]
 
 #: Samples per second of everything here: speech stays clear, and a scalogram stays small.
 RATE = 8000
@@ -97,12 +111,16 @@ def open_sound(name, content):
         return signals.load(io.BytesIO(content), seconds=LONGEST_READ)
     except ValueError as error:
         if "finite" in str(error):
-            raise ValueError(f"{name} holds samples that are no numbers (NaN or infinite): "
-                             f"export it again, as 16-bit WAV for example.") from error
+            raise ValueError(
+                f"{name} holds samples that are no numbers (NaN or infinite): "
+                f"export it again, as 16-bit WAV for example."
+            ) from error
         if "at least one sample" in str(error):
             raise ValueError(f"{name} is a sound file without any sound: 0 samples.") from error
-        raise ValueError(f"{name} cannot be read as a sound. WAV, FLAC, OGG and MP3 can; from "
-                         f"any other format a sound editor exports them.") from error
+        raise ValueError(
+            f"{name} cannot be read as a sound. WAV, FLAC, OGG and MP3 can; from "
+            f"any other format a sound editor exports them."
+        ) from error
 
 
 def prepare(x, sample_rate, n_samples=LONGEST, start=None):
@@ -140,11 +158,15 @@ def prepare(x, sample_rate, n_samples=LONGEST, start=None):
         where = ", where it is loudest" if start is None else ""
         said.append(f"Used: {_seconds(len(part))} from {first / RATE:.2f} s on{where}.")
         if n_samples >= LONGEST:
-            said.append(f"No more than {_seconds(LONGEST)} at a time: so the recovery stays below "
-                        f"1 GB of memory, which Binder and old laptops have to spare.")
+            said.append(
+                f"No more than {_seconds(LONGEST)} at a time: so the recovery stays below "
+                f"1 GB of memory, which Binder and old laptops have to spare."
+            )
     if not part.abs().max() > 0:
-        raise ValueError("This stretch is silent. The scalogram of silence is zero, and silence "
-                         "comes back from it: choose another stretch.")
+        raise ValueError(
+            "This stretch is silent. The scalogram of silence is zero, and silence "
+            "comes back from it: choose another stretch."
+        )
     part = signals.fade(part, RATE)
     if len(part) < SHORTEST:
         said.append(f"Silence was added up to {_seconds(SHORTEST)}: low notes need room.")
@@ -189,16 +211,30 @@ def _seconds(n_samples):
 
 # Each takes (S, W, seed, callback) and is listed with the most steps that one start of it takes.
 METHODS = {
-    "recover()": (lambda S, W, seed, callback: recover(
-        S, W, seed=seed, callback=callback, progress=False), 300),
-    "phase gradient, heap": (lambda S, W, seed, callback: phase_gradient(
-        S, W, seed=seed, callback=callback, n_iter=0), 1),
-    "L-BFGS from noise": (lambda S, W, seed, callback: invert_gradient(
-        S, W, seed=seed, callback=callback, n_iter=100), 100),
-    "fast Griffin-Lim": (lambda S, W, seed, callback: griffin_lim(
-        S, W, seed=seed, callback=callback, n_iter=100), 100),
-    "Griffin-Lim": (lambda S, W, seed, callback: griffin_lim(
-        S, W, seed=seed, callback=callback, n_iter=100, momentum=0), 100),
+    "recover()": (
+        lambda S, W, seed, callback: recover(S, W, seed=seed, callback=callback, progress=False),
+        300,
+    ),
+    "phase gradient, heap": (
+        lambda S, W, seed, callback: phase_gradient(S, W, seed=seed, callback=callback, n_iter=0),
+        1,
+    ),
+    "L-BFGS from noise": (
+        lambda S, W, seed, callback: invert_gradient(
+            S, W, seed=seed, callback=callback, n_iter=100
+        ),
+        100,
+    ),
+    "fast Griffin-Lim": (
+        lambda S, W, seed, callback: griffin_lim(S, W, seed=seed, callback=callback, n_iter=100),
+        100,
+    ),
+    "Griffin-Lim": (
+        lambda S, W, seed, callback: griffin_lim(
+            S, W, seed=seed, callback=callback, n_iter=100, momentum=0
+        ),
+        100,
+    ),
 }
 
 
@@ -233,18 +269,31 @@ class Attempt:
     def sounds(self):
         """What to listen to, by label: all on one scale."""
         x = self.problem.x
-        return {"original": x, "random phase": self.wreck, "recovered": self.y,
-                "original minus recovered": x - self.y}
+        return {
+            "original": x,
+            "random phase": self.wreck,
+            "recovered": self.y,
+            "original minus recovered": x - self.y,
+        }
 
     def meanings(self):
         """(score, value, what it means) for people."""
         return [
-            ("consistency", f"{self.consistency_db:.1f} dB",
-             "how far its scalogram is from the given one; anybody with the scalogram can say"),
-            ("waveform error", f"{self.waveform_db:.1f} dB",
-             "how far it is from the original after one turn; only who has the original can say"),
-            ("island error", f"{self.island_db:.1f} dB",
-             f"the same with a turn for each part that silence separates: {self.n_islands} here"),
+            (
+                "consistency",
+                f"{self.consistency_db:.1f} dB",
+                "how far its scalogram is from the given one; anybody with the scalogram can say",
+            ),
+            (
+                "waveform error",
+                f"{self.waveform_db:.1f} dB",
+                "how far it is from the original after one turn; only who has the original can say",
+            ),
+            (
+                "island error",
+                f"{self.island_db:.1f} dB",
+                f"the same with a turn for each part that silence separates: {self.n_islands} here",
+            ),
         ]
 
 
@@ -271,23 +320,37 @@ def solve(problem, method="recover()", seed=0, callback=None):
     seconds = time.perf_counter() - began
     give_back()
     x, W, S = problem.x, problem.W, problem.S
-    return Attempt(problem, method, _turned(y, x), _wreck(problem, seed),
-                   metrics.consistency_db(y, S, W), metrics.waveform_error_db(y, x),
-                   metrics.island_error_db(y, x, W), metrics.islands(S)[1], seconds)
+    return Attempt(
+        problem,
+        method,
+        _turned(y, x),
+        _wreck(problem, seed),
+        metrics.consistency_db(y, S, W),
+        metrics.waveform_error_db(y, x),
+        metrics.island_error_db(y, x, W),
+        metrics.islands(S)[1],
+        seconds,
+    )
 
 
 def verdict(consistency_db, waveform_db, island_db):
     """What three scores say together, in one sentence."""
     if consistency_db > GOOD_DB:
-        return ("The scalogram is not matched yet: the method has not arrived, or was stopped "
-                "too early.")
+        return (
+            "The scalogram is not matched yet: the method has not arrived, or was stopped "
+            "too early."
+        )
     if waveform_db < GOOD_DB:
         return "This is the original waveform, but for one turn that no scalogram can know."
     if island_db < GOOD_DB:
-        return ("Each part is right by itself. Silence lies between the parts, and no scalogram "
-                "tells how they are turned against each other.")
-    return ("The scalograms agree and the sounds do not: a picture that fits is no proof of the "
-            "waveform.")
+        return (
+            "Each part is right by itself. Silence lies between the parts, and no scalogram "
+            "tells how they are turned against each other."
+        )
+    return (
+        "The scalograms agree and the sounds do not: a picture that fits is no proof of the "
+        "waveform."
+    )
 
 
 def _turned(y, x):
@@ -337,8 +400,10 @@ class Progress:
         self.fraction = iteration / self.steps
         recent = self.times[-self.RECENT - 1 :]
         left = (self.steps - iteration) * (recent[-1] - recent[0]) / (len(recent) - 1)
-        self.words = (f"step {iteration} of at most {self.steps}, fits to {consistency_db:.0f} dB, "
-                      f"at most {_rounded(left)} left")
+        self.words = (
+            f"step {iteration} of at most {self.steps}, fits to {consistency_db:.0f} dB, "
+            f"at most {_rounded(left)} left"
+        )
 
 
 def _rounded(seconds):

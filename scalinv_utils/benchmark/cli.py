@@ -37,12 +37,18 @@ scalinv_utils.benchmark.runner.run with jobs=None inside joblib.parallel_config(
 
 def _parser():
     parser = argparse.ArgumentParser(
-        prog="python -m scalinv_utils benchmark", epilog=EPILOG,
+        prog="python -m scalinv_utils benchmark",
+        epilog=EPILOG,
         description="Every method on every signal: a CSV, a Markdown table and two plots.",
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     add = parser.add_argument
-    add("--preset", choices=PRESETS, default="stored",
-        help="which cells (default: stored, those of notebook 09; tiny takes seconds, full hours)")
+    add(
+        "--preset",
+        choices=PRESETS,
+        default="stored",
+        help="which cells (default: stored, those of notebook 09; tiny takes seconds, full hours)",
+    )
     add("--signals", nargs="+", metavar="NAME", help="only these recordings and synthetic signals")
     add("--methods", nargs="+", metavar="NAME", help="only these contestants")
     add("--wavelets", nargs="+", metavar="NAME", help="only these wavelets")
@@ -52,14 +58,30 @@ def _parser():
     add("--jobs", type=int, default=1, metavar="N", help="processes (default 1; -1: all cores)")
     add("--dask", metavar="ADDRESS", help="compute on the Dask cluster with this scheduler")
     add("--output", type=Path, metavar="CSV", help=f"default: {FOLDER / 'benchmark.csv'}")
-    add("--report", type=Path, metavar="FOLDER", default=FOLDER,
-        help="where the Markdown table and the plots go (default: %(default)s)")
+    add(
+        "--report",
+        type=Path,
+        metavar="FOLDER",
+        default=FOLDER,
+        help="where the Markdown table and the plots go (default: %(default)s)",
+    )
     add("--fresh", action="store_true", help="start anew instead of going on")
     add("--speed", action="store_true", help="instead: the transform's speed, as ratios")
-    add("--size", nargs="*", type=int, metavar="K",
-        help="instead: recover() at K times 2048 samples (default 1 2 4 8 16 32)")
-    add("--long", nargs="?", type=float, const=60.0, metavar="SECONDS",
-        help="instead: so much speech (default 60 s) slice by slice")
+    add(
+        "--size",
+        nargs="*",
+        type=int,
+        metavar="K",
+        help="instead: recover() at K times 2048 samples (default 1 2 4 8 16 32)",
+    )
+    add(
+        "--long",
+        nargs="?",
+        type=float,
+        const=60.0,
+        metavar="SECONDS",
+        help="instead: so much speech (default 60 s) slice by slice",
+    )
     return parser
 
 
@@ -73,8 +95,11 @@ def chosen(options):
             known = dict.fromkeys(getattr(cell, field) for cell in cells)
             wanted = [check_choice(value, known, f"--{name}") for value in wanted]
             cells = [cell for cell in cells if getattr(cell, field) in wanted]
-    cells = [replace(cell, device=options.device, n_samples=options.samples or cell.n_samples)
-             for cell in cells if options.seeds is None or cell.seed < options.seeds]
+    cells = [
+        replace(cell, device=options.device, n_samples=options.samples or cell.n_samples)
+        for cell in cells
+        if options.seeds is None or cell.seed < options.seeds
+    ]
     absent = {cell.method for cell in cells if not available(cell.method)}
     return [cell for cell in cells if cell.method not in absent], sorted(absent)
 
@@ -83,8 +108,10 @@ def _require_device(device):
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"--device must be one that torch sees here, got {device!r}: "
-                         f"{str(error).splitlines()[0]}") from error
+        raise ValueError(
+            f"--device must be one that torch sees here, got {device!r}: "
+            f"{str(error).splitlines()[0]}"
+        ) from error
 
 
 def main(arguments):
@@ -135,8 +162,9 @@ def _cluster(address):
     try:
         client = Client(address, timeout=DASK_SECONDS)
     except OSError as error:
-        raise ValueError(f"--dask must be the address of a scheduler, got {address}: "
-                         f"{error}") from error
+        raise ValueError(
+            f"--dask must be the address of a scheduler, got {address}: {error}"
+        ) from error
     with client, parallel_config(backend="dask", n_jobs=-1):
         yield
 

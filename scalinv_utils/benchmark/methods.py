@@ -139,21 +139,29 @@ def random_phase(problem, seed):
 def alternating(rule):
     """Alternating projections by one of the rules of `griffin_lim`."""
     return lambda problem, seed: Answer(
-        griffin_lim(problem.S, problem.W, ITERATIONS, rule=rule, seed=seed).signal)
+        griffin_lim(problem.S, problem.W, ITERATIONS, rule=rule, seed=seed).signal
+    )
 
 
 def descent(optimizer):
     """Gradient descent on the scalogram from noise."""
     return lambda problem, seed: Answer(
-        invert_gradient(problem.S, problem.W, optimizer=optimizer, n_iter=ITERATIONS,
-                        seed=seed).signal)
+        invert_gradient(
+            problem.S, problem.W, optimizer=optimizer, n_iter=ITERATIONS, seed=seed
+        ).signal
+    )
 
 
 def whitened_lbfgs(problem, seed):
     """L-BFGS from noise in variables in which W is a tight frame."""
     W = problem.W
-    run = invert_gradient(problem.S, lambda u: W.magnitude(W.whiten(u)), n_iter=ITERATIONS,
-                          n_samples=W.n_samples, seed=seed)
+    run = invert_gradient(
+        problem.S,
+        lambda u: W.magnitude(W.whiten(u)),
+        n_iter=ITERATIONS,
+        n_samples=W.n_samples,
+        seed=seed,
+    )
     return Answer(W.whiten(run.signal))
 
 
@@ -178,8 +186,9 @@ def best_pipeline_decimated(problem, seed):
     W, decimated = problem.W, Decimated(problem.W)
     parts = decimated.keep(problem.S)
     y = recover(decimated.complete(parts), W, seed=seed, progress=False).signal
-    flat = [torch.cat([part.flatten() for part in kept])
-            for kept in (decimated.magnitude(y), parts)]
+    flat = [
+        torch.cat([part.flatten() for part in kept]) for kept in (decimated.magnitude(y), parts)
+    ]
     return Answer(y, W.evaluations, metrics.misfit_db(*flat))
 
 
@@ -228,8 +237,9 @@ def kymatio_descent(problem, seed, n_iter=200, lr=100.0, faster=1.1, slower=0.55
         else:
             lr *= slower
         y = accepted - lr * gradient
-    return _own_answer(peak * accepted.double(), lambda y: analyse(y.float()), peak * target,
-                       2 * n_iter)
+    return _own_answer(
+        peak * accepted.double(), lambda y: analyse(y.float()), peak * target, 2 * n_iter
+    )
 
 
 def _unaveraged(n_samples):
@@ -239,8 +249,9 @@ def _unaveraged(n_samples):
     """
     from kymatio.torch import Scattering1D
 
-    bank = Scattering1D(J=6, shape=n_samples, Q=8, T=0, max_order=1, oversampling=6,
-                        out_type="list").double()
+    bank = Scattering1D(
+        J=6, shape=n_samples, Q=8, T=0, max_order=1, oversampling=6, out_type="list"
+    ).double()
     return lambda y: torch.stack([path["coef"] for path in bank(y)[1:]])
 
 
@@ -267,8 +278,15 @@ def librosa_stft(problem, seed):
         return torch.from_numpy(np.abs(librosa.stft(y.numpy(), n_fft=n_fft, hop_length=1)))
 
     target = analyse(problem.x)
-    y = librosa.griffinlim(target.numpy(), n_iter=LIBROSA_ITERATIONS, hop_length=1, n_fft=n_fft,
-                           momentum=0.99, random_state=seed, length=len(x))
+    y = librosa.griffinlim(
+        target.numpy(),
+        n_iter=LIBROSA_ITERATIONS,
+        hop_length=1,
+        n_fft=n_fft,
+        momentum=0.99,
+        random_state=seed,
+        length=len(x),
+    )
     return _own_answer(torch.from_numpy(y).double(), analyse, target, 2 * LIBROSA_ITERATIONS + 1)
 
 
@@ -282,10 +300,17 @@ def librosa_cqt(problem, seed):
 
     analyse, settings = _cqt(problem.W)
     target = analyse(problem.x).abs()
-    y = librosa.griffinlim_cqt(target.numpy(), n_iter=LIBROSA_ITERATIONS, momentum=0.99,
-                               random_state=seed, length=len(problem.x), **settings)
-    return _own_answer(torch.from_numpy(y).double(), lambda y: analyse(y).abs(), target,
-                       2 * LIBROSA_ITERATIONS + 1)
+    y = librosa.griffinlim_cqt(
+        target.numpy(),
+        n_iter=LIBROSA_ITERATIONS,
+        momentum=0.99,
+        random_state=seed,
+        length=len(problem.x),
+        **settings,
+    )
+    return _own_answer(
+        torch.from_numpy(y).double(), lambda y: analyse(y).abs(), target, 2 * LIBROSA_ITERATIONS + 1
+    )
 
 
 def librosa_inverse(problem, seed):
@@ -308,8 +333,9 @@ def _cqt(W, bins_per_octave=12):
     Q = 1 / (2 ** (1 / bins_per_octave) - 1)
     fmin = Q * W.sample_rate / W.n_samples
     n_bins = int(bins_per_octave * math.log2(0.45 * W.sample_rate / fmin))
-    settings = dict(sr=W.sample_rate, hop_length=CQT_HOP, fmin=fmin,
-                    bins_per_octave=bins_per_octave)
+    settings = dict(
+        sr=W.sample_rate, hop_length=CQT_HOP, fmin=fmin, bins_per_octave=bins_per_octave
+    )
     return lambda y: torch.from_numpy(librosa.cqt(y.numpy(), n_bins=n_bins, **settings)), settings
 
 
@@ -328,12 +354,18 @@ def ssqueezepy_inverse(problem, seed):
 
     c, scales = cwt(problem.x.numpy(), wavelet, nv=problem.W.voices_per_octave)
     y = icwt(c, wavelet, scales, nv=problem.W.voices_per_octave)
-    return _own_answer(torch.from_numpy(np.ascontiguousarray(y)).double(), analyse,
-                       torch.from_numpy(np.abs(c)), 2)
+    return _own_answer(
+        torch.from_numpy(np.ascontiguousarray(y)).double(), analyse, torch.from_numpy(np.abs(c)), 2
+    )
 
 
-GRIFFIN_LIM_NAMES = {"gl": "Griffin-Lim", "fast": "fast Griffin-Lim",
-                     "accelerated": "accelerated Griffin-Lim", "admm": "ADMM", "raar": "RAAR"}
+GRIFFIN_LIM_NAMES = {
+    "gl": "Griffin-Lim",
+    "fast": "fast Griffin-Lim",
+    "accelerated": "accelerated Griffin-Lim",
+    "admm": "ADMM",
+    "raar": "RAAR",
+}
 
 #: By the name that tables and plots show, recover() first.
 CONTESTANTS = {
@@ -348,14 +380,17 @@ CONTESTANTS = {
     **{GRIFFIN_LIM_NAMES[rule]: Contestant(alternating(rule), any_device=True) for rule in RULES},
     "zero phase": Contestant(zero_phase, seeded=False, any_device=True),
     "random phase": Contestant(random_phase, any_device=True),
-    "recover, decimated": Contestant(best_pipeline_decimated, variant=True,
-                                     own="of each row the columns that determine it"),
+    "recover, decimated": Contestant(
+        best_pipeline_decimated, variant=True, own="of each row the columns that determine it"
+    ),
     "published SGD": Contestant(published_sgd, own="kymatio, order 1, J=6, Q=8, not averaged"),
     "kymatio descent": Contestant(kymatio_descent, own="kymatio, two orders, J=6, Q=16, averaged"),
     "librosa STFT": Contestant(librosa_stft, own="librosa.stft, hop 1", needs="librosa"),
     "librosa CQT": Contestant(librosa_cqt, own="librosa.cqt, hop 4", needs="librosa"),
-    "librosa CQT, true phase": Contestant(librosa_inverse, seeded=False, cheats=True,
-                                          own="librosa.cqt, hop 4", needs="librosa"),
-    "ssqueezepy, true phase": Contestant(ssqueezepy_inverse, seeded=False, cheats=True,
-                                         own="ssqueezepy.cwt"),
+    "librosa CQT, true phase": Contestant(
+        librosa_inverse, seeded=False, cheats=True, own="librosa.cqt, hop 4", needs="librosa"
+    ),
+    "ssqueezepy, true phase": Contestant(
+        ssqueezepy_inverse, seeded=False, cheats=True, own="ssqueezepy.cwt"
+    ),
 }

@@ -20,13 +20,23 @@ def append(path, columns, rows):
 def read(path):
     """The rows of a CSV that `append` wrote: dicts with numbers as numbers and None for empty."""
     with Path(path).open(newline="", encoding="utf-8") as file:
-        return [{name: _meant(name, text) for name, text in row.items()}
-                for row in csv.DictReader(file)]
+        return [
+            {name: _meant(name, text) for name, text in row.items()} for row in csv.DictReader(file)
+        ]
 
 
 TEXTS = {"signal", "wavelet", "method", "device", "transform", "error", "machine", "versions"}
-COUNTS = {"voices", "seed", "n_samples", "n_freqs", "n_slices", "slice_samples", "overlap",
-          "evaluations", "steps"}
+COUNTS = {
+    "voices",
+    "seed",
+    "n_samples",
+    "n_freqs",
+    "n_slices",
+    "slice_samples",
+    "overlap",
+    "evaluations",
+    "steps",
+}
 
 
 def _meant(name, text):

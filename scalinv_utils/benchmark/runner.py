@@ -39,7 +39,6 @@ OWN = tuple(name for name, who in CONTESTANTS.items() if who.own)
 ROBUST = ("recover", "phase equation", "heap, corrected", "L-BFGS", "fast Griffin-Lim")
 
 
-
 @dataclass(frozen=True)
 class Cell:
     """One run of the benchmark. `snr_db` None is the exact scalogram."""
@@ -72,26 +71,43 @@ COSTS = ("seconds", "cost", "evaluations", "peak_mb")
 #: The columns of the CSV. `transform` is what the contestant inverted, `error` why it did not.
 #: `cost` is its time over that of one analysis and synthesis by the scalogram just before: times
 #: differ from machine to machine and from hour to hour, this ratio hardly.
-FIELDS = (*(field.name for field in fields(Cell)), "transform", *SCORES, *COSTS, "error",
-          "machine", "versions")
+FIELDS = (
+    *(field.name for field in fields(Cell)),
+    "transform",
+    *SCORES,
+    *COSTS,
+    "error",
+    "machine",
+    "versions",
+)
 
 
 # --- Which cells ---------------------------------------------------------------------------------
 
 
-def grid(signals, methods, wavelets=WAVELETS, voices=(32,), snrs=(None,), seeds=range(3),
-         n_samples=SAMPLES, sample_rate=RATE):
+def grid(
+    signals,
+    methods,
+    wavelets=WAVELETS,
+    voices=(32,),
+    snrs=(None,),
+    seeds=range(3),
+    n_samples=SAMPLES,
+    sample_rate=RATE,
+):
     """All combinations as a list of cells, but for those that would repeat or mean nothing.
 
     A contestant that knows no chance runs with the first seed only; one with a transform of its
     own on exact magnitudes only.
     """
-    return [Cell(signal, wavelet, count, snr, method, seed,
-                 *_stretch(signal, n_samples, sample_rate))
-            for signal, wavelet, count, snr, seed, method in product(
-                signals, wavelets, voices, snrs, seeds, methods)
-            if (CONTESTANTS[method].seeded or seed == min(seeds))
-            and not (CONTESTANTS[method].own and snr is not None)]
+    return [
+        Cell(signal, wavelet, count, snr, method, seed, *_stretch(signal, n_samples, sample_rate))
+        for signal, wavelet, count, snr, seed, method in product(
+            signals, wavelets, voices, snrs, seeds, methods
+        )
+        if (CONTESTANTS[method].seeded or seed == min(seeds))
+        and not (CONTESTANTS[method].own and snr is not None)
+    ]
 
 
 def _stretch(signal, n_samples, sample_rate):
@@ -102,24 +118,36 @@ def _stretch(signal, n_samples, sample_rate):
 def _stored():
     """What the course stores: three seeds on recordings, one on synthetic signals, some noise."""
     recordings, synthetic = tuple(signals.RECORDINGS), tuple(signals.SYNTHETIC)
-    return [*grid(recordings, ON_SCALOGRAM), *grid(synthetic, ON_SCALOGRAM, seeds=(0,)),
-            *grid(("speech", "crow"), ROBUST, snrs=(40.0, 20.0)),
-            *grid(recordings, [name for name in OWN if name != "kymatio descent"], ("cauchy",)),
-            *grid(recordings, ("kymatio descent",), ("cauchy",), seeds=(0,))]  # half a minute each
+    return [
+        *grid(recordings, ON_SCALOGRAM),
+        *grid(synthetic, ON_SCALOGRAM, seeds=(0,)),
+        *grid(("speech", "crow"), ROBUST, snrs=(40.0, 20.0)),
+        *grid(recordings, [name for name in OWN if name != "kymatio descent"], ("cauchy",)),
+        *grid(recordings, ("kymatio descent",), ("cauchy",), seeds=(0,)),
+    ]  # half a minute each
 
 
 def _full():
     """Everything: hours."""
     everything = (*signals.RECORDINGS, *signals.SYNTHETIC)
-    return [*grid(everything, ON_SCALOGRAM, (*WAVELETS, "morlet"), (8, 16, 32),
-                  (None, 60.0, 40.0, 20.0)),
-            *grid(everything, OWN, ("cauchy",))]
+    return [
+        *grid(
+            everything, ON_SCALOGRAM, (*WAVELETS, "morlet"), (8, 16, 32), (None, 60.0, 40.0, 20.0)
+        ),
+        *grid(everything, OWN, ("cauchy",)),
+    ]
 
 
 def _tiny():
     """A look at the machinery: seconds."""
-    return grid(("speech", "three tones"), ("recover", "fast Griffin-Lim", "zero phase"),
-                ("cauchy",), seeds=range(2), n_samples=256, sample_rate=4000)
+    return grid(
+        ("speech", "three tones"),
+        ("recover", "fast Griffin-Lim", "zero phase"),
+        ("cauchy",),
+        seeds=range(2),
+        n_samples=256,
+        sample_rate=4000,
+    )
 
 
 PRESETS = {"stored": _stored, "full": _full, "tiny": _tiny}
@@ -149,8 +177,14 @@ def compute(cell):
     finally:
         torch.set_num_threads(threads)
     transform = CONTESTANTS[cell.method].own or "scalogram"
-    return {**dict.fromkeys(FIELDS), **asdict(cell), "transform": transform, **scores,
-            "machine": machine(), "versions": versions()}
+    return {
+        **dict.fromkeys(FIELDS),
+        **asdict(cell),
+        "transform": transform,
+        **scores,
+        "machine": machine(),
+        "versions": versions(),
+    }
 
 
 def _scores(cell):
@@ -169,12 +203,16 @@ def _scores(cell):
     evaluations = problem.W.evaluations if answer.evaluations is None else answer.evaluations
     x, S, W = problem.x.cpu(), problem.S.cpu(), problem.W.cpu()
     own_fit = answer.consistency_db
-    return {"consistency_db": metrics.consistency_db(y, S, W) if own_fit is None else own_fit,
-            "waveform_error_db": metrics.waveform_error_db(y, x),
-            "island_error_db": metrics.island_error_db(y, x, W),
-            "frequency_error_db": metrics.frequency_error_db(y, x, W),
-            "seconds": seconds, "cost": cost, "evaluations": evaluations,
-            "peak_mb": memory.megabytes}
+    return {
+        "consistency_db": metrics.consistency_db(y, S, W) if own_fit is None else own_fit,
+        "waveform_error_db": metrics.waveform_error_db(y, x),
+        "island_error_db": metrics.island_error_db(y, x, W),
+        "frequency_error_db": metrics.frequency_error_db(y, x, W),
+        "seconds": seconds,
+        "cost": cost,
+        "evaluations": evaluations,
+        "peak_mb": memory.megabytes,
+    }
 
 
 def _unit_seconds(W, x, clock, repeats=3):

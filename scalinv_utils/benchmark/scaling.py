@@ -31,26 +31,70 @@ from ..transforms.scalogram import Scalogram
 from .machine import PeakMemory, machine, versions
 from .records import append, read
 
-__all__ = ["LONG_FIELDS", "SIZE_FIELDS", "SPEED_FIELDS", "measure_long", "measure_size", "slope",
-           "speed"]
+__all__ = [
+    "LONG_FIELDS",
+    "SIZE_FIELDS",
+    "SPEED_FIELDS",
+    "measure_long",
+    "measure_size",
+    "slope",
+    "speed",
+]
 
 LENGTHS = (2**11, 2**14, 2**16)
 VOICES = 16
-SPEED_FIELDS = ("n_samples", "n_freqs", "ifft_seconds", "forward_over_ifft", "both_over_ifft",
-                "forward_over_ssqueezepy", "both_over_kymatio", "coefficients_mb", "peak_mb",
-                "machine", "versions")
+SPEED_FIELDS = (
+    "n_samples",
+    "n_freqs",
+    "ifft_seconds",
+    "forward_over_ifft",
+    "both_over_ifft",
+    "forward_over_ssqueezepy",
+    "both_over_kymatio",
+    "coefficients_mb",
+    "peak_mb",
+    "machine",
+    "versions",
+)
 
 UNIT_SAMPLES, MULTIPLES = 2048, (1, 2, 4, 8, 16, 32)
 SIZE_RATE, SIZE_F_MIN = 16000, 60.0  # Hz: as many rows at every length
 SIZE_SIGNALS = ("speech", "guitar", "choir")
-SIZE_FIELDS = ("signal", "n_samples", "n_freqs", "wavelet", "voices", "seconds", "steps",
-               "peak_mb", "scalogram_mb", "consistency_db", "waveform_error_db", "island_error_db",
-               "machine", "versions")
+SIZE_FIELDS = (
+    "signal",
+    "n_samples",
+    "n_freqs",
+    "wavelet",
+    "voices",
+    "seconds",
+    "steps",
+    "peak_mb",
+    "scalogram_mb",
+    "consistency_db",
+    "waveform_error_db",
+    "island_error_db",
+    "machine",
+    "versions",
+)
 
 SLICE = 8192  # samples, half a second
-LONG_FIELDS = ("n_samples", "sample_rate", "slice_samples", "overlap", "n_slices", "wavelet",
-               "voices", "seconds", "peak_mb", "process_mb", "worst_consistency_db",
-               "waveform_error_db", "weakest_link_db", "machine", "versions")
+LONG_FIELDS = (
+    "n_samples",
+    "sample_rate",
+    "slice_samples",
+    "overlap",
+    "n_slices",
+    "wavelet",
+    "voices",
+    "seconds",
+    "peak_mb",
+    "process_mb",
+    "worst_consistency_db",
+    "waveform_error_db",
+    "weakest_link_db",
+    "machine",
+    "versions",
+)
 
 
 # --- The transform's speed -----------------------------------------------------------------------
@@ -77,19 +121,35 @@ def speed(n_samples, rounds=15):
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(n_samples, generator=generator)
     c, g = W(x), torch.rand(W.shape, generator=generator)
-    runs = {"ifft": lambda: torch.fft.ifft(c), "forward": lambda: W(x),
-            "both": lambda: _both(W.magnitude, x, g), "ssqueezepy": _ssqueezepy(W, x),
-            "kymatio": lambda: _both(scattering, x)}
+    runs = {
+        "ifft": lambda: torch.fft.ifft(c),
+        "forward": lambda: W(x),
+        "both": lambda: _both(W.magnitude, x, g),
+        "ssqueezepy": _ssqueezepy(W, x),
+        "kymatio": lambda: _both(scattering, x),
+    }
     seconds = _interleaved(runs, rounds)
     with PeakMemory() as memory:
         _both(W.magnitude, x, g)
-    ratios = {f"{one}_over_{other}": float(np.median(seconds[one] / seconds[other]))
-              for one, other in (("forward", "ifft"), ("both", "ifft"), ("forward", "ssqueezepy"),
-                                 ("both", "kymatio"))}
-    return {"n_samples": n_samples, "n_freqs": W.n_freqs, **ratios,
-            "ifft_seconds": float(np.median(seconds["ifft"])),
-            "coefficients_mb": c.numel() * c.element_size() / 1e6, "peak_mb": memory.megabytes,
-            "machine": machine(), "versions": versions()}
+    ratios = {
+        f"{one}_over_{other}": float(np.median(seconds[one] / seconds[other]))
+        for one, other in (
+            ("forward", "ifft"),
+            ("both", "ifft"),
+            ("forward", "ssqueezepy"),
+            ("both", "kymatio"),
+        )
+    }
+    return {
+        "n_samples": n_samples,
+        "n_freqs": W.n_freqs,
+        **ratios,
+        "ifft_seconds": float(np.median(seconds["ifft"])),
+        "coefficients_mb": c.numel() * c.element_size() / 1e6,
+        "peak_mb": memory.megabytes,
+        "machine": machine(),
+        "versions": versions(),
+    }
 
 
 def _kymatio(n_samples):
@@ -141,10 +201,12 @@ def speed_command(path, lengths=LENGTHS):
     path.unlink(missing_ok=True)
     append(path, SPEED_FIELDS, rows)
     for row in rows:
-        print("{n_samples:6d} samples, {n_freqs} rows: forward {forward_over_ifft:.2f} and both "
-              "{both_over_ifft:.2f} times the inverse FFTs; forward {forward_over_ssqueezepy:.2f} "
-              "times ssqueezepy; both {both_over_kymatio:.2f} times kymatio; "
-              "{peak_mb:.0f} MB for {coefficients_mb:.0f} MB of coefficients".format(**row))
+        print(
+            "{n_samples:6d} samples, {n_freqs} rows: forward {forward_over_ifft:.2f} and both "
+            "{both_over_ifft:.2f} times the inverse FFTs; forward {forward_over_ssqueezepy:.2f} "
+            "times ssqueezepy; both {both_over_kymatio:.2f} times kymatio; "
+            "{peak_mb:.0f} MB for {coefficients_mb:.0f} MB of coefficients".format(**row)
+        )
     print(path)
 
 
@@ -169,13 +231,22 @@ def measure_size(n_samples, signal="speech", wavelet="cauchy", voices=32):
         result = recover(S, W, progress=False)
         seconds = time.process_time() - begin
     y = result.signal
-    return {"signal": signal, "n_samples": n_samples, "n_freqs": W.n_freqs, "wavelet": wavelet,
-            "voices": voices, "seconds": seconds, "steps": len(result.history["seconds"]),
-            "peak_mb": memory.megabytes, "scalogram_mb": S.numel() * S.element_size() / 1e6,
-            "consistency_db": metrics.consistency_db(y, S, W),
-            "waveform_error_db": metrics.waveform_error_db(y, x),
-            "island_error_db": metrics.island_error_db(y, x, W),
-            "machine": machine(), "versions": versions()}
+    return {
+        "signal": signal,
+        "n_samples": n_samples,
+        "n_freqs": W.n_freqs,
+        "wavelet": wavelet,
+        "voices": voices,
+        "seconds": seconds,
+        "steps": len(result.history["seconds"]),
+        "peak_mb": memory.megabytes,
+        "scalogram_mb": S.numel() * S.element_size() / 1e6,
+        "consistency_db": metrics.consistency_db(y, S, W),
+        "waveform_error_db": metrics.waveform_error_db(y, x),
+        "island_error_db": metrics.island_error_db(y, x, W),
+        "machine": machine(),
+        "versions": versions(),
+    }
 
 
 def _repeated(signal, n_samples):
@@ -206,8 +277,10 @@ def size_command(path, multiples=(), fresh=False):
         append(path, SIZE_FIELDS, [_in_a_process(n_samples, signal)])
     rows = sorted(read(path), key=lambda row: row["n_samples"])
     for row in rows:
-        print("{n_samples:7d} samples of {signal}: {seconds:8.1f} s, {peak_mb:6.0f} MB, waveform "
-              "error {waveform_error_db:.1f} dB".format(**row))
+        print(
+            "{n_samples:7d} samples of {signal}: {seconds:8.1f} s, {peak_mb:6.0f} MB, waveform "
+            "error {waveform_error_db:.1f} dB".format(**row)
+        )
     if len({row["n_samples"] for row in rows}) > 1:
         print(f"time grows as N^{slope(rows):.2f}, memory as N^{slope(rows, 'peak_mb'):.2f}")
     print(Path(path))
@@ -215,12 +288,17 @@ def size_command(path, multiples=(), fresh=False):
 
 def _in_a_process(n_samples, signal):
     """`measure_size` where nothing else has touched the memory."""
-    child = subprocess.run([sys.executable, "-m", "scalinv_utils.benchmark.scaling", str(n_samples), signal],
-                           stdout=subprocess.PIPE, text=True)
+    child = subprocess.run(
+        [sys.executable, "-m", "scalinv_utils.benchmark.scaling", str(n_samples), signal],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     if child.returncode:
-        raise ValueError(f"--size must be a multiple of {UNIT_SAMPLES} samples that fits into "
-                         f"memory, got {n_samples // UNIT_SAMPLES}: its process ended with "
-                         f"status {child.returncode}")
+        raise ValueError(
+            f"--size must be a multiple of {UNIT_SAMPLES} samples that fits into "
+            f"memory, got {n_samples // UNIT_SAMPLES}: its process ended with "
+            f"status {child.returncode}"
+        )
     return json.loads(child.stdout)
 
 
@@ -244,14 +322,23 @@ def measure_long(seconds, wavelet="cauchy", voices=32, progress=True):
         begin = time.process_time()
         result = slices.recover(slices.magnitude(x), len(x), progress=progress)
         spent = time.process_time() - begin
-    return {"n_samples": len(x), "sample_rate": SIZE_RATE, "slice_samples": SLICE,
-            "overlap": slices.overlap, "n_slices": slices.count(len(x)), "wavelet": wavelet,
-            "voices": voices, "seconds": spent, "peak_mb": memory.megabytes,
-            "process_mb": memory.total_megabytes,
-            "worst_consistency_db": max(result.history["consistency_db"]),
-            "waveform_error_db": metrics.waveform_error_db(result.signal, x),
-            "weakest_link_db": min(result.details["links_db"]),
-            "machine": machine(), "versions": versions()}
+    return {
+        "n_samples": len(x),
+        "sample_rate": SIZE_RATE,
+        "slice_samples": SLICE,
+        "overlap": slices.overlap,
+        "n_slices": slices.count(len(x)),
+        "wavelet": wavelet,
+        "voices": voices,
+        "seconds": spent,
+        "peak_mb": memory.megabytes,
+        "process_mb": memory.total_megabytes,
+        "worst_consistency_db": max(result.history["consistency_db"]),
+        "waveform_error_db": metrics.waveform_error_db(result.signal, x),
+        "weakest_link_db": min(result.details["links_db"]),
+        "machine": machine(),
+        "versions": versions(),
+    }
 
 
 def long_command(path, seconds):
@@ -259,9 +346,11 @@ def long_command(path, seconds):
     row = measure_long(seconds)
     path.unlink(missing_ok=True)
     append(path, LONG_FIELDS, [row])
-    print("{n_samples} samples in {n_slices} slices: {seconds:.0f} s of the processor, "
-          "{process_mb:.0f} MB in all, waveform error {waveform_error_db:.1f} dB, worst slice "
-          "{worst_consistency_db:.1f} dB, weakest link {weakest_link_db:.1f} dB".format(**row))
+    print(
+        "{n_samples} samples in {n_slices} slices: {seconds:.0f} s of the processor, "
+        "{process_mb:.0f} MB in all, waveform error {waveform_error_db:.1f} dB, worst slice "
+        "{worst_consistency_db:.1f} dB, weakest link {weakest_link_db:.1f} dB".format(**row)
+    )
     print(Path(path))
 
 

@@ -13,8 +13,20 @@ from ..course.plotting import render, use_style
 from .methods import CONTESTANTS
 from .records import read
 
-__all__ = ["LEVELS_DB", "blind", "cheapest", "draw_error_against_time", "draw_profile", "markdown", "median_and_worst",
-           "profile", "ranking", "report", "select", "stored"]
+__all__ = [
+    "LEVELS_DB",
+    "blind",
+    "cheapest",
+    "draw_error_against_time",
+    "draw_profile",
+    "markdown",
+    "median_and_worst",
+    "profile",
+    "ranking",
+    "report",
+    "select",
+    "stored",
+]
 
 LEVELS_DB = (-20, -40, -60)
 PROBLEM = ("signal", "wavelet", "voices", "snr_db")
@@ -81,8 +93,10 @@ def ranking(rows, column="waveform_error_db"):
     for (method, *problem), (median, worst) in median_and_worst(rows, column=column).items():
         ranks.setdefault(tuple(problem), []).append((median, worst, method))
     order = list(CONTESTANTS)
-    return {problem: sorted(entries, key=lambda entry: (entry[0], order.index(entry[2])))
-            for problem, entries in ranks.items()}
+    return {
+        problem: sorted(entries, key=lambda entry: (entry[0], order.index(entry[2])))
+        for problem, entries in ranks.items()
+    }
 
 
 def cheapest(rows, level_db, column="waveform_error_db"):
@@ -95,8 +109,11 @@ def cheapest(rows, level_db, column="waveform_error_db"):
     """
     costs, found = median_and_worst(blind(rows), column="cost"), {}
     for problem, entries in ranking(rows, column).items():
-        able = [(costs[(method, *problem)][0], method) for _, worst, method in entries
-                if worst <= level_db]
+        able = [
+            (costs[(method, *problem)][0], method)
+            for _, worst, method in entries
+            if worst <= level_db
+        ]
         found[problem] = min(able)[::-1] if able else None
     return found
 
@@ -117,8 +134,10 @@ def profile(rows, level_db, column="waveform_error_db"):
             mine = ratios.setdefault(method, [])
             if worst <= level_db:
                 mine.append(costs[(method, *problem)][0] / best[problem][1])
-    return {method: (np.sort(values), np.arange(1, len(values) + 1) / len(best))
-            for method, values in ratios.items()}
+    return {
+        method: (np.sort(values), np.arange(1, len(values) + 1) / len(best))
+        for method, values in ratios.items()
+    }
 
 
 # --- Words ---------------------------------------------------------------------------------------
@@ -126,14 +145,17 @@ def profile(rows, level_db, column="waveform_error_db"):
 
 def markdown(rows):
     """The leaderboard as Markdown: one table per wavelet and SNR, then who is cheapest."""
-    parts = ["Waveform error in dB, median (worst) of the seeds. Cost: time over that of one "
-             "analysis and synthesis."]
+    parts = [
+        "Waveform error in dB, median (worst) of the seeds. Cost: time over that of one "
+        "analysis and synthesis."
+    ]
     settings = dict.fromkeys((row["wavelet"], row["voices"], row["snr_db"]) for row in rows)
     for wavelet, voices, snr in settings:
         there = select(rows, wavelet=wavelet, voices=voices, snr_db=snr)
         noise = "exact" if snr is None else f"SNR {snr:g} dB"
-        parts.append(f"## {wavelet}, {voices} voices, {noise}\n\n{_table(there)}\n\n"
-                     f"{_cheapest_table(there)}")
+        parts.append(
+            f"## {wavelet}, {voices} voices, {noise}\n\n{_table(there)}\n\n{_cheapest_table(there)}"
+        )
     sources = dict.fromkeys((row["machine"], row["versions"]) for row in rows)
     parts += [f"Measured on: {machine}. {versions}." for machine, versions in sources]
     return "\n\n".join(parts) + "\n"
@@ -143,9 +165,15 @@ def _table(rows):
     """Methods down, signals across; best mean of the medians first."""
     columns = list(dict.fromkeys(row["signal"] for row in rows))
     cells = median_and_worst(rows, ("method", "signal"))
-    costs = [median_and_worst(rows, ("method",), name) for name in ("cost", "evaluations", "peak_mb")]
-    methods = sorted({method for method, _ in cells}, key=lambda method: np.mean(
-        [cells[method, signal][0] for signal in columns if (method, signal) in cells]))
+    costs = [
+        median_and_worst(rows, ("method",), name) for name in ("cost", "evaluations", "peak_mb")
+    ]
+    methods = sorted(
+        {method for method, _ in cells},
+        key=lambda method: np.mean(
+            [cells[method, signal][0] for signal in columns if (method, signal) in cells]
+        ),
+    )
     lines = [["method", *columns, "cost", "evaluations", "memory (MB)"]]
     for method in methods:
         scores = [_score(cells.get((method, signal))) for signal in columns]
@@ -163,8 +191,15 @@ def _cheapest_table(rows):
     lines = [["cheapest with every seed below", *(f"{level} dB" for level in LEVELS_DB)]]
     for problem in found[LEVELS_DB[0]]:
         winners = (found[level][problem] for level in LEVELS_DB)
-        lines.append([problem[0], *("none" if winner is None else f"{winner[0]} ({winner[1]:.3g})"
-                                    for winner in winners)])
+        lines.append(
+            [
+                problem[0],
+                *(
+                    "none" if winner is None else f"{winner[0]} ({winner[1]:.3g})"
+                    for winner in winners
+                ),
+            ]
+        )
     return _rows_of_table(lines)
 
 
@@ -198,11 +233,17 @@ def draw_error_against_time(ax, rows, methods=None, column="waveform_error_db"):
     costs, scores = median_and_worst(rows, column="cost"), median_and_worst(rows, column=column)
     lines = []
     for method in methods or _present(scores):
-        points = [(costs[group][0], max(score, FLOOR_DB))
-                  for group, (score, _) in scores.items() if group[0] == method]
+        points = [
+            (costs[group][0], max(score, FLOOR_DB))
+            for group, (score, _) in scores.items()
+            if group[0] == method
+        ]
         lines += ax.plot(*np.transpose(points), linestyle="none", alpha=0.8, **_look(method))
-    ax.set(xscale="log", xlabel="time / time of one analysis and synthesis",
-           ylabel=f"{_words(column)} (dB)")
+    ax.set(
+        xscale="log",
+        xlabel="time / time of one analysis and synthesis",
+        ylabel=f"{_words(column)} (dB)",
+    )
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize="small")
     return lines
 
@@ -223,9 +264,14 @@ def draw_profile(ax, rows, level_db, methods=None, column="waveform_error_db"):
         tau, share = curves[method]
         tau, share = np.r_[1, tau, end], np.r_[0, share, share[-1:] if len(share) else 0]
         lines += ax.step(tau, share, where="post", markevery=[-1], **_look(method))
-    ax.set(xscale="log", xlim=(0.95, 1.05 * end), ylim=(-0.02, 1.05), ylabel="share of problems",
-           xlabel="time / time of the cheapest that gets there",
-           title=f"{_words(column)} below {level_db:g} dB with every seed")
+    ax.set(
+        xscale="log",
+        xlim=(0.95, 1.05 * end),
+        ylim=(-0.02, 1.05),
+        ylabel="share of problems",
+        xlabel="time / time of the cheapest that gets there",
+        title=f"{_words(column)} below {level_db:g} dB with every seed",
+    )
     ax.xaxis.set_major_formatter("{x:g}")
     ax.xaxis.set_minor_formatter("{x:g}")
     if lines:
@@ -259,8 +305,10 @@ def report(rows, folder):
     written[0].write_text(markdown(rows), encoding="utf-8")
     use_style()
     exact = select(rows, snr_db=None)
-    pictures = {"error_against_time": lambda ax: draw_error_against_time(ax, exact),
-                "profile": lambda ax: draw_profile(ax, exact, LEVELS_DB[1])}
+    pictures = {
+        "error_against_time": lambda ax: draw_error_against_time(ax, exact),
+        "profile": lambda ax: draw_profile(ax, exact, LEVELS_DB[1]),
+    }
     for name, draw in pictures.items():
         figure = Figure(figsize=(9, 5), layout="constrained")
         draw(figure.subplots())

@@ -49,8 +49,11 @@ class Players:
         # th and td carry everything: JupyterLab strips scripts, style sheets and most ARIA
         # attributes from the outputs of notebooks that it does not trust yet.
         columns = [
-            (f'<th scope="col">{html.escape(label)}</th>', _audio(html.escape(label), uri),
-             f"<td>{html.escape(self.levels[label])}</td>")
+            (
+                f'<th scope="col">{html.escape(label)}</th>',
+                _audio(html.escape(label), uri),
+                f"<td>{html.escape(self.levels[label])}</td>",
+            )
             for label, uri in self._sources.items()
         ]
         blocks = [columns[k : k + COLUMNS] for k in range(0, len(columns), COLUMNS)]
@@ -154,8 +157,10 @@ def save_wav(path, x, sample_rate, encoding="pcm16"):
 
 def _audio(label, uri):
     """One cell of the table, label escaped already."""
-    return (f'<td><audio controls preload="metadata" style="width:{WIDTH}" title="{label}" '
-            f'src="{uri}"></audio></td>')
+    return (
+        f'<td><audio controls preload="metadata" style="width:{WIDTH}" title="{label}" '
+        f'src="{uri}"></audio></td>'
+    )
 
 
 def _mono(x, name):

@@ -73,8 +73,7 @@ class Pictured(ipywidgets.VBox):
         heading = ipywidgets.HTML(f"<b>{html.escape(title)}</b>")
         self.words = ipywidgets.HTML()
         self.describe(alt)
-        super().__init__([heading, *controls, self.picture, self.message, self.sound,
-                          self.words])
+        super().__init__([heading, *controls, self.picture, self.message, self.sound, self.words])
 
     def describe(self, alt):
         """Say in words what the picture shows: below it, and wherever there are no pictures."""
@@ -127,8 +126,12 @@ class FramePlayer(Pictured):
         self._pictures = _Pictures(frames)
         last = len(self.labels) - 1
         self.play = ipywidgets.Play(max=last, interval=interval, description=f"Play: {title}")
-        self.slider = ipywidgets.IntSlider(max=last, description=unit, style=LABEL,
-                                           tooltip=f"{title}: arrow keys step by one {unit}")
+        self.slider = ipywidgets.IntSlider(
+            max=last,
+            description=unit,
+            style=LABEL,
+            tooltip=f"{title}: arrow keys step by one {unit}",
+        )
         self.label = ipywidgets.Label()
         # Linked in the browser: the slider moves even while the kernel is still drawing.
         self._link = ipywidgets.jslink((self.play, "value"), (self.slider, "value"))
@@ -184,7 +187,8 @@ class Explorer(Pictured):
 
     def _follow(self):
         image, self.sound.value = self._pictures[
-            tuple(control.value for control in self.controls.values())]
+            tuple(control.value for control in self.controls.values())
+        ]
         self.show(image)
 
 
@@ -253,8 +257,9 @@ def frame_player(frames, labels, title, alt, unit="frame", interval=200):
     if not callable(frames):
         frames = list(frames)
         if len(frames) != len(labels):
-            raise ValueError(f"labels must hold one text for each of the {len(frames)} frames, "
-                             f"got {len(labels)}")
+            raise ValueError(
+                f"labels must hold one text for each of the {len(frames)} frames, got {len(labels)}"
+            )
         frames = frames.__getitem__
     player = FramePlayer(frames, labels, title, alt, unit, check_count(interval, "interval"))
     return _tried(player, [player.slider])
@@ -322,9 +327,14 @@ def slider(label, options, value):
     value
         Where it starts.
     """
-    return ipywidgets.SelectionSlider(description=label, options=list(options), value=value,
-                                      style=LABEL, layout={"width": "28em", "max_width": "100%"},
-                                      continuous_update=False)
+    return ipywidgets.SelectionSlider(
+        description=label,
+        options=list(options),
+        value=value,
+        style=LABEL,
+        layout={"width": "28em", "max_width": "100%"},
+        continuous_update=False,
+    )
 
 
 def _tried(box, controls):
@@ -344,7 +354,7 @@ def _visits(controls, n_random=3, seed=0):
     start, draw = [control.value for control in controls], random.Random(seed)
     marked = [_ends_and_middle(control) for control in controls]
     for k, values in enumerate(marked):
-        yield from ([*start[:k], value, *start[k + 1:]] for value in values)
+        yield from ([*start[:k], value, *start[k + 1 :]] for value in values)
     for _ in range(n_random):
         yield [draw.choice(list(_all_values(c)) or values) for c, values in zip(controls, marked)]
 
@@ -353,9 +363,15 @@ def _places(controls):
     """What the controls can be set to: first what one of them leads to from here, nearest first."""
     start, options = [c.value for c in controls], [list(_all_values(c)) for c in controls]
     here = [values.index(value) if value in values else 0 for value, values in zip(start, options)]
-    moves = sorted(((abs(j - here[k]), k, j) for k, values in enumerate(options)
-                    for j in range(len(values)) if j != here[k]))
-    near = {(*start[:k], options[k][j], *start[k + 1:]): None for _, k, j in moves}
+    moves = sorted(
+        (
+            (abs(j - here[k]), k, j)
+            for k, values in enumerate(options)
+            for j in range(len(values))
+            if j != here[k]
+        )
+    )
+    near = {(*start[:k], options[k][j], *start[k + 1 :]): None for _, k, j in moves}
     yield from near
     yield from (place for place in itertools.product(*options) if place not in near)
 

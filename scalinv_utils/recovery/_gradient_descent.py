@@ -22,8 +22,14 @@ from ._result import Recorder
 from .losses import LOSSES, name_of
 from .schedules import BoldDriver
 
-__all__ = ["LOSSES", "OPTIMIZERS", "griffin_lim_step", "invert_gradient", "random_start",
-           "spectral_gain"]
+__all__ = [
+    "LOSSES",
+    "OPTIMIZERS",
+    "griffin_lim_step",
+    "invert_gradient",
+    "random_start",
+    "spectral_gain",
+]
 
 OPTIMIZERS = ("lbfgs", "sgd", "adam", "bold")
 LR_UNITS = ("own", "griffin-lim")
@@ -32,10 +38,24 @@ LR_UNITS = ("own", "griffin-lim")
 MEMORY = 20
 
 
-def invert_gradient(target, transform, init=None, optimizer="lbfgs", loss="l2", n_iter=200,
-                    lr=None, momentum=0.9, n_samples=None, seed=0, keep_every=None,
-                    callback=None, progress=False, lr_unit="own", schedule=None,
-                    precondition=None):
+def invert_gradient(
+    target,
+    transform,
+    init=None,
+    optimizer="lbfgs",
+    loss="l2",
+    n_iter=200,
+    lr=None,
+    momentum=0.9,
+    n_samples=None,
+    seed=0,
+    keep_every=None,
+    callback=None,
+    progress=False,
+    lr_unit="own",
+    schedule=None,
+    precondition=None,
+):
     """Find a signal whose transform is the given one, by descent.
 
     Parameters
@@ -112,8 +132,9 @@ def invert_gradient(target, transform, init=None, optimizer="lbfgs", loss="l2", 
     name = optimizer if callable(optimizer) else check_choice(optimizer, OPTIMIZERS, "optimizer")
     _check_options(name, lr, lr_unit, schedule, precondition)
     n_iter = check_count(n_iter, "n_iter")
-    recorder = Recorder(f"gradient descent ({name_of(name)}, {name_of(loss)})", callback,
-                        keep_every)
+    recorder = Recorder(
+        f"gradient descent ({name_of(name)}, {name_of(loss)})", callback, keep_every
+    )
     x = problem.start(init, n_samples, seed)
     if problem.silent:
         recorder.record(x, -math.inf)
@@ -126,8 +147,11 @@ def invert_gradient(target, transform, init=None, optimizer="lbfgs", loss="l2", 
         elif name == "bold":
             x, details = _descend_bold(problem, x, lr, lr_unit, momentum, n_iter, step)
         else:
-            make = name if callable(name) else _torch_optimizer(name, lr, lr_unit, momentum,
-                                                                problem, x)
+            make = (
+                name
+                if callable(name)
+                else _torch_optimizer(name, lr, lr_unit, momentum, problem, x)
+            )
             x = _descend_torch(problem, x, make, n_iter, step, schedule)
     return recorder.finish(x, evaluations=problem.evaluations, **details)
 
@@ -158,19 +182,27 @@ def random_start(target, transform, n_samples, seed=0, coloured=False):
 def _check_options(name, lr, lr_unit, schedule, precondition):
     """Refuse what the optimiser would ignore."""
     if lr is not None and name not in ("sgd", "adam", "bold"):
-        raise ValueError(f"lr must be None but for optimizer 'sgd', 'adam' and 'bold', "
-                         f"got {lr!r} for {name_of(name)!r}")
+        raise ValueError(
+            f"lr must be None but for optimizer 'sgd', 'adam' and 'bold', "
+            f"got {lr!r} for {name_of(name)!r}"
+        )
     if check_choice(lr_unit, LR_UNITS, "lr_unit") != "own" and name not in ("sgd", "bold"):
-        raise ValueError(f"lr_unit must be 'own' but for optimizer 'sgd' and 'bold', "
-                         f"got {lr_unit!r} for {name_of(name)!r}")
+        raise ValueError(
+            f"lr_unit must be 'own' but for optimizer 'sgd' and 'bold', "
+            f"got {lr_unit!r} for {name_of(name)!r}"
+        )
     if schedule is not None:
         check_callable(schedule, "schedule", "a function from the iteration to a factor for lr")
         if name in ("lbfgs", "bold"):
-            raise ValueError(f"schedule must be None for optimizer 'lbfgs' and 'bold', which "
-                             f"choose their own steps, got {name_of(schedule)!r}")
+            raise ValueError(
+                f"schedule must be None for optimizer 'lbfgs' and 'bold', which "
+                f"choose their own steps, got {name_of(schedule)!r}"
+            )
     if precondition not in (None, False) and name != "lbfgs":
-        raise ValueError(f"precondition must be None or False but for optimizer 'lbfgs', "
-                         f"got {precondition!r} for {name_of(name)!r}")
+        raise ValueError(
+            f"precondition must be None or False but for optimizer 'lbfgs', "
+            f"got {precondition!r} for {name_of(name)!r}"
+        )
 
 
 class _Steps:
@@ -218,6 +250,7 @@ def _descend_torch(problem, x, make_optimizer, n_iter, step, schedule):
 
 def _descend_bold(problem, x, lr, lr_unit, momentum, n_iter, step):
     """`BoldDriver` until the iterations are used up; a step that fails counts as one."""
+
     def evaluate(point):
         point = point.clone().requires_grad_()
         try:
@@ -284,10 +317,14 @@ def _lbfgs_run(problem, x, loss, n_iter, step, variables):
 
     # The loss relative to that of the start: a number near one, whatever the units.
     scale = abs(loss) or 1.0
-    result = minimize(objective, (from_signal(x) / level).double().flatten().cpu().numpy(),
-                      jac=True, method="L-BFGS-B", callback=after,
-                      options=dict(maxiter=n_iter, maxfun=10 * n_iter, maxcor=MEMORY, ftol=0,
-                                   gtol=0))
+    result = minimize(
+        objective,
+        (from_signal(x) / level).double().flatten().cpu().numpy(),
+        jac=True,
+        method="L-BFGS-B",
+        callback=after,
+        options=dict(maxiter=n_iter, maxfun=10 * n_iter, maxcor=MEMORY, ftol=0, gtol=0),
+    )
     return signal(result.x), latest["stop"]
 
 

@@ -23,8 +23,17 @@ from .._validation import check_choice, check_count, check_signal
 from ..metrics import decibels
 from ._result import Recorder
 
-__all__ = ["RULES", "accelerated", "admm", "fast", "gl", "griffin_lim", "raar",
-           "random_angles", "settle"]
+__all__ = [
+    "RULES",
+    "accelerated",
+    "admm",
+    "fast",
+    "gl",
+    "griffin_lim",
+    "raar",
+    "random_angles",
+    "settle",
+]
 
 STARTS = ("random", "zero")
 
@@ -117,8 +126,18 @@ def raar(S, W, c, beta=0.9):
 RULES = {"gl": gl, "fast": fast, "accelerated": accelerated, "admm": admm, "raar": raar}
 
 
-def griffin_lim(S, W, n_iter=200, momentum=0.99, init=None, seed=0, rule="fast", keep_every=None,
-                callback=None, progress=False):
+def griffin_lim(
+    S,
+    W,
+    n_iter=200,
+    momentum=0.99,
+    init=None,
+    seed=0,
+    rule="fast",
+    keep_every=None,
+    callback=None,
+    progress=False,
+):
     """Find a signal with a given scalogram by alternating projections.
 
     Parameters
@@ -208,15 +227,19 @@ def _start(init, S, W, seed):
     init = torch.as_tensor(init)
     if init.is_complex():
         if init.shape != S.shape:
-            raise ValueError(f"init must have the shape of S, {tuple(S.shape)}, where it is "
-                             f"complex, got {tuple(init.shape)}")
+            raise ValueError(
+                f"init must have the shape of S, {tuple(S.shape)}, where it is "
+                f"complex, got {tuple(init.shape)}"
+            )
         if not torch.isfinite(init).all():
             raise ValueError("init must be finite, got NaN or infinite values")
         return W.inverse(W.impose(S, init.to(W.filters.device, W.filters.dtype.to_complex())))
     x = check_signal(init, name="init")
     if x.shape != S.shape[:-2] + S.shape[-1:]:
-        raise ValueError(f"init must have the shape {tuple(S.shape[:-2] + S.shape[-1:])} of the "
-                         f"signal, or be complex of the shape of S, got {tuple(x.shape)}")
+        raise ValueError(
+            f"init must have the shape {tuple(S.shape[:-2] + S.shape[-1:])} of the "
+            f"signal, or be complex of the shape of S, got {tuple(x.shape)}"
+        )
     return W.project(x).detach()
 
 

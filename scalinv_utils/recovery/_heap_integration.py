@@ -109,8 +109,12 @@ def _grow(levels, seeds):
             points[count] = point
             count += 1
             row, t = point // n_samples, point % n_samples
-            neighbours = ((row, (t + 1) % n_samples, RIGHT), (row, (t - 1) % n_samples, LEFT),
-                          (row + 1, t, DOWN), (row - 1, t, UP))
+            neighbours = (
+                (row, (t + 1) % n_samples, RIGHT),
+                (row, (t - 1) % n_samples, LEFT),
+                (row + 1, t, DOWN),
+                (row - 1, t, UP),
+            )
             for next_row, next_t, direction in neighbours:
                 if 0 <= next_row < n_rows and not reached[next_row, next_t]:
                     reached[next_row, next_t] = True

@@ -45,8 +45,14 @@ class Patch(Scalogram):
     def __init__(self, W, c, columns):
         f_min, f_max = float(W.frequencies[-1]), float(W.frequencies[0])
         # A hair lower and not above Nyquist, whatever single precision has made of the two.
-        super().__init__(len(columns), W.sample_rate, W.wavelet, W.voices_per_octave,
-                         f_min * (1 - 1e-6), min(f_max, W.sample_rate / 2))
+        super().__init__(
+            len(columns),
+            W.sample_rate,
+            W.wavelet,
+            W.voices_per_octave,
+            f_min * (1 - 1e-6),
+            min(f_max, W.sample_rate / 2),
+        )
         self.to(W.filters)
         self.columns, self.c = columns, c[..., columns]
 

@@ -30,8 +30,10 @@ WHITENING = 0.5
 PROBES = 8
 POWER_ITERATIONS = 12
 
-DIVERGED = ("lr is too large (try a tenth of it), or transform and loss have no finite value or "
-            "gradient: the descent left the finite numbers")
+DIVERGED = (
+    "lr is too large (try a tenth of it), or transform and loss have no finite value or "
+    "gradient: the descent left the finite numbers"
+)
 
 
 class Problem:
@@ -120,9 +122,11 @@ class Problem:
     def phase_gradient(self, n_samples, seed):
         """The phase that the modulus implies; only a `Scalogram` has the formula."""
         if not hasattr(self.transform, "impose"):
-            raise ValueError(f"init must be 'noise', 'coloured' or a signal for a transform that "
-                             f"is no Scalogram, got 'phase_gradient' for "
-                             f"{type(self.transform).__name__}")
+            raise ValueError(
+                f"init must be 'noise', 'coloured' or a signal for a transform that "
+                f"is no Scalogram, got 'phase_gradient' for "
+                f"{type(self.transform).__name__}"
+            )
         return phase_gradient(self.target[0], self.transform, seed=seed).signal.to(self.target[0])
 
     def _at_level(self, x):
@@ -132,8 +136,11 @@ class Problem:
     def start(self, init, n_samples, seed):
         """Where the descent begins; the transform must give there what the target has."""
         named = init is None or isinstance(init, str) and init in STARTS
-        x = (getattr(self, init or "noise")(self._shape(n_samples), seed) if named
-             else self._given(init))
+        x = (
+            getattr(self, init or "noise")(self._shape(n_samples), seed)
+            if named
+            else self._given(init)
+        )
         output = self.analyse(x.requires_grad_())
         self._require_fit(output, x)
         _require_scalar(self.loss(output, self.target))
@@ -143,38 +150,48 @@ class Problem:
         x = check_signal(init, name="init").detach().to(self.target[0])
         known = _transform_samples(self.transform)
         if known and x.shape[-1] != known:
-            raise ValueError(f"init must have {known} samples, as the transform takes, "
-                             f"got shape {tuple(x.shape)}")
+            raise ValueError(
+                f"init must have {known} samples, as the transform takes, "
+                f"got shape {tuple(x.shape)}"
+            )
         return torch.zeros_like(x) if self.silent else x.clone()
 
     def _shape(self, n_samples):
         """Of the default start. Who knows the signal's length also knows the target's batch."""
         known = _transform_samples(self.transform)
         if known is None and n_samples is None:
-            raise ValueError("n_samples must be given: neither init nor transform tells the "
-                             "length, got None")
+            raise ValueError(
+                "n_samples must be given: neither init nor transform tells the length, got None"
+            )
         if known is None:
             return n_samples
         if n_samples not in (None, known):
-            raise ValueError(f"n_samples must be {known}, as the transform takes, "
-                             f"got {n_samples!r}")
+            raise ValueError(
+                f"n_samples must be {known}, as the transform takes, got {n_samples!r}"
+            )
         return (*self.target[0].shape[: -2 if len(self.target) == 1 else -1], known)
 
     def _require_fit(self, output, x):
         if any(o.is_complex() for o in output):
-            raise TypeError("transform must return real numbers, got complex ones; take their "
-                            "modulus first")
+            raise TypeError(
+                "transform must return real numbers, got complex ones; take their modulus first"
+            )
         if not any(o.requires_grad for o in output):
-            raise ValueError("transform must be made of torch operations, got a result that has "
-                             "no gradient")
+            raise ValueError(
+                "transform must be made of torch operations, got a result that has no gradient"
+            )
         shapes = [[tuple(t.shape) for t in tensors] for tensors in (self.target, output)]
         if shapes[0] != shapes[1]:
-            raise ValueError(f"target must have the shape that transform gives for a signal of "
-                             f"shape {tuple(x.shape)}, {_brief(shapes[1])}, got "
-                             f"{_brief(shapes[0])}")
+            raise ValueError(
+                f"target must have the shape that transform gives for a signal of "
+                f"shape {tuple(x.shape)}, {_brief(shapes[1])}, got "
+                f"{_brief(shapes[0])}"
+            )
         if self.silent and _norm(output):
-            raise ValueError("target must not be all zero: this transform does not map silence "
-                             "to zero, and errors are relative to the target's norm")
+            raise ValueError(
+                "target must not be all zero: this transform does not map silence "
+                "to zero, and errors are relative to the target's norm"
+            )
 
 
 class Equaliser:
@@ -202,7 +219,9 @@ class Equaliser:
             problem.evaluations += PROBES
         highest = float(gain.max())
         flat = torch.ones_like(gain)
-        self.response = (gain / highest).clamp_min(GAIN_FLOOR) ** (-0.5 * WHITENING) if highest > 0 else flat
+        self.response = (
+            (gain / highest).clamp_min(GAIN_FLOOR) ** (-0.5 * WHITENING) if highest > 0 else flat
+        )
 
     def to_signal(self, u):
         """A u, which is also A^T u: for gradients."""
@@ -239,8 +258,9 @@ def spectral_gain(transform, x, n_probes=PROBES, seed=0):
     x = _like_own(transform, check_signal(x).detach()).clone().requires_grad_()
     output, generator, power = analyse(x), torch.Generator().manual_seed(seed), 0.0
     for _ in range(check_count(n_probes, "n_probes")):
-        probes = [torch.randn(o.shape, generator=generator, dtype=torch.float64).to(o)
-                  for o in output]
+        probes = [
+            torch.randn(o.shape, generator=generator, dtype=torch.float64).to(o) for o in output
+        ]
         (v,) = torch.autograd.grad(output, x, grad_outputs=probes, retain_graph=True)
         power = power + torch.fft.rfft(v).abs().square().reshape(-1, v.shape[-1] // 2 + 1).mean(0)
     return _smoothed(power / n_probes).nan_to_num(0.0, 0.0, 0.0)
@@ -288,9 +308,11 @@ def griffin_lim_step(transform, x, n_power=POWER_ITERATIONS):
             jv = [(b - a) / h for a, b in zip(out, analyse(x + h * v))]
         (v,) = torch.autograd.grad(out, x0, grad_outputs=jv)
         if not (v.any() and torch.isfinite(v).all()):
-            raise ValueError("x must be a signal where the transform has a gradient, got one "
-                             "where it is zero or not finite, as at silence; start elsewhere or "
-                             "choose lr")
+            raise ValueError(
+                "x must be a signal where the transform has a gradient, got one "
+                "where it is zero or not finite, as at silence; start elsewhere or "
+                "choose lr"
+            )
     return 0.5 / float(v.norm())
 
 
@@ -304,8 +326,11 @@ def _transform_samples(transform):
 
 def _analysis(transform):
     """The transform as a function from a signal to a list of real tensors."""
-    function = check_callable(getattr(transform, "magnitude", transform), "transform",
-                              "a Scalogram, a Scattering1D or a function of a signal")
+    function = check_callable(
+        getattr(transform, "magnitude", transform),
+        "transform",
+        "a Scalogram, a Scattering1D or a function of a signal",
+    )
 
     def analyse(x):
         output = _as_list(function(x))
@@ -356,5 +381,3 @@ def _brief(shapes):
 
 def _norm(tensors):
     return float(torch.linalg.vector_norm(torch.stack([t.detach().norm() for t in tensors])))
-
-

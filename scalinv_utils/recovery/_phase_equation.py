@@ -153,8 +153,9 @@ class PhaseEquation:
         return np.fft.rfft(x.numpy())[self.bins] * self.whitening
 
 
-def solve_phase_equation(S, W, seed=0, ridges=RIDGES, target_db=-130.0, callback=None,
-                         keep_every=None, progress=False):
+def solve_phase_equation(
+    S, W, seed=0, ridges=RIDGES, target_db=-130.0, callback=None, keep_every=None, progress=False
+):
     """Recover a signal from its scalogram by the phase equation.
 
     Costs one Cholesky factorisation of n_samples / 2 unknowns per round, so that time grows like
@@ -219,8 +220,12 @@ def spectral_gap(S, W, x, ridge=1e-9):
     equation = PhaseEquation(S.numpy(), W)
     A = _full(equation.matrix(equation.consistent_frequency(W(x).numpy())))
     A += ridge * np.trace(A).real / len(A) * np.eye(len(A))
-    largest = linalg.eigh(_full(equation.weighted_gram(equation.power)), A, eigvals_only=True,
-                          subset_by_index=[len(A) - 2, len(A) - 1])
+    largest = linalg.eigh(
+        _full(equation.weighted_gram(equation.power)),
+        A,
+        eigvals_only=True,
+        subset_by_index=[len(A) - 2, len(A) - 1],
+    )
     return float(largest[1] / largest[0])
 
 

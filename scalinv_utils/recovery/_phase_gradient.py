@@ -65,8 +65,9 @@ SETTLING_STEPS, MOMENTUM, MENDING = 10, 0.9, 3
 PATIENCE, GOOD_DB, ENOUGH_DB = 4, -180.0, -195.0
 
 
-def phase_gradient(S, W, method="heap", seed=0, callback=None, keep_every=None, progress=False,
-                   **options):
+def phase_gradient(
+    S, W, method="heap", seed=0, callback=None, keep_every=None, progress=False, **options
+):
     """Recover a signal by the phase that its scalogram's modulus implies.
 
     Parameters
@@ -114,8 +115,15 @@ def phase_gradient(S, W, method="heap", seed=0, callback=None, keep_every=None, 
     """
     if check_choice(method, METHODS, "method") == "heap":
         return _heap(S, W, seed, callback, keep_every, progress, **options)
-    return solve_phase_equation(W.check_scalogram(S), W, seed=seed, callback=callback,
-                                keep_every=keep_every, progress=progress, **options)
+    return solve_phase_equation(
+        W.check_scalogram(S),
+        W,
+        seed=seed,
+        callback=callback,
+        keep_every=keep_every,
+        progress=progress,
+        **options,
+    )
 
 
 def phase_derivatives(S, W):
@@ -276,8 +284,12 @@ def _rounds(S, W, phase, tolerance):
             least, nearest = residual, x
         c = W.coefficients(nearest, out=c)
         estimated = phase_derivatives(W.modulus(c), W)
-        _integrate(paths, W, [torch.sub(*pair, out=pair[1]) for pair in zip(known, estimated)],
-                   phase.zero_())
+        _integrate(
+            paths,
+            W,
+            [torch.sub(*pair, out=pair[1]) for pair in zip(known, estimated)],
+            phase.zero_(),
+        )
         x = W.inverse(W.impose(S, _turn(c, phase), out=c))
 
 

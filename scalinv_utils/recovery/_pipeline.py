@@ -76,8 +76,10 @@ def _one_scalogram(S, W):
     """S as one float64 scalogram of W."""
     S = W.check_scalogram(S).detach().double()
     if S.ndim != 2:
-        raise ValueError(f"S must be one scalogram of shape (n_freqs, n_samples) = {W.shape}, "
-                         f"got shape {tuple(S.shape)}")
+        raise ValueError(
+            f"S must be one scalogram of shape (n_freqs, n_samples) = {W.shape}, "
+            f"got shape {tuple(S.shape)}"
+        )
     return S
 
 
@@ -106,8 +108,9 @@ class _Pipeline:
         def note(k, x, fit):
             return self.note(k, x, fit if S is self.S else consistency_db(x, self.S, self.W))
 
-        self.latest = phase_gradient(S, self.W, seed=self.seed, progress=self.progress,
-                                     callback=note).signal
+        self.latest = phase_gradient(
+            S, self.W, seed=self.seed, progress=self.progress, callback=note
+        ).signal
 
     def polish(self):
         W, fits = self.W, []
@@ -117,10 +120,17 @@ class _Pipeline:
             stalled = k >= PATIENCE and fits[-1 - PATIENCE] - fit < PROGRESS_DB
             return self.note(k, W.whiten(u), fit) or fit < GOAL_DB or stalled
 
-        invert_gradient(self.S, lambda u: W.magnitude(W.whiten(u)), init=W.unwhiten(self.latest),
-                        n_iter=POLISH_ITERATIONS, precondition=False, progress=self.progress,
-                        callback=after)
+        invert_gradient(
+            self.S,
+            lambda u: W.magnitude(W.whiten(u)),
+            init=W.unwhiten(self.latest),
+            n_iter=POLISH_ITERATIONS,
+            precondition=False,
+            progress=self.progress,
+            callback=after,
+        )
 
     def finish(self, **details):
-        return self.recorder.finish(self.best, stages=self.stages,
-                                    best_consistency_db=self.best_db, **details)
+        return self.recorder.finish(
+            self.best, stages=self.stages, best_consistency_db=self.best_db, **details
+        )

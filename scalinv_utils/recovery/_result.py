@@ -57,8 +57,10 @@ class Recovery:
 
     def __repr__(self):
         fit = "no fit recorded" if self.consistency_db is None else f"{self.consistency_db:.1f} dB"
-        return (f"Recovery({self.method!r}, {tuple(self.signal.shape)}, consistency {fit}, "
-                f"{max(len(self.history['seconds']) - 1, 0)} iterations, {self.seconds:.1f} s)")
+        return (
+            f"Recovery({self.method!r}, {tuple(self.signal.shape)}, consistency {fit}, "
+            f"{max(len(self.history['seconds']) - 1, 0)} iterations, {self.seconds:.1f} s)"
+        )
 
     def save(self, path):
         """Write everything to one .pt file that `Recovery.load` reads back."""
@@ -106,8 +108,9 @@ class Recorder:
         if self.keep_every and iteration % self.keep_every == 0:
             self.recovery.iterates.append((iteration, self._copy(x)))
         # A copy: torch's .detach() shares memory, and every stored frame would be the last one.
-        return bool(self.callback and self.callback(iteration, x.detach().clone(),
-                                                    float(consistency_db)))
+        return bool(
+            self.callback and self.callback(iteration, x.detach().clone(), float(consistency_db))
+        )
 
     def _copy(self, x):
         place = len(self.recovery.iterates) % BLOCK

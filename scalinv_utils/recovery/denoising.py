@@ -49,8 +49,9 @@ def denoise(S, W):
     excess = OVERSUBTRACTION * _noise_energy(energy, power, W.filters[wavelets])
     gain = 1 - excess / energy.clamp_min(torch.finfo(S.dtype).tiny)
     cleaned = S.clone()
-    cleaned[..., wavelets, :] = torch.fft.irfft(
-        gain.clamp_min(0) * spectrum, n=W.n_samples).clamp_min(0).sqrt()
+    cleaned[..., wavelets, :] = (
+        torch.fft.irfft(gain.clamp_min(0) * spectrum, n=W.n_samples).clamp_min(0).sqrt()
+    )
     return cleaned
 
 

@@ -22,7 +22,17 @@ import torch
 from .._validation import check_choice, check_count, check_number, check_positive
 from ..transforms.scattering import or_one
 
-__all__ = ["LOSSES", "NAMED", "CoarseToFine", "L2ToL1", "log", "order_loss", "power", "resolve", "safe_modulus"]
+__all__ = [
+    "LOSSES",
+    "NAMED",
+    "CoarseToFine",
+    "L2ToL1",
+    "log",
+    "order_loss",
+    "power",
+    "resolve",
+    "safe_modulus",
+]
 
 
 def l2(output, target):
@@ -60,8 +70,9 @@ def power(p=2 / 3, floor=1e-3):
         loss(output, target).
     """
     p, floor = check_positive(p, "p"), check_positive(floor, "floor")
-    return _compressed(lambda o, f: o * (o.square() + f * f) ** ((p - 1) / 2), floor,
-                       f"power {p:.3g}")
+    return _compressed(
+        lambda o, f: o * (o.square() + f * f) ** ((p - 1) / 2), floor, f"power {p:.3g}"
+    )
 
 
 def log(floor=1e-2):
@@ -83,8 +94,9 @@ def log(floor=1e-2):
 def _compressed(compress, floor, name):
     def loss(output, target):
         level = floor * max(float(t.abs().max()) for t in target)
-        return sum((compress(o, level) - compress(t, level)).square().sum()
-                   for o, t in zip(output, target))
+        return sum(
+            (compress(o, level) - compress(t, level)).square().sum() for o, t in zip(output, target)
+        )
 
     loss.__name__ = name
     return loss
@@ -173,7 +185,7 @@ class CoarseToFine:
         return self.loss(self._lowest(output), self._lowest(target))
 
     def _lowest(self, tensors):
-        return [t[..., -math.ceil(t.shape[-2] * self.stage / self.n_stages):, :] for t in tensors]
+        return [t[..., -math.ceil(t.shape[-2] * self.stage / self.n_stages) :, :] for t in tensors]
 
     def advance(self, iteration, consistency_db):
         """Note an iteration; whether the loss is another one from here on."""
@@ -209,9 +221,14 @@ def order_loss(scattering, weights=None):
 
     def loss(output, target):
         output, target = scattering.split(output[0]), scattering.split(target[0])
-        return sum(weight * ((output[order] - target[order]).square().sum((-2, -1))
-                             / or_one(target[order].square().sum((-2, -1)))).sum()
-                   for order, weight in weights.items())
+        return sum(
+            weight
+            * (
+                (output[order] - target[order]).square().sum((-2, -1))
+                / or_one(target[order].square().sum((-2, -1)))
+            ).sum()
+            for order, weight in weights.items()
+        )
 
     loss.__name__ = "l2 by order"
     return loss

@@ -65,8 +65,10 @@ class Slices:
     def __init__(self, W, overlap=None):
         overlap = W.n_samples // 4 if overlap is None else check_count(overlap, "overlap")
         if overlap > W.n_samples // 2:
-            raise ValueError(f"overlap must be at most half of a slice, {W.n_samples // 2} samples, "
-                             f"got {overlap}")
+            raise ValueError(
+                f"overlap must be at most half of a slice, {W.n_samples // 2} samples, "
+                f"got {overlap}"
+            )
         self.W, self.overlap, self.hop = W, overlap, W.n_samples - overlap
         # Very smooth (Vorbis' window, squared): what it adds to the band of x is below -100 dB.
         t = (torch.arange(overlap, dtype=torch.float64) + 0.5) / overlap
@@ -136,8 +138,10 @@ class Slices:
             Scalograms that do not fit, or too few or too many of them.
         """
         recorder, links = Recorder("slices", callback), []
-        sound, before = torch.zeros(self.count(n_samples) * self.hop + self.overlap,
-                                    dtype=torch.float64), None
+        sound, before = (
+            torch.zeros(self.count(n_samples) * self.hop + self.overlap, dtype=torch.float64),
+            None,
+        )
         for k, S in enumerate(self._counted(scalograms, n_samples, progress)):
             result = method(S, self.W, progress=False)
             turned, link = self._turn(analytic(result.signal.double()), before)
@@ -164,8 +168,10 @@ class Slices:
                 break
             yield S
         if k + 1 != expected:
-            raise ValueError(f"scalograms must hold {expected} slices for {n_samples} samples, "
-                             f"got {'more' if k == expected else k + 1}")
+            raise ValueError(
+                f"scalograms must hold {expected} slices for {n_samples} samples, "
+                f"got {'more' if k == expected else k + 1}"
+            )
 
     def _turn(self, z, before):
         """Analytic slice z in the rotation of the one before, and the level of what they share."""

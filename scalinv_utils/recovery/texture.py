@@ -34,5 +34,12 @@ def synthesize_texture(statistics, scattering, n_iter=100, init=None, seed=0, ca
     if scattering.T != "global":
         raise ValueError(f"scattering must be made with T='global', got T={scattering.T!r}")
     scattering.split(statistics)
-    return invert_gradient(statistics, scattering, init=init, n_iter=n_iter, seed=seed,
-                           precondition=False, callback=callback)
+    return invert_gradient(
+        statistics,
+        scattering,
+        init=init,
+        n_iter=n_iter,
+        seed=seed,
+        precondition=False,
+        callback=callback,
+    )

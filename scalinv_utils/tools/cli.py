@@ -39,8 +39,12 @@ repository: about 2 GB, a few minutes the first time, renewed when pyproject.tom
 
 def commands(python, root, rest):
     """What each command runs, as argument lists for the interpreter of the environment."""
-    lab = ["-m", "jupyterlab", "--ServerApp.root_dir=" + root,
-           "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb"]
+    lab = [
+        "-m",
+        "jupyterlab",
+        "--ServerApp.root_dir=" + root,
+        "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb",
+    ]
     if getattr(os, "geteuid", lambda: 1)() == 0:
         lab.append("--allow-root")  # as in most containers; Jupyter would refuse to start
     figures = "import sys; from scalinv_utils.tools.draw_figures import build; build(sys.argv[1:] or None)"
@@ -65,11 +69,17 @@ def hand_over(command, folder):
 
 def main(arguments):
     parser = argparse.ArgumentParser(
-        prog="python -m scalinv_utils", description=DESCRIPTION, epilog=EPILOG,
+        prog="python -m scalinv_utils",
+        description=DESCRIPTION,
+        epilog=EPILOG,
         usage="%(prog)s {lab,test,setup,notebooks,weigh,figures,benchmark} ...",
-        formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", help=argparse.SUPPRESS, choices=[
-        "lab", "test", "setup", "notebooks", "weigh", "figures", "benchmark"])
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "command",
+        help=argparse.SUPPRESS,
+        choices=["lab", "test", "setup", "notebooks", "weigh", "figures", "benchmark"],
+    )
     own, rest = arguments[:1], arguments[1:]
     asks = rest[:1] in (["-h"], ["--help"]) and own != ["benchmark"]  # which has a help of its own
     command = parser.parse_args(own + rest[:1] if asks else own).command
@@ -81,7 +91,7 @@ def main(arguments):
     except environment.SetupError as error:
         sys.exit(str(error))
     except OSError as error:
-        sys.exit("Set-up could not write the environment: {}.".format(error))
+        sys.exit(f"Set-up could not write the environment: {error}.")
     except KeyboardInterrupt:
         sys.exit("\nInterrupted: the same command makes a clean start.")
     root = str(environment.ROOT)

@@ -43,8 +43,10 @@ def voice_and_recovery(n_samples=2048, sample_rate=8000):
     W = Scalogram(n_samples, sample_rate, "cauchy", voices_per_octave=32)
     x = W.project(signals.recording("speech", sample_rate, n_samples)[0])
     S = W.magnitude(x)
-    answers = {"Griffin-Lim, 200 iterations": griffin_lim(S, W, momentum=0).signal,
-               "recover()": recover(S, W, progress=False).signal}
+    answers = {
+        "Griffin-Lim, 200 iterations": griffin_lim(S, W, momentum=0).signal,
+        "recover()": recover(S, W, progress=False).signal,
+    }
     plotting.use_style()
     figure = Figure(figsize=(9, 8), layout="constrained")
     axes = figure.subplots(4, 1)
@@ -55,8 +57,10 @@ def voice_and_recovery(n_samples=2048, sample_rate=8000):
     for ax, (name, y) in zip(axes[2:], answers.items()):
         turn = metrics.best_phase(metrics.analytic(y), metrics.analytic(x))
         plotting.signal(ax, (turn * metrics.analytic(y)).real, sample_rate)
-        ax.set_title(f"{name}: scalogram fits to {metrics.consistency_db(y, S, W):.0f} dB, "
-                     f"waveform to {metrics.waveform_error_db(y, x):.0f} dB")
+        ax.set_title(
+            f"{name}: scalogram fits to {metrics.consistency_db(y, S, W):.0f} dB, "
+            f"waveform to {metrics.waveform_error_db(y, x):.0f} dB"
+        )
     for ax in axes[:3]:
         ax.set_xlabel("")
     return figure
@@ -75,9 +79,14 @@ def ambiguity_circle(n_samples=2048, sample_rate=8000):
     for k, degrees in enumerate(range(0, 181, 45)):
         turned = metrics.hilbert_rotation(x, math.radians(degrees))
         plotting.signal(left, turned - k * spacing, sample_rate, color=f"C{k}", linestyle="-")
-    left.set(title="One voice, turned by ...", xlim=(0.1, 0.12), ylabel="angle (degrees)",
-             xticks=[0.1, 0.11, 0.12], yticks=[-k * spacing for k in range(5)],
-             yticklabels=range(0, 181, 45))
+    left.set(
+        title="One voice, turned by ...",
+        xlim=(0.1, 0.12),
+        ylabel="angle (degrees)",
+        xticks=[0.1, 0.11, 0.12],
+        yticks=[-k * spacing for k in range(5)],
+        yticklabels=range(0, 181, 45),
+    )
     plotting.scalogram(middle, W.magnitude(x), W.frequencies, sample_rate)
     middle.set_title("... has one scalogram")
     _draw_differences(right, x, sample_rate)
@@ -92,9 +101,13 @@ def _draw_differences(ax, x, sample_rate, floor_db=-120):
     leaky = Scalogram(n, sample_rate, ("morlet", {"mu": 4}), **options)
     lowpass = Scalogram(n, sample_rate, "cauchy", f_min=200, lowpass="modulus")
     signed = Scalogram(n, sample_rate, "cauchy", f_min=200, lowpass="signed")
-    kinds = {"analytic": W.magnitude, "leaky Morlet": leaky.magnitude,
-             "lowpass, modulus": lowpass.magnitude, "lowpass, signed": signed.magnitude,
-             "real wavelet": lambda y: W(y).real.abs()}
+    kinds = {
+        "analytic": W.magnitude,
+        "leaky Morlet": leaky.magnitude,
+        "lowpass, modulus": lowpass.magnitude,
+        "lowpass, signed": signed.magnitude,
+        "real wavelet": lambda y: W(y).real.abs(),
+    }
     curves = {}
     for name, measure in kinds.items():
         turned = [metrics.hilbert_rotation(x, math.radians(angle)) for angle in angles]
@@ -112,23 +125,36 @@ def error_against_bound(snrs=(10, 20, 30, 40, 50, 60), n_seeds=5):
     W = Scalogram(256, 4000, "cauchy", voices_per_octave=12)
     x = W.project(signals.recording("speech", 4000, 256)[0])
     S, bound = W.magnitude(x), cramer_rao(x, W)
-    methods = {"fast Griffin-Lim": (griffin_lim, "^"),
-               "recover()": (lambda *given, **more: recover(*given, progress=False, **more), "s")}
+    methods = {
+        "fast Griffin-Lim": (griffin_lim, "^"),
+        "recover()": (lambda *given, **more: recover(*given, progress=False, **more), "s"),
+    }
     plotting.use_style()
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     ax = figure.subplots()
     for name, (method, marker) in methods.items():
-        errors = [[metrics.waveform_error_db(method(noisy(S, snr, seed), W, seed=seed).signal, x)
-                   for seed in range(n_seeds)] for snr in snrs]
+        errors = [
+            [
+                metrics.waveform_error_db(method(noisy(S, snr, seed), W, seed=seed).signal, x)
+                for seed in range(n_seeds)
+            ]
+            for snr in snrs
+        ]
         means, bars = np.transpose([metrics.mean_error_db(levels) for levels in errors])
         ax.errorbar(snrs, means, bars, fmt=marker, capsize=4, mfc="none", label=name)
     ax.plot(snrs, [-snr for snr in snrs], ":", color="0.5", label="as bad as the data")
     ax.plot(snrs, [bound.error_db(snr) for snr in snrs], "k-", label="Cramér–Rao bound")
-    ax.set(xlabel="SNR of the scalogram (dB)", ylabel="waveform error (dB)",
-           title="A voice from its noisy scalogram: what is possible, and what is reached")
+    ax.set(
+        xlabel="SNR of the scalogram (dB)",
+        ylabel="waveform error (dB)",
+        title="A voice from its noisy scalogram: what is possible, and what is reached",
+    )
     ax.legend()
     return figure
 
 
-FIGURES = {"voice_and_recovery": voice_and_recovery, "ambiguity_circle": ambiguity_circle,
-           "error_against_bound": error_against_bound}
+FIGURES = {
+    "voice_and_recovery": voice_and_recovery,
+    "ambiguity_circle": ambiguity_circle,
+    "error_against_bound": error_against_bound,
+}

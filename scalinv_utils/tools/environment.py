@@ -23,12 +23,24 @@ PROMPT = "scalinv"  # also how a .venv that was made here is told from one that 
 
 # PyPI's torch for Linux is the CUDA build of 2.8 GB; the CPU build has an index of its own. It is
 # asked for torch only, and briefly: where it cannot be reached, pip goes on to its other sources.
-TORCH_CPU = ["--extra-index-url", "https://download.pytorch.org/whl/cpu",
-             "--retries", "1", "--timeout", "20"]
+TORCH_CPU = [
+    "--extra-index-url",
+    "https://download.pytorch.org/whl/cpu",
+    "--retries",
+    "1",
+    "--timeout",
+    "20",
+]
 
 COMPARE = {"==": operator.eq, ">=": operator.ge, "<": operator.lt}
-UNREACHABLE = ("connection broken by", "(from versions: none)", "Max retries exceeded",
-               "Temporary failure in name resolution", "Network is unreachable", "timed out")
+UNREACHABLE = (
+    "connection broken by",
+    "(from versions: none)",
+    "Max retries exceeded",
+    "Temporary failure in name resolution",
+    "Network is unreachable",
+    "timed out",
+)
 NO_NEWS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
 
 
@@ -83,8 +95,10 @@ def satisfied(requirement):
         version = _release(metadata.version(name))
     except metadata.PackageNotFoundError:
         return False
-    return all(COMPARE[sign](version, _release(bound))
-               for sign, bound in re.findall(r"(==|>=|<)([\d.]+)", bounds))
+    return all(
+        COMPARE[sign](version, _release(bound))
+        for sign, bound in re.findall(r"(==|>=|<)([\d.]+)", bounds)
+    )
 
 
 def _release(version):
@@ -98,8 +112,9 @@ def _release(version):
 def _installed_here():
     """Whether `import scalinv_utils` reaches this checkout from any folder, as notebooks need."""
     # Several may be found: setuptools leaves scalinv_utils.egg-info beside the sources.
-    records = [found.read_text("direct_url.json")
-               for found in metadata.distributions(name="scalinv_utils")]
+    records = [
+        found.read_text("direct_url.json") for found in metadata.distributions(name="scalinv_utils")
+    ]
     for origin in [json.loads(record) for record in records if record]:
         folder = url2pathname(urlsplit(origin["url"]).path)
         if origin.get("dir_info", {}).get("editable") and _same(folder, ROOT):
@@ -150,8 +165,12 @@ def _make():
     if not (complete or _by_a_person()) or not _runs("-m", "pip", "--version"):
         _create()
     torch = next(need for need in requirements() if need.startswith("torch=="))
-    _install(f"Installing {torch} for the CPU (about 200 MB)", "--no-deps", torch,
-             *(TORCH_CPU if sys.platform == "linux" else []))
+    _install(
+        f"Installing {torch} for the CPU (about 200 MB)",
+        "--no-deps",
+        torch,
+        *(TORCH_CPU if sys.platform == "linux" else []),
+    )
     _install("Installing the other packages", "--editable", ".[test]")
     _silence_news()
     _stamp().write_text(_fingerprint())
@@ -167,15 +186,23 @@ def _by_a_person():
 def _create():
     """An empty .venv with pip, in place of what an interrupted set-up may have left."""
     if not (importlib.util.find_spec("venv") and importlib.util.find_spec("ensurepip")):
-        raise SetupError("This Python lacks the modules venv and ensurepip that set-up needs: "
-                         "on Debian and Ubuntu, sudo apt install python3-venv brings them.")
+        raise SetupError(
+            "This Python lacks the modules venv and ensurepip that set-up needs: "
+            "on Debian and Ubuntu, sudo apt install python3-venv brings them."
+        )
     if _by_a_person():
-        raise SetupError("The folder .venv was not made by this command and has no pip that works: "
-                         "move it out of the way and run the command again.")
+        raise SetupError(
+            "The folder .venv was not made by this command and has no pip that works: "
+            "move it out of the way and run the command again."
+        )
     print("Making the environment .venv", flush=True)
     base = getattr(sys, "_base_executable", sys.executable)  # .venv cannot empty itself
-    made = subprocess.run([base, "-m", "venv", "--clear", "--prompt", PROMPT, str(VENV)],
-                          capture_output=True, text=True, errors="replace")
+    made = subprocess.run(
+        [base, "-m", "venv", "--clear", "--prompt", PROMPT, str(VENV)],
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
     if made.returncode:
         print(made.stdout + made.stderr, file=sys.stderr)
         raise SetupError("Python's venv could not make the folder .venv: its message is above.")
@@ -185,16 +212,23 @@ def _install(doing, *arguments):
     """Run pip with its progress in view; keep what it complains about to explain a failure."""
     print(doing, flush=True)
     complaints = []
-    with subprocess.Popen([*_pip(), "install", *arguments], cwd=ROOT, stderr=subprocess.PIPE,
-                          text=True, errors="replace") as pip:
+    with subprocess.Popen(
+        [*_pip(), "install", *arguments],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+    ) as pip:
         for line in pip.stderr:
             sys.stderr.write(line)
             complaints.append(line)
     if pip.returncode == 0:
         return
     if any(sign in line for sign in UNREACHABLE for line in complaints):
-        raise SetupError("The package index could not be reached: check the network connection and "
-                         "run the command again.")
+        raise SetupError(
+            "The package index could not be reached: check the network connection and "
+            "run the command again."
+        )
     raise SetupError("pip could not install the packages, for the reason that it gives above.")
 
 

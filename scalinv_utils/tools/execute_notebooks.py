@@ -22,8 +22,12 @@ TIMEOUT = 1800  # seconds for one cell: for hangs, not for slow machines
 # Without the version of Python, which would change with every person who stores a notebook.
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-    "language_info": {"file_extension": ".py", "mimetype": "text/x-python", "name": "python",
-                      "pygments_lexer": "ipython3"},
+    "language_info": {
+        "file_extension": ".py",
+        "mimetype": "text/x-python",
+        "name": "python",
+        "pygments_lexer": "ipython3",
+    },
 }
 
 
@@ -56,11 +60,16 @@ def execute(notebook, path):
     """Run all cells in a new kernel, with a progress bar."""
     with tqdm(total=len(notebook.cells), desc=path.name, unit="cell") as bar:
         client = NotebookClient(
-            notebook, timeout=TIMEOUT, kernel_name="python3", shutdown_kernel="immediate",
-            coalesce_streams=True, record_timing=False,
+            notebook,
+            timeout=TIMEOUT,
+            kernel_name="python3",
+            shutdown_kernel="immediate",
+            coalesce_streams=True,
+            record_timing=False,
             resources={"metadata": {"path": str(path.parent)}},
             on_notebook_start=_leave_ctrl_c_to_python,
-            on_cell_start=lambda cell, cell_index: bar.update(cell_index - bar.n))
+            on_cell_start=lambda cell, cell_index: bar.update(cell_index - bar.n),
+        )
         try:
             asyncio.run(client.async_execute())
         except CellExecutionError as error:
@@ -73,8 +82,10 @@ def execute(notebook, path):
             bar.update(bar.total - bar.n)
             return
     source = notebook.cells[bar.n].source.strip().splitlines()[0]
-    raise NotebookError(f"{path.name}: cell {bar.n + 1} ({source}) {reason}; "
-                        "the stored notebook was left as it was.")
+    raise NotebookError(
+        f"{path.name}: cell {bar.n + 1} ({source}) {reason}; "
+        "the stored notebook was left as it was."
+    )
 
 
 def _leave_ctrl_c_to_python(notebook):

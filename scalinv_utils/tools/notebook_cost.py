@@ -39,12 +39,19 @@ def weigh(path):
 
 def report(weights):
     """A Markdown table of {name: (seconds, MiB, MB)}, and the names past a limit."""
-    lines = ["| notebook | processor seconds | peak memory (MiB) | stored (MB) |",
-             "| --- | --- | --- | --- |"]
-    lines += [f"| {name} | {seconds:.0f} | {memory:.0f} | {size:.2f} |"
-              for name, (seconds, memory, size) in weights.items()]
-    heavy = [name for name, weight in weights.items()
-             if any(value > limit for value, limit in zip(weight, (SECONDS, MEMORY, SIZE)))]
+    lines = [
+        "| notebook | processor seconds | peak memory (MiB) | stored (MB) |",
+        "| --- | --- | --- | --- |",
+    ]
+    lines += [
+        f"| {name} | {seconds:.0f} | {memory:.0f} | {size:.2f} |"
+        for name, (seconds, memory, size) in weights.items()
+    ]
+    heavy = [
+        name
+        for name, weight in weights.items()
+        if any(value > limit for value, limit in zip(weight, (SECONDS, MEMORY, SIZE)))
+    ]
     together = sum(size for _, _, size in weights.values())
     return "\n".join(lines), heavy + ["all together"] * (together > SIZE_TOGETHER)
 
@@ -60,8 +67,10 @@ def main(names):
         return "Interrupted: no notebook has been changed."
     print(table)
     if heavy:
-        return (f"Too heavy: {', '.join(heavy)} (limits: {SECONDS} s, {MEMORY} MiB and {SIZE} MB "
-                f"each, {SIZE_TOGETHER} MB together).")
+        return (
+            f"Too heavy: {', '.join(heavy)} (limits: {SECONDS} s, {MEMORY} MiB and {SIZE} MB "
+            f"each, {SIZE_TOGETHER} MB together)."
+        )
 
 
 if __name__ == "__main__":

@@ -33,8 +33,10 @@ class Bank:
 
     def __init__(self, filters, n_samples):
         self.filters, self.shape = filters, (len(filters), n_samples)
-        self._blocks = [(rows, bins, filters[rows, bins].to(filters.dtype.to_complex()))
-                        for rows, bins in _spans(filters, max(1, BLOCK // n_samples))]
+        self._blocks = [
+            (rows, bins, filters[rows, bins].to(filters.dtype.to_complex()))
+            for rows, bins in _spans(filters, max(1, BLOCK // n_samples))
+        ]
         self._buffer = None
 
     def analyse(self, x, out=None):
@@ -135,7 +137,8 @@ def plain(*tensors):
     forwards = forward_ad._current_level >= 0 or torch._C._are_functorch_transforms_active()
     return not forwards and not any(
         tensor.device.type != "cpu" or (tensor.requires_grad and torch.is_grad_enabled())
-        for tensor in tensors)
+        for tensor in tensors
+    )
 
 
 def analyse(x, bank):

@@ -97,10 +97,16 @@ class Decimated:
         """
         parts = list(parts)
         if len(parts) != len(self._groups):
-            raise ValueError(f"parts must hold {len(self._groups)} arrays, one for each hop, "
-                             f"got {len(parts)}")
-        return torch.cat([self._interpolated(part, k, *group)
-                          for k, (part, group) in enumerate(zip(parts, self._groups))], dim=-2)
+            raise ValueError(
+                f"parts must hold {len(self._groups)} arrays, one for each hop, got {len(parts)}"
+            )
+        return torch.cat(
+            [
+                self._interpolated(part, k, *group)
+                for k, (part, group) in enumerate(zip(parts, self._groups))
+            ],
+            dim=-2,
+        )
 
     def _rows(self, spectrum, rows, hop, band):
         product = spectrum[..., band] * self.W.filters[rows, band]
@@ -137,6 +143,9 @@ def _groups(hops, bands):
     for row in range(1, len(hops) + 1):
         if row == len(hops) or hops[row] != hops[first]:
             among = bands[first:row]
-            yield (slice(first, row), hops[first],
-                   slice(min(b.start for b in among), max(b.stop for b in among)))
+            yield (
+                slice(first, row),
+                hops[first],
+                slice(min(b.start for b in among), max(b.stop for b in among)),
+            )
             first = row

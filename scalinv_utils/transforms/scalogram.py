@@ -100,8 +100,16 @@ class Scalogram(nn.Module):
     doi:10.1109/TSP.2008.2007607.
     """
 
-    def __init__(self, n_samples, sample_rate=1.0, wavelet="gmw", voices_per_octave=16,
-                 f_min=None, f_max=None, lowpass=None):
+    def __init__(
+        self,
+        n_samples,
+        sample_rate=1.0,
+        wavelet="gmw",
+        voices_per_octave=16,
+        f_min=None,
+        f_max=None,
+        lowpass=None,
+    ):
         super().__init__()
         self.n_samples = check_count(n_samples, "n_samples", MIN_SAMPLES)
         self.sample_rate = float(check_positive(sample_rate, "sample_rate"))
@@ -123,9 +131,11 @@ class Scalogram(nn.Module):
     def extra_repr(self):
         name, parameters = self.wavelet
         lowest, highest = self.frequencies[self.frequencies > 0].aminmax()
-        return (f"{name} {parameters}, {self.n_freqs} x {self.n_samples}, "
-                f"{lowest:.4g} to {highest:.4g} Hz at {self.sample_rate:g} Hz, "
-                f"{self.voices_per_octave} voices per octave, lowpass={self.lowpass!r}")
+        return (
+            f"{name} {parameters}, {self.n_freqs} x {self.n_samples}, "
+            f"{lowest:.4g} to {highest:.4g} Hz at {self.sample_rate:g} Hz, "
+            f"{self.voices_per_octave} voices per octave, lowpass={self.lowpass!r}"
+        )
 
     # -- the transform -------------------------------------------------------------------------
 
@@ -279,12 +289,15 @@ class Scalogram(nn.Module):
         f_max = nyquist if f_max is None else float(check_positive(f_max, "f_max"))
         f_min = lowest if f_min is None else float(check_positive(f_min, "f_min"))
         if f_max > nyquist * (1 + 1e-12):
-            raise ValueError(f"f_max must be at most the Nyquist frequency {nyquist:g} Hz, "
-                             f"got {f_max:g} Hz")
+            raise ValueError(
+                f"f_max must be at most the Nyquist frequency {nyquist:g} Hz, got {f_max:g} Hz"
+            )
         if f_min >= f_max:
-            raise ValueError(f"f_min must be below f_max = {f_max:g} Hz, got {f_min:.4g} Hz "
-                             f"(by default the lowest frequency whose wavelet fits into "
-                             f"n_samples = {self.n_samples})")
+            raise ValueError(
+                f"f_min must be below f_max = {f_max:g} Hz, got {f_min:.4g} Hz "
+                f"(by default the lowest frequency whose wavelet fits into "
+                f"n_samples = {self.n_samples})"
+            )
         steps = np.arange(int(self.voices_per_octave * np.log2(f_max / f_min) + 1e-9) + 1)
         return f_max * 2.0 ** (-steps / self.voices_per_octave)
 
@@ -298,9 +311,11 @@ class Scalogram(nn.Module):
         if self.n_samples % 2 == 0:
             band[-1] = False
         if not (gain[band] > 0).any():
-            raise ValueError(f"f_min and f_max must leave room for a DFT frequency (a multiple "
-                             f"of {self.sample_rate / self.n_samples:.4g} Hz), got rows "
-                             f"from {self.frequencies[-1]:.4g} to {self.frequencies[0]:.4g} Hz")
+            raise ValueError(
+                f"f_min and f_max must leave room for a DFT frequency (a multiple "
+                f"of {self.sample_rate / self.n_samples:.4g} Hz), got rows "
+                f"from {self.frequencies[-1]:.4g} to {self.frequencies[0]:.4g} Hz"
+            )
         self.register_buffer("gain", gain)
         self.register_buffer("band", band)
 
@@ -337,8 +352,10 @@ class Scalogram(nn.Module):
         """
         x = check_signal(x, name="x").to(self.filters)
         if x.shape[-1] != self.n_samples:
-            raise ValueError(f"x must have n_samples = {self.n_samples} on its last axis, "
-                             f"got shape {tuple(x.shape)}")
+            raise ValueError(
+                f"x must have n_samples = {self.n_samples} on its last axis, "
+                f"got shape {tuple(x.shape)}"
+            )
         return x
 
     def _check_coefficients(self, c):
@@ -375,8 +392,9 @@ def _pair(wavelet):
         name, parameters = wavelet
         return name, dict(parameters)
     except (TypeError, ValueError):
-        raise TypeError(f"wavelet must be a name or (name, {{parameters}}), "
-                        f"got {wavelet!r}") from None
+        raise TypeError(
+            f"wavelet must be a name or (name, {{parameters}}), got {wavelet!r}"
+        ) from None
 
 
 def _wavelet_function(wavelet):
@@ -393,8 +411,10 @@ def _wavelet_function(wavelet):
         function = Wavelet(wavelet, dtype="float64")
         response(np.ones(1))
     except (TypeError, ValueError) as error:
-        raise ValueError(f"wavelet must have parameters that ssqueezepy's {wavelet[0]} takes, "
-                         f"got {wavelet[1]}: {error}") from error
+        raise ValueError(
+            f"wavelet must have parameters that ssqueezepy's {wavelet[0]} takes, "
+            f"got {wavelet[1]}: {error}"
+        ) from error
     return response
 
 
@@ -404,10 +424,16 @@ def _peak_frequency(psi):
     response = psi(grid)
     k = int(np.argmax(response))
     if k in (0, len(grid) - 1) or response[k] <= 0:
-        raise ValueError(f"wavelet must peak between {grid[0]:g} and {grid[-1]:g} radians per "
-                         f"sample at scale 1; with these parameters it does not")
-    best = minimize_scalar(lambda w: -float(psi(w)), bounds=(grid[k - 1], grid[k + 1]),
-                           method="bounded", options={"xatol": 1e-12})
+        raise ValueError(
+            f"wavelet must peak between {grid[0]:g} and {grid[-1]:g} radians per "
+            f"sample at scale 1; with these parameters it does not"
+        )
+    best = minimize_scalar(
+        lambda w: -float(psi(w)),
+        bounds=(grid[k - 1], grid[k + 1]),
+        method="bounded",
+        options={"xatol": 1e-12},
+    )
     return float(best.x)
 
 

@@ -96,30 +96,39 @@ class Scattering(torch.nn.Module):
         """The rows of each order: dict of int to Tensor, shape (..., n_paths of it, n_frames)."""
         S = check_signal(S, name="S")
         if S.ndim < 2 or S.shape[-2] != len(self.order):
-            raise ValueError(f"S must have the shape (..., {len(self.order)} paths, n_frames), "
-                             f"got shape {tuple(S.shape)}")
+            raise ValueError(
+                f"S must have the shape (..., {len(self.order)} paths, n_frames), "
+                f"got shape {tuple(S.shape)}"
+            )
         return {order: S[..., self.order == order, :] for order in self.orders}
 
     def _check_scales(self, J, T):
         J = check_count(J, "J")
         if 2**J > self.n_samples:
-            raise ValueError(f"J must leave room for wavelets of 2**J samples in "
-                             f"{self.n_samples}, got {J}")
+            raise ValueError(
+                f"J must leave room for wavelets of 2**J samples in {self.n_samples}, got {J}"
+            )
         if isinstance(T, str):
             return J, check_choice(T, ["global"], "T")
         T = 2**J if T is None else check_number(T, "T")
         if T != 0 and not 1 <= T <= self.n_samples:
-            raise ValueError(f"T must be 0, 'global' or from 1 to {self.n_samples} samples, "
-                             f"got {T!r}")
+            raise ValueError(
+                f"T must be 0, 'global' or from 1 to {self.n_samples} samples, got {T!r}"
+            )
         return J, T
 
     def _describe(self, paths):
         """What each row is, from kymatio's filter numbers: () or (n1,) or (n1, n2)."""
         row_of = {n: row for row, n in enumerate(paths)}
-        first, second = ([psi["xi"] for psi in bank] for bank in (self.bank.psi1_f,
-                                                                   self.bank.psi2_f))
-        hertz = torch.tensor([[first[n[0]] if n else 0.0, second[n[1]] if len(n) == 2 else 0.0]
-                              for n in paths]).double() * self.sample_rate
+        first, second = (
+            [psi["xi"] for psi in bank] for bank in (self.bank.psi1_f, self.bank.psi2_f)
+        )
+        hertz = (
+            torch.tensor(
+                [[first[n[0]] if n else 0.0, second[n[1]] if len(n) == 2 else 0.0] for n in paths]
+            ).double()
+            * self.sample_rate
+        )
         parents = [row_of.get(n[:1], -1) if len(n) == 2 else -1 for n in paths]
         self.register_buffer("order", torch.tensor([len(n) for n in paths]))
         self.register_buffer("parents", torch.tensor(parents))
@@ -170,8 +179,9 @@ class Renormalized(torch.nn.Module):
         self.scattering, self.form = scattering, check_choice(form, FORMS, "form")
         self.floor = check_positive(floor, "floor")
         if form != "log" and 1 not in scattering.orders:
-            raise ValueError(f"scattering must have order 1 to divide order 2 by, got orders "
-                             f"{scattering.orders}")
+            raise ValueError(
+                f"scattering must have order 1 to divide order 2 by, got orders {scattering.orders}"
+            )
         parts = scattering.split(target)
         eps = self.floor * parts[1].amax((-2, -1), keepdim=True) if form != "log" else None
         self.register_buffer("eps", eps if eps is None else or_one(eps))
@@ -221,8 +231,9 @@ def _check_orders(orders, T):
     for order in orders or (None,):
         check_choice(order, (0, 1, 2), "orders")
     if 0 in orders and T == 0:
-        raise ValueError(f"orders must not hold 0 at T=0, where order 0 is the signal itself, "
-                         f"got {orders}")
+        raise ValueError(
+            f"orders must not hold 0 at T=0, where order 0 is the signal itself, got {orders}"
+        )
     return orders
 
 
@@ -235,8 +246,9 @@ def _kymatio(n_samples, J, Q, T, max_order):
     options = {"T": 0 if T == "global" else T, "oversampling": J if T == 0 else 0}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Signal support is too small")
-        bank = Scattering1D(J=J, shape=n_samples, Q=Q, max_order=max_order, out_type="list",
-                            **options)
+        bank = Scattering1D(
+            J=J, shape=n_samples, Q=Q, max_order=max_order, out_type="list", **options
+        )
     for filter in (bank.phi_f, *bank.psi2_f):
         _level_gains(filter["levels"])
     return bank.double()

@@ -36,16 +36,24 @@ def app():
 @pytest.fixture
 def fast(monkeypatch):
     """Methods that answer at once: what the app does with an answer is what is tried."""
+
     def method(S, W, seed, callback):
         callback(1, torch.ones(W.n_samples, dtype=torch.float64), -1.0)
         return session.griffin_lim(S, W, n_iter=1, seed=seed)
 
-    monkeypatch.setattr(session, "METHODS", {name: (method, 1) for name in session.METHODS})
+    monkeypatch.setattr(session, "METHODS", dict.fromkeys(session.METHODS, (method, 1)))
 
 
 def upload(app, name, content):
-    app.upload.value = ({"name": name, "type": "", "size": len(content), "content": content,
-                         "last_modified": datetime.datetime.now(datetime.UTC)},)
+    app.upload.value = (
+        {
+            "name": name,
+            "type": "",
+            "size": len(content),
+            "content": content,
+            "last_modified": datetime.datetime.now(datetime.UTC),
+        },
+    )
 
 
 def wav(x, rate):
@@ -73,16 +81,24 @@ def test_a_click_recovers_and_shows_everything(app, fast):
     assert app.picture.value != before and app.bar.value == 1 and "done" in app.status.value
     assert app.sound.value.count("<audio") == 4 and "consistency" in app.scores.value
     assert not app.go.disabled and app.stop.disabled
-    (link,) = re.findall(r'download="recovered.wav" href="data:audio/wav;base64,([^"]+)"',
-                         app.sound.value)
+    (link,) = re.findall(
+        r'download="recovered.wav" href="data:audio/wav;base64,([^"]+)"', app.sound.value
+    )
     y, rate = soundfile.read(io.BytesIO(base64.b64decode(link)))
     assert rate == session.RATE and abs(y - app.result.y.numpy()).max() < 1e-3
 
 
 @settings(max_examples=5, deadline=None)
-@given(st.lists(st.sampled_from(CONTROLS).flatmap(
-    lambda name: st.tuples(st.just(name), st.sampled_from(CHOICES[name]))), min_size=1, max_size=3),
-    st.floats(0, 1))
+@given(
+    st.lists(
+        st.sampled_from(CONTROLS).flatmap(
+            lambda name: st.tuples(st.just(name), st.sampled_from(CHOICES[name]))
+        ),
+        min_size=1,
+        max_size=3,
+    ),
+    st.floats(0, 1),
+)
 def test_controls_at_random(app, moves, place):
     for name, value in [*moves]:
         getattr(app, name).value = value
@@ -116,8 +132,10 @@ def test_a_file_is_used_as_far_as_it_goes(app):
     assert len(app.problem.x) == session.SHORTEST and "Silence was added" in app.used.value
 
 
-@pytest.mark.parametrize(("content", "words"), [
-    (b"no sound", "cannot be read"), (b"", "is empty"), (wav(torch.zeros(900), 8000), "silent")])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"no sound", "cannot be read"), (b"", "is empty"), (wav(torch.zeros(900), 8000), "silent")],
+)
 def test_a_bad_file_gets_a_sentence_and_the_next_sound_works(app, content, words):
     upload(app, "<b>.wav", content)
     assert words in app.notice.value and 'role="alert"' in app.notice.value
@@ -141,7 +159,7 @@ def endless(monkeypatch):
         ended.set()
         return session.griffin_lim(S, W, n_iter=1)
 
-    monkeypatch.setattr(session, "METHODS", {name: (method, 10) for name in session.METHODS})
+    monkeypatch.setattr(session, "METHODS", dict.fromkeys(session.METHODS, (method, 10)))
     return running, ended
 
 
@@ -185,7 +203,7 @@ def test_what_a_method_raises_is_shown(app, monkeypatch):
     def method(S, W, seed, callback):
         raise RuntimeError("out of <memory>")
 
-    monkeypatch.setattr(session, "METHODS", {name: (method, 1) for name in session.METHODS})
+    monkeypatch.setattr(session, "METHODS", dict.fromkeys(session.METHODS, (method, 1)))
     app.recording.value = "crow" if app.recording.value != "crow" else "bell"
     app.go.click()
     app.wait(30)

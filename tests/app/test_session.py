@@ -31,14 +31,17 @@ def test_files_of_every_kind_and_number_of_channels(kind):
     assert metrics.decibels((x - torch.from_numpy(tone) / 2).norm() / x.norm()) < -30
 
 
-@pytest.mark.parametrize(("content", "words"), [
-    (b"", "is empty"),
-    (b"Dear Sir or Madam", "cannot be read as a sound. WAV, FLAC"),
-    (file([0.1] * 100, 8000)[:30], "cannot be read"),
-    (file([], 8000), "0 samples"),
-    (file([0.1, math.nan, 0.2], 8000, subtype="FLOAT"), "no numbers"),
-    (b"\xff\xfb" + bytes(400), "cannot be read"),
-])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is empty"),
+        (b"Dear Sir or Madam", "cannot be read as a sound. WAV, FLAC"),
+        (file([0.1] * 100, 8000)[:30], "cannot be read"),
+        (file([], 8000), "0 samples"),
+        (file([0.1, math.nan, 0.2], 8000, subtype="FLOAT"), "no numbers"),
+        (b"\xff\xfb" + bytes(400), "cannot be read"),
+    ],
+)
 def test_bad_files_get_one_sentence_with_their_name(content, words):
     with pytest.raises(ValueError, match=words) as refused:
         session.open_sound("my song.wav", content)
@@ -52,9 +55,12 @@ def test_of_a_very_long_file_the_beginning_is_read(monkeypatch):
 
 
 @settings(max_examples=25, deadline=None)
-@given(n=st.integers(1, 30_000), rate=st.sampled_from([360, 4000, 8000, 11025, 44100, 96000]),
-       wanted=st.sampled_from(sorted(session.LENGTHS.values())),
-       start=st.one_of(st.none(), st.floats(0, 60)))
+@given(
+    n=st.integers(1, 30_000),
+    rate=st.sampled_from([360, 4000, 8000, 11025, 44100, 96000]),
+    wanted=st.sampled_from(sorted(session.LENGTHS.values())),
+    start=st.one_of(st.none(), st.floats(0, 60)),
+)
 def test_any_length_and_rate_gives_a_stretch_and_says_which(n, rate, wanted, start):
     x = 0.5 + signals.white_noise(n, seed=n) / 4
     part = session.prepare(x, rate, wanted, start)
@@ -112,10 +118,11 @@ def test_recover_finds_the_waveform_and_every_sound_is_there(problem):
 @pytest.mark.parametrize("method", session.METHODS)
 def test_every_method_runs_reports_its_steps_and_stops_when_asked(problem, method):
     seen = []
-    result = session.solve(problem, method,
-                          callback=lambda k, x, fit: seen.append(k) or len(seen) > 1)
+    result = session.solve(
+        problem, method, callback=lambda k, x, fit: seen.append(k) or len(seen) > 1
+    )
     assert result.method == method and result.y.isfinite().all()
-    assert 1 <= len(seen) <= 2                                 # asked to stop at the second step
+    assert 1 <= len(seen) <= 2  # asked to stop at the second step
     assert max(seen) <= session.METHODS[method][1]
 
 
@@ -124,10 +131,15 @@ def test_unknown_methods_are_named(problem):
         session.solve(problem, "magic")
 
 
-@pytest.mark.parametrize(("scores", "words"), [
-    ((-5, -1, -1), "not matched"), ((-30, -6, -6), "no proof"),
-    ((-130, 2, -130), "Each part"), ((-130, -120, -121), "original waveform"),
-])
+@pytest.mark.parametrize(
+    ("scores", "words"),
+    [
+        ((-5, -1, -1), "not matched"),
+        ((-30, -6, -6), "no proof"),
+        ((-130, 2, -130), "Each part"),
+        ((-130, -120, -121), "original waveform"),
+    ],
+)
 def test_verdicts(scores, words):
     assert words in session.verdict(*scores)
 
@@ -145,8 +157,10 @@ def test_progress_counts_down_and_starts_over_with_a_second_start():
     assert progress.fraction == 25 / 40 and "of at most 40" in progress.words
 
 
-@pytest.mark.parametrize(("seconds", "words"), [
-    (0.2, "1 s"), (9.0, "9 s"), (12.1, "15 s"), (89, "90 s"), (91, "2 min"), (600, "10 min")])
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.2, "1 s"), (9.0, "9 s"), (12.1, "15 s"), (89, "90 s"), (91, "2 min"), (600, "10 min")],
+)
 def test_times_have_no_digit_that_a_guess_does_not_have(seconds, words):
     assert session._rounded(seconds) == words
 
@@ -158,6 +172,6 @@ def test_memory_in_a_circle_is_given_back_on_every_system(monkeypatch):
     node = Node()
     node.itself, gone = node, weakref.ref(node)
     del node
-    monkeypatch.setattr(ctypes, "CDLL", lambda name: object())     # a C library without malloc_trim
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: object())  # a C library without malloc_trim
     give_back()
     assert gone() is None

@@ -37,27 +37,40 @@ def problem():
 
 
 def test_a_grid_has_every_combination_that_means_something():
-    cells = grid(("speech", "ecg"), ("recover", "zero phase", "published SGD"), ("cauchy", "gmw"),
-                 snrs=(None, 40.0), seeds=range(3))
+    cells = grid(
+        ("speech", "ecg"),
+        ("recover", "zero phase", "published SGD"),
+        ("cauchy", "gmw"),
+        snrs=(None, 40.0),
+        seeds=range(3),
+    )
     # three seeds of recover, one of zero phase, each with and without noise; SGD without
     assert len(cells) == 2 * 2 * (3 * 2 + 1 * 2 + 3)
     assert {(cell.sample_rate, cell.n_samples) for cell in cells if cell.signal == "ecg"} == {
-        (360, 1024)}
+        (360, 1024)
+    }
     assert len(set(cell.key for cell in cells)) == len(cells)
 
 
 @pytest.mark.parametrize("name", runner.PRESETS)
 def test_presets_hold_every_recording_but_for_the_tiny_one(name):
     cells = preset(name)
-    assert name == "tiny" or {cell.signal for cell in cells} == {*signals.RECORDINGS,
-                                                                 *signals.SYNTHETIC}
+    assert name == "tiny" or {cell.signal for cell in cells} == {
+        *signals.RECORDINGS,
+        *signals.SYNTHETIC,
+    }
     assert name == "tiny" or {cell.method for cell in cells} == set(CONTESTANTS)
 
 
-@pytest.mark.parametrize("wrong, words", [
-    (dict(signal="whale"), "signal must be one of 'speech'"),
-    (dict(method="magic"), "method must be one of 'recover'"),
-    (dict(seed=-1), "seed"), (dict(snr_db=float("nan")), "snr_db")])
+@pytest.mark.parametrize(
+    "wrong, words",
+    [
+        (dict(signal="whale"), "signal must be one of 'speech'"),
+        (dict(method="magic"), "method must be one of 'recover'"),
+        (dict(seed=-1), "seed"),
+        (dict(snr_db=float("nan")), "snr_db"),
+    ],
+)
 def test_cells_refuse_what_is_not_there(wrong, words):
     with pytest.raises(ValueError, match=words):
         Cell(**{"signal": "speech", **wrong})
@@ -147,8 +160,10 @@ def test_peak_memory_sees_what_is_there_for_a_moment():
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")
 def test_a_gpu_gives_the_same_numbers():
-    rows = [compute(Cell("speech", method="fast Griffin-Lim", device=device, **EASY))
-            for device in ("cpu", "cuda")]
+    rows = [
+        compute(Cell("speech", method="fast Griffin-Lim", device=device, **EASY))
+        for device in ("cpu", "cuda")
+    ]
     assert abs(rows[0]["consistency_db"] - rows[1]["consistency_db"]) < 1e-3
 
 
@@ -156,8 +171,10 @@ def test_a_gpu_gives_the_same_numbers():
 
 
 def same_but_for_costs(rows):
-    return sorted(tuple(row[name] for name in runner.FIELDS
-                        if name not in ("seconds", "cost", "peak_mb")) for row in rows)
+    return sorted(
+        tuple(row[name] for name in runner.FIELDS if name not in ("seconds", "cost", "peak_mb"))
+        for row in rows
+    )
 
 
 @pytest.fixture(scope="module")
@@ -183,10 +200,22 @@ def test_more_cells_are_added_to_those_that_are_there(tiny, tmp_path):
 
 def test_a_run_that_was_stopped_goes_on(tmp_path, tiny):
     path = tmp_path / "stopped.csv"
-    command = [sys.executable, "-m", "scalinv_utils.benchmark.cli", "--preset", "tiny",
-               "--output", str(path)]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True,
-                               env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    command = [
+        sys.executable,
+        "-m",
+        "scalinv_utils.benchmark.cli",
+        "--preset",
+        "tiny",
+        "--output",
+        str(path),
+    ]
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
     while process.poll() is None and not (path.exists() and path.read_text().count("\n") > 2):
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
@@ -207,8 +236,18 @@ def test_several_processes_and_a_dask_cluster_give_the_same_rows(tmp_path, tiny)
     local = run(preset("tiny"), tmp_path / "local.csv", jobs=2, progress=False)
     assert same_but_for_costs(local) == same_but_for_costs(tiny[1])
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
-        said = cli.main(["--preset", "tiny", "--output", str(tmp_path / "dask.csv"),
-                               "--dask", cluster.scheduler_address, "--report", str(tmp_path)])
+        said = cli.main(
+            [
+                "--preset",
+                "tiny",
+                "--output",
+                str(tmp_path / "dask.csv"),
+                "--dask",
+                cluster.scheduler_address,
+                "--report",
+                str(tmp_path),
+            ]
+        )
         with Client(cluster) as client:
             worked = client.run(lambda: "scalinv_utils.recovery" in sys.modules)
     assert said is None and list(worked.values()) == [True, True]
@@ -219,19 +258,27 @@ def test_several_processes_and_a_dask_cluster_give_the_same_rows(tmp_path, tiny)
 
 
 def test_the_command_writes_table_words_and_pictures(tmp_path, tiny, capsys):
-    assert cli.main(["--preset", "tiny", "--output", str(tiny[0]),
-                           "--report", str(tmp_path)]) is None
+    assert (
+        cli.main(["--preset", "tiny", "--output", str(tiny[0]), "--report", str(tmp_path)]) is None
+    )
     assert "10 rows, 0 of them errors" in capsys.readouterr().out
     assert {path.name for path in tmp_path.iterdir()} == {
-        "leaderboard.md", "error_against_time.png", "profile.png"}
+        "leaderboard.md",
+        "error_against_time.png",
+        "profile.png",
+    }
     words = (tmp_path / "leaderboard.md").read_text()
     assert "| recover |" in words and "Measured on: " in words
 
 
-@pytest.mark.parametrize("arguments, words", [
-    (["--methods", "magic"], "--methods must be one of 'recover'"),
-    (["--device", "cuda:99"], "--device must be one that torch sees here, got 'cuda:99'"),
-    (["--dask", "tcp://127.0.0.1:1"], "--dask must be the address of a scheduler")])
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--methods", "magic"], "--methods must be one of 'recover'"),
+        (["--device", "cuda:99"], "--device must be one that torch sees here, got 'cuda:99'"),
+        (["--dask", "tcp://127.0.0.1:1"], "--dask must be the address of a scheduler"),
+    ],
+)
 def test_the_command_ends_in_a_sentence(arguments, words, tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "DASK_SECONDS", 1)
     said = cli.main([*arguments, "--preset", "tiny", "--output", str(tmp_path / "x.csv")])
@@ -240,8 +287,8 @@ def test_the_command_ends_in_a_sentence(arguments, words, tmp_path, monkeypatch)
 
 def test_options_choose_among_the_cells_of_the_preset():
     options = cli._parser().parse_args(
-        ["--signals", "speech", "crow", "--methods", "recover", "--wavelets", "gmw",
-         "--seeds", "2"])
+        ["--signals", "speech", "crow", "--methods", "recover", "--wavelets", "gmw", "--seeds", "2"]
+    )
     cells, absent = cli.chosen(options)
     assert {cell.signal for cell in cells} == {"speech", "crow"} and not absent
     assert {(cell.wavelet, cell.method) for cell in cells} == {("gmw", "recover")}
@@ -253,18 +300,36 @@ def test_options_choose_among_the_cells_of_the_preset():
 
 def made_up(method, error_db, cost, signal="speech", seed=0, **more):
     row = dict.fromkeys(runner.FIELDS)
-    return row | dict(method=method, signal=signal, wavelet="gmw", voices=32, seed=seed, cost=cost,
-                      waveform_error_db=error_db, evaluations=10, peak_mb=1.0, machine="m",
-                      versions="v") | more
+    return (
+        row
+        | dict(
+            method=method,
+            signal=signal,
+            wavelet="gmw",
+            voices=32,
+            seed=seed,
+            cost=cost,
+            waveform_error_db=error_db,
+            evaluations=10,
+            peak_mb=1.0,
+            machine="m",
+            versions="v",
+        )
+        | more
+    )
 
 
 ROWS = [
-    made_up("recover", -100.0, 9.0), made_up("recover", -80.0, 11.0, seed=1),
+    made_up("recover", -100.0, 9.0),
+    made_up("recover", -80.0, 11.0, seed=1),
     made_up("recover", -70.0, 12.0, seed=2),
-    made_up("heap", -50.0, 2.0), made_up("heap", -45.0, 2.0, seed=1),
-    made_up("SGD", -25.0, 1.0), made_up("SGD", 0.0, 1.0, seed=1),
+    made_up("heap", -50.0, 2.0),
+    made_up("heap", -45.0, 2.0, seed=1),
+    made_up("SGD", -25.0, 1.0),
+    made_up("SGD", 0.0, 1.0, seed=1),
     made_up("ssqueezepy, true phase", -90.0, 0.5),
-    made_up("recover", -10.0, 10.0, "crow"), made_up("heap", -30.0, 20.0, "crow"),
+    made_up("recover", -10.0, 10.0, "crow"),
+    made_up("heap", -30.0, 20.0, "crow"),
     made_up("Adam", None, None, "crow", error="ValueError: no"),
 ]
 SPEECH, CROW = ("speech", "gmw", 32, None), ("crow", "gmw", 32, None)

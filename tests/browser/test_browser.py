@@ -28,15 +28,17 @@ pytestmark = pytest.mark.browser
 READY, ON_REQUEST, SLACK = 100, 250, 5
 
 WHOLE = ["00", "04", "06", "10"]
-OTHERS = [path for path in NOTEBOOKS
-          if path.stem[:2] not in WHOLE and explorer_cells(cells(read(path)))]
+OTHERS = [
+    path for path in NOTEBOOKS if path.stem[:2] not in WHOLE and explorer_cells(cells(read(path)))
+]
 
 
 @pytest.fixture(scope="module")
 def chromium():
     """One browser. No longer than this module: Playwright's event loop would be in others' way."""
-    playwright = pytest.importorskip("playwright.sync_api",
-                                     reason="the browser tests need playwright: .[test]")
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="the browser tests need playwright: .[test]"
+    )
     path = browsing.browser_path()
     if path is None:
         pytest.skip("the browser tests need Chromium: sudo apt install chromium")
@@ -95,25 +97,33 @@ def check_explorers(page, notebook, handles=None):
         before = picture.get_attribute("src")
         start = browsing.position(handle)
         browsing.drag(page, handle)
-        browsing.wait_for_change(page, picture, before, "the picture after the mouse took "
-                                 f"{browsing.name_of(handle)} from position {start} to "
-                                 f"{browsing.position(handle)}")
+        browsing.wait_for_change(
+            page,
+            picture,
+            before,
+            "the picture after the mouse took "
+            f"{browsing.name_of(handle)} from position {start} to "
+            f"{browsing.position(handle)}",
+        )
         handle.focus()
         page.keyboard.press("Home")
         browsing.wait_until_settled(picture)
         steps = min(4, int(float(handle.get_attribute("aria-valuemax"))))
-        times = browsing.waits(page, handle, picture,
-                               ["ArrowRight"] * steps + ["ArrowLeft"] * steps)
+        times = browsing.waits(
+            page, handle, picture, ["ArrowRight"] * steps + ["ArrowLeft"] * steps
+        )
         first, again = first + times[:steps], again + times[steps:]
     return first, again
 
 
 def report(notebook, lab, first, again):
     kernel, server = notebook.memory(), psutil.Process(lab.process.pid).memory_info().rss
-    print(f"\n{notebook.name}: pictures follow a key after {statistics.median(again):.0f} ms "
-          f"(median of {len(again)}, ready), {statistics.median(first):.0f} ms (of {len(first)}, "
-          f"first look); its kernel held {kernel / 2**20:.0f} MiB at most, beside Lab's "
-          f"{server / 2**20:.0f}")
+    print(
+        f"\n{notebook.name}: pictures follow a key after {statistics.median(again):.0f} ms "
+        f"(median of {len(again)}, ready), {statistics.median(first):.0f} ms (of {len(first)}, "
+        f"first look); its kernel held {kernel / 2**20:.0f} MiB at most, beside Lab's "
+        f"{server / 2**20:.0f}"
+    )
     assert statistics.median(again) < SLACK * READY
     assert statistics.median(first) < SLACK * ON_REQUEST
     assert kernel < 2**30
@@ -148,11 +158,17 @@ def in_turn(notebooks):
 
 def test_a_copy_that_is_not_trusted_shows_pictures_where_widgets_would_be(page, lab):
     notebook = browsing.Notebook(page, lab, path_of("00"))
-    stored = [output for cell in read(NOTEBOOKS[0]).cells for output in cell.get("outputs", [])
-              if "image/png" in output.get("data", {})]
+    stored = [
+        output
+        for cell in read(NOTEBOOKS[0]).cells
+        for output in cell.get("outputs", [])
+        if "image/png" in output.get("data", {})
+    ]
     page.wait_for_function(
         "n => [...document.querySelectorAll('.jp-OutputArea-output img')]"
-        ".filter(img => img.naturalWidth > 0).length == n", arg=len(stored))
+        ".filter(img => img.naturalWidth > 0).length == n",
+        arg=len(stored),
+    )
     assert not notebook.handles() and page.get_by_text("Error displaying widget").count() == 0
     assert page.locator(".jp-OutputArea-output audio").count() > 5
     assert page.evaluate(browsing.TOO_WIDE) == []
@@ -174,7 +190,7 @@ def use_everything(notebook, lab):
     page = notebook.page
     report(notebook, lab, *check_explorers(page, notebook))
     assert page.evaluate(browsing.TOO_WIDE) == []
-    play = page.locator('.jupyter-widgets.widget-play button').first
+    play = page.locator(".jupyter-widgets.widget-play button").first
     picture = notebook.picture(play)
     before = picture.get_attribute("src")
     play.click()
@@ -192,8 +208,9 @@ def with_the_keyboard_alone(page, notebook):
     browsing.wait_for_change(page, picture, before)
 
 
-@pytest.mark.parametrize("paths", two_by_two(OTHERS),
-                         ids=lambda paths: "_".join(path.stem[:2] for path in paths))
+@pytest.mark.parametrize(
+    "paths", two_by_two(OTHERS), ids=lambda paths: "_".join(path.stem[:2] for path in paths)
+)
 def test_the_first_explorer_of_the_other_notebooks(new_page, lab, paths):
     notebooks = [browsing.Notebook(new_page(), lab, cut_down(lab, path)) for path in paths]
     for notebook in in_turn(notebooks):
@@ -204,8 +221,9 @@ def cut_down(lab, path):
     """A copy with the cells that the first explorer needs, and no others."""
     sources = cells(read(path))
     wanted = needed_for(sources, explorer_cells(sources)[0])
-    small = new_notebook(cells=[new_code_cell(sources[k]) for k in wanted],
-                         metadata=read(path).metadata)
+    small = new_notebook(
+        cells=[new_code_cell(sources[k]) for k in wanted], metadata=read(path).metadata
+    )
     write(small, lab.folder / "notebooks" / f"first_{path.name}")
     return f"notebooks/first_{path.name}"
 
@@ -245,10 +263,15 @@ def tab_to_button(page, label):
 
 def check_players(page, studio):
     """Four sounds come, and can be played."""
-    browsing.wait_for(page, """box => {
+    browsing.wait_for(
+        page,
+        """box => {
         const players = [...box.querySelectorAll('audio')];
         return players.length == 4 && players.every(a => a.duration > 0.2 && a.error === null);
-    }""", studio.element_handle(), "four players")
+    }""",
+        studio.element_handle(),
+        "four players",
+    )
 
 
 def test_your_own_sound(page, lab, request):
@@ -297,8 +320,13 @@ def test_your_own_sound(page, lab, request):
 
     # The explorer of methods, with its sounds.
     report(notebook, lab, *check_explorers(page, notebook, notebook.handles()[-1:]))
-    assert page.locator(".widget-vbox").filter(has_text="Methods to listen to").first.locator(
-        ".widget-html audio").count() == 4
+    assert (
+        page.locator(".widget-vbox")
+        .filter(has_text="Methods to listen to")
+        .first.locator(".widget-html audio")
+        .count()
+        == 4
+    )
 
 
 def test_as_an_app_there_is_no_code_and_the_controls_work(page, tmp_path):
@@ -307,7 +335,7 @@ def test_as_an_app_there_is_no_code_and_the_controls_work(page, tmp_path):
     browsing.course_copy(tmp_path)
     notebook = tmp_path / path_of("10")
     small = read(notebook)
-    small.cells = small.cells[:4]                              # up to the app: the start takes less
+    small.cells = small.cells[:4]  # up to the app: the start takes less
     write(small, notebook)
     options = ["--Voila.ip=127.0.0.1", "--port={port}", "--show_tracebacks=True", str(notebook)]
     with browsing.server("voila", tmp_path, *options) as (process, address):

@@ -65,7 +65,7 @@ def test_levels_in_words(tone):
 def test_three_players_to_a_row_each_under_its_label_and_over_its_level(n):
     names = [f"sound {k}" for k in range(n)]
     x = torch.ones(800)
-    page = audio.players({name: 10.0 ** -k * x for k, name in enumerate(names)}, 8000)._repr_html_()
+    page = audio.players({name: 10.0**-k * x for k, name in enumerate(names)}, 8000)._repr_html_()
     rows = [re.findall(r"<t[hd].*?</t[hd]>", row) for row in re.findall(r"<tr>.*?</tr>", page)]
     assert [len(row) for row in rows[::3]] == [3] * (n // 3) + [n % 3] * (n % 3 > 0)
     for k, name in enumerate(names):

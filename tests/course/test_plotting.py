@@ -35,7 +35,6 @@ def S():
     return S
 
 
-
 # --- Curves --------------------------------------------------------------------------------------
 
 
@@ -283,6 +282,7 @@ def test_few_colours_weigh_half_and_look_alike():
     png = plotting.render(fig)
     few = plotting.in_few_colours(png)
     plt.close(fig)
-    before, after = (np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), int)
-                     for data in (png, few))
+    before, after = (
+        np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), int) for data in (png, few)
+    )
     assert len(few) < 0.7 * len(png) and np.abs(after - before).max() < 24

@@ -28,14 +28,23 @@ def reference(number):
 
 
 def player(n=12, frames=None):
-    return frame_player(frames or film(draw, (2, 1)), [f"frame {k} of {n}" for k in range(n)],
-                        "A line", "A line turns upwards.")
+    return frame_player(
+        frames or film(draw, (2, 1)),
+        [f"frame {k} of {n}" for k in range(n)],
+        "A line",
+        "A line turns upwards.",
+    )
 
 
 def explorer(compute=lambda slope, steps: slope * steps, draw=draw):
-    return explore(compute, draw, {"slope": slider("slope (Hz/s)", [1, 2, 4], 2),
-                                   "steps": slider("steps", range(8), 3)},
-                   "A line", "A line of slope six.", figsize=(2, 1))
+    return explore(
+        compute,
+        draw,
+        {"slope": slider("slope (Hz/s)", [1, 2, 4], 2), "steps": slider("steps", range(8), 3)},
+        "A line",
+        "A line of slope six.",
+        figsize=(2, 1),
+    )
 
 
 @functools.cache
@@ -117,6 +126,7 @@ def test_each_combination_is_computed_once():
 
 def in_idle_kernel(make, monkeypatch):
     """What `make` returns in a kernel that then has nothing to do until all is drawn."""
+
     async def kernel():
         box = make()
         while len(box._pictures._made) < wanted:
@@ -146,7 +156,7 @@ def test_combinations_are_drawn_ahead_and_what_fails_waits_for_the_person(monkey
         return 1 / (steps - 1)
 
     e = in_idle_kernel(lambda: explorer(compute), monkeypatch)
-    assert calls == [(2, 3), (1, 3), (4, 3), (2, 2), (2, 4)]        # the start, then the nearest
+    assert calls == [(2, 3), (1, 3), (4, 3), (2, 2), (2, 4)]  # the start, then the nearest
     assert e.error is None and e.picture.value == reference(0.5)
     e.controls["slope"].value, e.controls["steps"].value = 1, 1
     assert isinstance(e.error, ZeroDivisionError)
@@ -166,8 +176,15 @@ def test_nothing_is_drawn_ahead_under_the_hands_of_a_person(monkeypatch):
 
 
 def test_players_follow_the_controls():
-    e = explore(lambda level: level, draw, {"level": slider("level", [1, 2], 1)}, "A", "A line.",
-                listen=lambda level: audio.player([0.1 * level] * 800, 8000), figsize=(2, 1))
+    e = explore(
+        lambda level: level,
+        draw,
+        {"level": slider("level", [1, 2], 1)},
+        "A",
+        "A line.",
+        listen=lambda level: audio.player([0.1 * level] * 800, 8000),
+        figsize=(2, 1),
+    )
     first = e.sound.value
     assert first.count("<audio") == 1 and e.sound in e.children
     e.controls["level"].value = 2
@@ -192,8 +209,13 @@ def test_a_trial_visits_every_end_and_middle_and_leaves_things_as_they_were(monk
     assert {(1, 3), (2, 3), (4, 3), (2, 0), (2, 4), (2, 7)} < set(seen)
     assert (e.controls["slope"].value, e.controls["steps"].value) == (2, 3)
     assert e.picture.value == reference(6)
-    e = explore(lambda x, k: k * x, draw, {"x": ipywidgets.FloatSlider(max=2.0),
-                                           "k": ipywidgets.IntSlider(max=3)}, "A", "A line.")
+    e = explore(
+        lambda x, k: k * x,
+        draw,
+        {"x": ipywidgets.FloatSlider(max=2.0), "k": ipywidgets.IntSlider(max=3)},
+        "A",
+        "A line.",
+    )
     assert e.controls["x"].value == e.controls["k"].value == 0
 
 
@@ -241,11 +263,14 @@ def test_titles_are_text_and_not_markup():
     assert "P &lt;b&gt;&amp; Q" in p.children[0].value
 
 
-@pytest.mark.parametrize(("frames", "labels", "alt", "words"), [
-    ([b"1"], ["a", "b"], "words", "labels must hold one text for each of the 1 frames, got 2"),
-    ([], [], "words", "labels must hold"),
-    (film(draw, (2, 1)), ["a"], " ", "alt must say"),
-])
+@pytest.mark.parametrize(
+    ("frames", "labels", "alt", "words"),
+    [
+        ([b"1"], ["a", "b"], "words", "labels must hold one text for each of the 1 frames, got 2"),
+        ([], [], "words", "labels must hold"),
+        (film(draw, (2, 1)), ["a"], " ", "alt must say"),
+    ],
+)
 def test_bad_input_is_named(frames, labels, alt, words):
     with pytest.raises(ValueError, match=words):
         frame_player(frames, labels, "title", alt)

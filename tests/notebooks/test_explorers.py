@@ -57,14 +57,23 @@ def test_an_explorer_is_found_with_the_cells_that_it_needs():
 
 
 def test_what_functions_and_comprehensions_bind_is_their_own():
-    sources = ["x = slow()", "k = [x for x in range(3)]", "def f(x, y=k):\n    z = x\n    return z",
-               "z = 1", "explore(f, sum(x for x in range(3)))"]
+    sources = [
+        "x = slow()",
+        "k = [x for x in range(3)]",
+        "def f(x, y=k):\n    z = x\n    return z",
+        "z = 1",
+        "explore(f, sum(x for x in range(3)))",
+    ]
     assert needed_for(sources, 4) == [1, 2, 4]
 
 
 def test_a_cell_that_binds_a_name_before_it_reads_it_needs_no_other():
-    sources = ["N = slow()", "N = 5\nfor k in range(N):\n    a = k\n    M = a", "a = slow()",
-               "explore(M)"]
+    sources = [
+        "N = slow()",
+        "N = 5\nfor k in range(N):\n    a = k\n    M = a",
+        "a = slow()",
+        "explore(M)",
+    ]
     assert needed_for(sources, 3) == [1, 3]
     assert needed_for(["N = 4", "M = N\nN = 5", *sources[2:]], 3) == [0, 1, 3]
 

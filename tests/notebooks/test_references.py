@@ -23,8 +23,7 @@ def identifiers(text):
 
 
 def markdown(path):
-    return "\n".join(cell.source for cell in read(path).cells
-                     if cell.cell_type == "markdown")
+    return "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
 
 
 def in_the_package():
@@ -37,8 +36,10 @@ def in_the_notebooks():
 
 
 def test_identifiers_are_found_as_people_write_them():
-    text = ("[doi:10.1109/97.700921](https://doi.org/10.1109/97.700921), arXiv:1906.00738. "
-            "(doi:10.1088/0266-5611/21/1/004) and 1234.56789 alone")
+    text = (
+        "[doi:10.1109/97.700921](https://doi.org/10.1109/97.700921), arXiv:1906.00738. "
+        "(doi:10.1088/0266-5611/21/1/004) and 1234.56789 alone"
+    )
     assert identifiers(text) == {"10.1109/97.700921", "1906.00738", "10.1088/0266-5611/21/1/004"}
 
 
@@ -53,8 +54,11 @@ def test_no_work_is_there_twice():
     assert len(seen) == len(set(seen)) and len(titles) == len(set(titles))
 
 
-@pytest.mark.parametrize("entry", [entry for entry in ENTRIES if identifiers(entry)],
-                         ids=lambda entry: sorted(identifiers(entry))[0])
+@pytest.mark.parametrize(
+    "entry",
+    [entry for entry in ENTRIES if identifiers(entry)],
+    ids=lambda entry: sorted(identifiers(entry))[0],
+)
 def test_an_entry_says_which_notebooks_cite_it(entry):
     said = re.search(r" \[([\d, ]+)\]\.$", entry)
     citing = [number for number, cited in in_the_notebooks().items() if cited & identifiers(entry)]

@@ -53,7 +53,7 @@ def machine_paths(notebook, path):
         shown = [data[kind] for kind in data if kind.startswith("text/")]
         for text in [output.get("text", ""), *shown]:
             if found := HOME.search(re.sub(r"base64,[\w+/=]+", "", text)):
-                yield f"shows a path of one machine: {text[found.start():][:60]}"
+                yield f"shows a path of one machine: {text[found.start() :][:60]}"
 
 
 def links(notebook, path):
@@ -77,7 +77,7 @@ def neighbours(notebook, path):
     course = sorted(path.parent.glob("*.ipynb"))
     place = course.index(path)
     linked = {Path(unquote(target.split("#")[0])).name for target in targets(notebook)}
-    for neighbour in course[max(place - 1, 0):place] + course[place + 1:place + 2]:
+    for neighbour in course[max(place - 1, 0) : place] + course[place + 1 : place + 2]:
         if neighbour.name not in linked:
             yield f"has no link to its neighbour {neighbour.name}"
 
@@ -95,8 +95,11 @@ def outputs(notebook):
 
 def prose(notebook):
     """The text of the markdown cells, without what only looks like markdown."""
-    return [CODE_OR_FORMULA.sub("", cell.source)
-            for cell in notebook.cells if cell.cell_type == "markdown"]
+    return [
+        CODE_OR_FORMULA.sub("", cell.source)
+        for cell in notebook.cells
+        if cell.cell_type == "markdown"
+    ]
 
 
 def targets(notebook):
@@ -114,18 +117,32 @@ def test_stored_notebook(path, check):
 
 def sound():
     """A small notebook, stored as it should be, with one neighbour on each side."""
-    picture = {execute_notebooks.WIDGET: {"model_id": "1"}, "image/png": "AAAA", "text/plain": "a ridge"}
-    return new_notebook(cells=[
-        new_markdown_cell("# Title\n`![](x.png)` and $W[n](t)$ are no links; [here](#title)"),
-        new_code_cell("1 + 1", execution_count=1,
-                      outputs=[new_output("execute_result", {"text/plain": "2"})]),
-        new_code_cell("", execution_count=None),
-        new_code_cell("explore()", execution_count=2, outputs=[
-            new_output("display_data", picture), new_output("stream", text="done")]),
-        new_markdown_cell("![a ridge](ridge.png) <img alt='a ridge' src=\"ridge.png\">\n"
-                          "[previous](00_a.ipynb) | [next](./02_c.ipynb#title) | "
-                          "[paper](https://doi.org/10.1000/1)"),
-    ])
+    picture = {
+        execute_notebooks.WIDGET: {"model_id": "1"},
+        "image/png": "AAAA",
+        "text/plain": "a ridge",
+    }
+    return new_notebook(
+        cells=[
+            new_markdown_cell("# Title\n`![](x.png)` and $W[n](t)$ are no links; [here](#title)"),
+            new_code_cell(
+                "1 + 1",
+                execution_count=1,
+                outputs=[new_output("execute_result", {"text/plain": "2"})],
+            ),
+            new_code_cell("", execution_count=None),
+            new_code_cell(
+                "explore()",
+                execution_count=2,
+                outputs=[new_output("display_data", picture), new_output("stream", text="done")],
+            ),
+            new_markdown_cell(
+                "![a ridge](ridge.png) <img alt='a ridge' src=\"ridge.png\">\n"
+                "[previous](00_a.ipynb) | [next](./02_c.ipynb#title) | "
+                "[paper](https://doi.org/10.1000/1)"
+            ),
+        ]
+    )
 
 
 def out_of_order(notebook):
@@ -181,10 +198,19 @@ def no_way_on(notebook):
 
 
 FAULTS = [
-    (out_of_order, execution), (not_executed, execution), (failed, errors),
-    (widget_state, widgets), (bare_widget, widgets), (heavy, size), (home_folder, machine_paths),
-    (dead_link, links), (dead_picture, links), (mute_picture, pictures),
-    (mute_html_picture, pictures), (no_way_back, neighbours), (no_way_on, neighbours),
+    (out_of_order, execution),
+    (not_executed, execution),
+    (failed, errors),
+    (widget_state, widgets),
+    (bare_widget, widgets),
+    (heavy, size),
+    (home_folder, machine_paths),
+    (dead_link, links),
+    (dead_picture, links),
+    (mute_picture, pictures),
+    (mute_html_picture, pictures),
+    (no_way_back, neighbours),
+    (no_way_on, neighbours),
 ]
 
 
@@ -255,7 +281,9 @@ def test_store_executes_in_place_and_keeps_the_identity_of_cells(tmp_path):
 def test_store_names_the_cell_that_fails_and_leaves_the_file_alone(tmp_path):
     path = stored(tmp_path, "x = 20", "# halve\nx / 0")
     before = path.read_bytes()
-    with pytest.raises(execute_notebooks.NotebookError, match=r"01_b.*: cell 2 \(# halve\) raised Zero"):
+    with pytest.raises(
+        execute_notebooks.NotebookError, match=r"01_b.*: cell 2 \(# halve\) raised Zero"
+    ):
         execute_notebooks.store(path)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
@@ -287,12 +315,16 @@ def test_a_notebook_is_found_by_number_name_or_path(tmp_path, monkeypatch):
 
 def minutes_in_all(notebook):
     """The last of the cumulative times: of the table at the top, or of the headings."""
-    return int(re.findall(r"^(?:\| \d+ .*\||#.*,) (\d+) (?:\|$|in total\))",
-                          "\n".join(prose(notebook)), re.M)[-1])
+    return int(
+        re.findall(
+            r"^(?:\| \d+ .*\||#.*,) (\d+) (?:\|$|in total\))", "\n".join(prose(notebook)), re.M
+        )[-1]
+    )
 
 
 def test_the_list_of_the_course_gives_the_times_that_the_notebooks_give():
     start = nbformat.read(STORED[0], as_version=4)
     told = dict(re.findall(r"^\| .*?(\d\d) .*\| (\d+) min \|$", "\n".join(prose(start)), re.M))
     assert {name: int(time) for name, time in told.items()} == {
-        path.name[:2]: minutes_in_all(nbformat.read(path, as_version=4)) for path in STORED}
+        path.name[:2]: minutes_in_all(nbformat.read(path, as_version=4)) for path in STORED
+    }

@@ -23,8 +23,11 @@ def W(request):
 
 def noise(S, snr_db):
     generator = torch.Generator().manual_seed(0)
-    return (10 ** (-snr_db / 20) * S.square().mean().sqrt()
-            * torch.randn(S.shape, dtype=S.dtype, generator=generator))
+    return (
+        10 ** (-snr_db / 20)
+        * S.square().mean().sqrt()
+        * torch.randn(S.shape, dtype=S.dtype, generator=generator)
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)

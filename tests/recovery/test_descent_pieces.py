@@ -20,8 +20,13 @@ from scalinv_utils.recovery._gradient_descent import (
 from scalinv_utils.recovery.losses import NAMED, CoarseToFine, L2ToL1
 from scalinv_utils.recovery.schedules import BoldDriver, cosine_decay, step_decay
 
-PIECES = {**NAMED, "swapped": L2ToL1(after=0), "coarse": CoarseToFine(2),
-          "compressed, p = 1/2": losses.power(0.5, 0.1), "intensity": losses.power(2.0)}
+PIECES = {
+    **NAMED,
+    "swapped": L2ToL1(after=0),
+    "coarse": CoarseToFine(2),
+    "compressed, p = 1/2": losses.power(0.5, 0.1),
+    "intensity": losses.power(2.0),
+}
 
 
 # -- losses ------------------------------------------------------------------------------------
@@ -36,8 +41,9 @@ def test_the_gradient_of_every_loss(name, lowpass):
     W = scalogram(32, f_min=0.1, voices_per_octave=3, lowpass=lowpass)
     target = [W.magnitude(noise(1, 32))]
     loss([W.magnitude(noise(2, 32))], target)  # fixes the weight of the swap
-    assert torch.autograd.gradcheck(lambda x: loss([W.magnitude(x)], target),
-                                    noise(2, 32).requires_grad_())
+    assert torch.autograd.gradcheck(
+        lambda x: loss([W.magnitude(x)], target), noise(2, 32).requires_grad_()
+    )
 
 
 @pytest.mark.parametrize("name", PIECES)
@@ -59,17 +65,17 @@ def test_the_safe_modulus():
 
 def test_what_the_compressed_losses_are():
     o, t = torch.tensor([-8.0, 1e3]).double(), torch.tensor([8.0, 1e3]).double()
-    assert float(losses.power(2 / 3, 1e-9)([o], [t])) == pytest.approx(64)   # (-4 - 4)^2
-    assert float(losses.power(1.0)([o], [t])) == pytest.approx(256)          # l2
+    assert float(losses.power(2 / 3, 1e-9)([o], [t])) == pytest.approx(64)  # (-4 - 4)^2
+    assert float(losses.power(1.0)([o], [t])) == pytest.approx(256)  # l2
     o, t = torch.tensor([1e3, 10.0]).double(), torch.tensor([1e3, 100.0]).double()
     assert float(losses.log(1e-6)([o], [t])) == pytest.approx(math.log(10) ** 2, rel=1e-3)
 
 
 def test_the_swap_keeps_the_length_of_the_gradient():
     output, target, loss = noise(3).requires_grad_(), noise(4), L2ToL1(below_db=-20)
-    before, = torch.autograd.grad(loss([output], [target]), output)
+    (before,) = torch.autograd.grad(loss([output], [target]), output)
     assert not loss.advance(1, -19.0) and loss.advance(2, -21.0) and not loss.advance(3, -30.0)
-    after, = torch.autograd.grad(loss([output], [target]), output)
+    (after,) = torch.autograd.grad(loss([output], [target]), output)
     assert float(after.norm()) == pytest.approx(float(before.norm()))
     assert torch.equal(after.sign(), before.sign())
 
@@ -89,14 +95,21 @@ def test_losses_that_change_work_with_every_optimiser_and_start_afresh(optimizer
     W, S = scalogram(), scalogram().magnitude(noise(5))
     runs = [invert_gradient(S, W, optimizer=optimizer, loss=loss, n_iter=25) for _ in range(2)]
     assert len(runs[0].history["consistency_db"]) == 26
-    assert torch.equal(runs[0].signal, runs[1].signal)       # the loss given was not used up
+    assert torch.equal(runs[0].signal, runs[1].signal)  # the loss given was not used up
     assert runs[0].consistency_db < runs[0].history["consistency_db"][0] - 6
 
 
-@pytest.mark.parametrize("call, words", [
-    (lambda: losses.power(0), "p must"), (lambda: losses.log(-1), "floor must"),
-    (lambda: CoarseToFine(loss="l2_to_l1"), "loss must"), (lambda: step_decay(every=0), "every"),
-    (lambda: cosine_decay(10, 2), "final must"), (lambda: L2ToL1(after=-1), "after must")])
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: losses.power(0), "p must"),
+        (lambda: losses.log(-1), "floor must"),
+        (lambda: CoarseToFine(loss="l2_to_l1"), "loss must"),
+        (lambda: step_decay(every=0), "every"),
+        (lambda: cosine_decay(10, 2), "final must"),
+        (lambda: L2ToL1(after=-1), "after must"),
+    ],
+)
 def test_bad_pieces(call, words):
     with pytest.raises(ValueError, match=words):
         call()
@@ -114,9 +127,16 @@ def test_plans():
 
 def test_a_plan_is_followed():
     """On x^2/2 with lr 1/2 the error falls by 1 - factor/2 in each step."""
-    run = invert_gradient(torch.tensor([1.0]), lambda x: x, init=torch.tensor([2.0]),
-                          optimizer="sgd", momentum=0, lr=0.25, n_iter=3,
-                          schedule=lambda k: (1.0, 0.5, 0.0)[min(k, 2)])
+    run = invert_gradient(
+        torch.tensor([1.0]),
+        lambda x: x,
+        init=torch.tensor([2.0]),
+        optimizer="sgd",
+        momentum=0,
+        lr=0.25,
+        n_iter=3,
+        schedule=lambda k: (1.0, 0.5, 0.0)[min(k, 2)],
+    )
     assert float(run.signal) == pytest.approx(1 + 0.5 * 0.75)
 
 
@@ -125,14 +145,20 @@ def quadratic(curvatures):
 
 
 @settings(max_examples=60)
-@given(curvatures=st.lists(st.floats(1e-3, 1e3), min_size=2, max_size=5),
-       lr=st.floats(1e-4, 1e4), momentum=st.floats(0, 0.99), shrink=st.floats(0.1, 0.9),
-       seed=st.integers(0, 1000))
+@given(
+    curvatures=st.lists(st.floats(1e-3, 1e3), min_size=2, max_size=5),
+    lr=st.floats(1e-4, 1e4),
+    momentum=st.floats(0, 0.99),
+    shrink=st.floats(0.1, 0.9),
+    seed=st.integers(0, 1000),
+)
 def test_bold_driver_never_rises_on_an_accepted_step_and_leaves_no_trace_otherwise(
-        curvatures, lr, momentum, shrink, seed):
+    curvatures, lr, momentum, shrink, seed
+):
     curvatures = torch.tensor(curvatures, dtype=torch.float64)
-    driver = BoldDriver(quadratic(curvatures), noise(seed, len(curvatures)), lr, momentum,
-                        shrink=shrink)
+    driver = BoldDriver(
+        quadratic(curvatures), noise(seed, len(curvatures)), lr, momentum, shrink=shrink
+    )
     for _ in range(40):
         before = driver.loss, driver.x, driver.gradient, driver.velocity, driver.lr
         if driver.step():
@@ -156,8 +182,9 @@ def test_bold_driver_gets_down_from_any_learning_rate():
 
 
 def test_bold_driver_takes_a_loss_that_is_not_finite_as_failure():
-    driver = BoldDriver(lambda x: (float(-x.log()) if x > 0 else math.nan, -1 / x),
-                        torch.ones(1), lr=1e-3)
+    driver = BoldDriver(
+        lambda x: (float(-x.log()) if x > 0 else math.nan, -1 / x), torch.ones(1), lr=1e-3
+    )
     driver.evaluate = lambda x: (math.nan, x)
     assert not driver.step() and float(driver.x) == 1
 
@@ -167,9 +194,16 @@ def test_bold_driver_takes_a_loss_that_is_not_finite_as_failure():
 def test_the_bold_run_never_rises(seed, lr):
     W = scalogram()
     seen = []
-    run = invert_gradient(W.magnitude(noise(seed)), W, optimizer="bold", n_iter=30, seed=seed,
-                          lr=lr, lr_unit="griffin-lim",
-                          callback=lambda k, x, level: seen.append(level) and False)
+    run = invert_gradient(
+        W.magnitude(noise(seed)),
+        W,
+        optimizer="bold",
+        n_iter=30,
+        seed=seed,
+        lr=lr,
+        lr_unit="griffin-lim",
+        callback=lambda k, x, level: seen.append(level) and False,
+    )
     assert all(b <= a + 1e-9 for a, b in zip(seen, seen[1:]))
     assert run.details["accepted"] + run.details["rejected"] == 30
 
@@ -181,17 +215,32 @@ def test_the_bold_run_never_rises(seed, lr):
 @pytest.mark.parametrize("loss", ("l2", "mse"))
 def test_one_number_fits_every_normalisation(factor, loss):
     W, S = scalogram(), scalogram().magnitude(noise(6))
-    runs = [invert_gradient(c * S, lambda x: c * W.magnitude(x), init=noise(7), optimizer="sgd",
-                            loss=name, lr=0.7, lr_unit="griffin-lim", n_iter=10).signal
-            for c, name in ((1.0, "l2"), (factor, loss))]
+    runs = [
+        invert_gradient(
+            c * S,
+            lambda x: c * W.magnitude(x),
+            init=noise(7),
+            optimizer="sgd",
+            loss=name,
+            lr=0.7,
+            lr_unit="griffin-lim",
+            n_iter=10,
+        ).signal
+        for c, name in ((1.0, "l2"), (factor, loss))
+    ]
     assert error_db(*runs) < -60
 
 
 @pytest.mark.parametrize("loss", [n for n in NAMED if n != "l2_to_l1"])
 def test_every_first_step_is_as_long(loss):
     W, S, x = scalogram(), scalogram().magnitude(noise(8)), noise(9)
-    steps = [invert_gradient(S, W, init=x, optimizer="sgd", loss=name, n_iter=1, lr=0.1,
-                             lr_unit="griffin-lim").signal - x for name in ("l2", loss)]
+    steps = [
+        invert_gradient(
+            S, W, init=x, optimizer="sgd", loss=name, n_iter=1, lr=0.1, lr_unit="griffin-lim"
+        ).signal
+        - x
+        for name in ("l2", loss)
+    ]
     assert float(steps[1].norm() / steps[0].norm()) == pytest.approx(1, rel=1e-3)
 
 
@@ -203,8 +252,9 @@ def test_coloured_noise_has_the_moduli_of_the_target_and_the_phases_of_noise():
     by_hand = W.adjoint(W.impose(S, W(white)))
     assert error_db(shaped / shaped.norm(), by_hand / by_hand.norm()) < -200
     assert consistency_db(shaped, S, W) < consistency_db(white, S, W) - 3
-    assert torch.equal(invert_gradient(S, W, init="coloured", callback=lambda *_: True).signal,
-                       shaped)
+    assert torch.equal(
+        invert_gradient(S, W, init="coloured", callback=lambda *_: True).signal, shaped
+    )
 
 
 def test_the_phase_gradient_as_a_start():
@@ -236,8 +286,13 @@ def test_preconditioning_helps_where_the_gain_is_uneven():
     def transform(x):
         return torch.fft.irfft(torch.fft.rfft(x) * weights, n=N)
 
-    levels = [misfit_db(invert_gradient(transform(x), transform, n_samples=N, n_iter=12,
-                                        precondition=p).signal, x) for p in (False, True)]
+    levels = [
+        misfit_db(
+            invert_gradient(transform(x), transform, n_samples=N, n_iter=12, precondition=p).signal,
+            x,
+        )
+        for p in (False, True)
+    ]
     assert levels[1] < levels[0] - 3
 
 
@@ -255,11 +310,17 @@ def test_the_evaluations_are_counted():
         assert abs(run.details["evaluations"] - len(calls)) <= 3
 
 
-@pytest.mark.parametrize("options, name", [
-    ({"schedule": lambda k: 1.0}, "schedule"), ({"optimizer": "bold", "lr": -1}, "lr"),
-    ({"optimizer": "adam", "lr_unit": "griffin-lim"}, "lr_unit"), ({"lr_unit": "m"}, "lr_unit"),
-    ({"optimizer": "sgd", "precondition": True}, "precondition"),
-    ({"optimizer": "bold", "momentum": 1}, "momentum")])
+@pytest.mark.parametrize(
+    "options, name",
+    [
+        ({"schedule": lambda k: 1.0}, "schedule"),
+        ({"optimizer": "bold", "lr": -1}, "lr"),
+        ({"optimizer": "adam", "lr_unit": "griffin-lim"}, "lr_unit"),
+        ({"lr_unit": "m"}, "lr_unit"),
+        ({"optimizer": "sgd", "precondition": True}, "precondition"),
+        ({"optimizer": "bold", "momentum": 1}, "momentum"),
+    ],
+)
 def test_bad_options(options, name):
     S = scalogram().magnitude(noise(17))
     with pytest.raises(ValueError, match=f"^{name} must"):

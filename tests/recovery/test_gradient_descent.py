@@ -44,8 +44,9 @@ def test_losses_are_what_their_names_say(loss):
 def test_the_gradient_of_each_loss(loss, lowpass):
     W = scalogram(32, f_min=0.1, voices_per_octave=3, lowpass=lowpass)
     target = [W.magnitude(noise(1, 32))]
-    assert torch.autograd.gradcheck(lambda x: LOSSES[loss]([W.magnitude(x)], target),
-                                    noise(2, 32).requires_grad_())
+    assert torch.autograd.gradcheck(
+        lambda x: LOSSES[loss]([W.magnitude(x)], target), noise(2, 32).requires_grad_()
+    )
 
 
 @pytest.mark.parametrize("lowpass", LOWPASS)
@@ -54,8 +55,13 @@ def test_the_gradient_of_each_loss(loss, lowpass):
 def test_one_step_of_descent_on_a_tight_frame_is_one_step_of_griffin_lim(lowpass, seed):
     W = scalogram(lowpass=lowpass)
     S, start = W.magnitude(noise(seed)), W.project(noise(seed + 1))
-    recovery = invert_gradient([S], lambda x: W.magnitude(W.whiten(x)), init=start, n_iter=1,
-                               optimizer=lambda p: torch.optim.SGD(p, lr=0.5))
+    recovery = invert_gradient(
+        [S],
+        lambda x: W.magnitude(W.whiten(x)),
+        init=start,
+        n_iter=1,
+        optimizer=lambda p: torch.optim.SGD(p, lr=0.5),
+    )
     expected = W.whiten(W.adjoint(W.impose(S, W(W.whiten(start)))))
     assert error_db(recovery.signal, expected) < -200
 
@@ -80,8 +86,12 @@ def test_the_step_of_a_scattering():
     S = scattering()
     target, x = S(noise(5, 256).float()), noise(6, 256).float()
     step = griffin_lim_step(S, x)
-    levels = {k: invert_gradient(target, S, init=x, optimizer="sgd", momentum=0, lr=k * step,
-                                 n_iter=10).consistency_db for k in (1, 10)}
+    levels = {
+        k: invert_gradient(
+            target, S, init=x, optimizer="sgd", momentum=0, lr=k * step, n_iter=10
+        ).consistency_db
+        for k in (1, 10)
+    }
     assert levels[1] < misfit_db(S(x), target) < levels[10]
 
 
@@ -96,9 +106,13 @@ def test_random_start():
     assert random_start(S, W, (2, N)).shape == (2, N)
 
 
-@pytest.mark.parametrize("draw", [
-    lambda: torch.randn(N, dtype=torch.float64, generator=torch.Generator().manual_seed(0)),
-    lambda: torch.from_numpy(np.random.default_rng(0).standard_normal(N))])
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: torch.randn(N, dtype=torch.float64, generator=torch.Generator().manual_seed(0)),
+        lambda: torch.from_numpy(np.random.default_rng(0).standard_normal(N)),
+    ],
+)
 def test_the_start_is_no_noise_that_others_draw_with_the_same_seed(draw):
     """Else noise would be "recovered" from its scalogram before the first step."""
     W, x = scalogram(), draw()
@@ -153,12 +167,19 @@ def test_numpy_targets_get_the_precision_of_the_transform():
 @pytest.mark.parametrize("loss", [*LOSSES, lambda o, t: (o[0] - t[0]).abs().pow(1.5).sum()])
 def test_every_optimiser_comes_closer_on_every_loss(optimizer, loss):
     W, x = scalogram(), noise(9)
-    recovery = invert_gradient(W.magnitude(x), W, n_iter=25, optimizer=optimizer, loss=loss,
-                               lr=1e-3 if (optimizer, loss) == ("sgd", "l1") else None)
+    recovery = invert_gradient(
+        W.magnitude(x),
+        W,
+        n_iter=25,
+        optimizer=optimizer,
+        loss=loss,
+        lr=1e-3 if (optimizer, loss) == ("sgd", "l1") else None,
+    )
     assert len(recovery.history["consistency_db"]) == 26
     assert recovery.consistency_db < -6 < recovery.history["consistency_db"][0]
     assert recovery.consistency_db == pytest.approx(
-        consistency_db(recovery.signal, W.magnitude(x), W))
+        consistency_db(recovery.signal, W.magnitude(x), W)
+    )
 
 
 @pytest.mark.parametrize("lowpass", LOWPASS)
@@ -173,15 +194,20 @@ def test_lowpass_rows(lowpass):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_levels_do_not_matter(optimizer):
     W, S = scalogram(), scalogram().magnitude(noise(11))
-    plain, loud = (invert_gradient(level * S, W, n_iter=8, optimizer=optimizer)
-                   for level in (1, 1e6))
+    plain, loud = (
+        invert_gradient(level * S, W, n_iter=8, optimizer=optimizer) for level in (1, 1e6)
+    )
     assert error_db(loud.signal / 1e6, plain.signal) < (-90 if optimizer == "adam" else -120)
 
 
 def test_any_function_of_torch_operations():
     x = noise(12)
-    recovery = invert_gradient({"a": x[:64], "b": 2 * x[64:]}, n_samples=N, n_iter=50,
-                               transform=lambda x: {"a": x[:64], "b": 2 * x[64:]})
+    recovery = invert_gradient(
+        {"a": x[:64], "b": 2 * x[64:]},
+        n_samples=N,
+        n_iter=50,
+        transform=lambda x: {"a": x[:64], "b": 2 * x[64:]},
+    )
     assert error_db(recovery.signal, x) < -100
 
 
@@ -191,7 +217,8 @@ def test_a_batch_is_recovered_as_one():
     recovery = invert_gradient(W.magnitude(x), W, n_iter=30)
     assert recovery.signal.shape == (3, N)
     assert misfit_db(W.magnitude(recovery.signal), W.magnitude(x)) == pytest.approx(
-        recovery.consistency_db)
+        recovery.consistency_db
+    )
     S = scattering()
     target = S(noise(14, 2, 256).float())
     assert invert_gradient(target, S, n_iter=1).signal.shape == (2, 256)
@@ -199,9 +226,11 @@ def test_a_batch_is_recovered_as_one():
 
 def test_silence_is_recovered_as_silence():
     W, S = scalogram(), scattering(out_type="list")
-    for target, transform, shape in ((W.magnitude(torch.zeros(N)), W, (N,)),
-                                     (W.magnitude(torch.zeros(2, N)), W, (2, N)),
-                                     (S(torch.zeros(256)), S, (256,))):
+    for target, transform, shape in (
+        (W.magnitude(torch.zeros(N)), W, (N,)),
+        (W.magnitude(torch.zeros(2, N)), W, (2, N)),
+        (S(torch.zeros(256)), S, (256,)),
+    ):
         for optimizer in OPTIMIZERS:
             recovery = invert_gradient(target, transform, optimizer=optimizer, keep_every=1)
             assert recovery.signal.shape == shape and not recovery.signal.any()
@@ -221,8 +250,10 @@ def test_a_start_of_ones_own():
     recovery = invert_gradient(W.magnitude(x), W, init=start, n_iter=60, keep_every=60)
     assert torch.equal(start, before) and torch.equal(recovery.iterates[0][1], start)
     assert waveform_error_db(W.project(recovery.signal), W.project(x)) < -60
-    assert torch.equal(invert_gradient(W.magnitude(x), W, init=start.numpy()[::-1][::-1],
-                                       n_iter=60).signal, recovery.signal)
+    assert torch.equal(
+        invert_gradient(W.magnitude(x), W, init=start.numpy()[::-1][::-1], n_iter=60).signal,
+        recovery.signal,
+    )
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -252,20 +283,30 @@ def test_a_callback_can_stop_at_the_start(optimizer):
     assert torch.equal(recovery.signal, random_start(S, scalogram(), N))
 
 
-@pytest.mark.parametrize("options", [
-    {"optimizer": "sgd", "lr": 1e3}, {"optimizer": "sgd", "lr": 1e200},
-    {"optimizer": "adam", "lr": 1e308},
-    {"optimizer": lambda p: torch.optim.SGD(p, lr=1e3)}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"optimizer": "sgd", "lr": 1e3},
+        {"optimizer": "sgd", "lr": 1e200},
+        {"optimizer": "adam", "lr": 1e308},
+        {"optimizer": lambda p: torch.optim.SGD(p, lr=1e3)},
+    ],
+    ids=str,
+)
 def test_a_descent_that_diverges_says_so(options):
     S = scalogram().magnitude(noise(19))
     with pytest.raises(ValueError, match="^lr is too large"):
         invert_gradient(S, scalogram(), n_iter=200, **options)
 
 
-@pytest.mark.parametrize("options", [
-    {"transform": lambda x: (0 * x).sqrt() + x},
-    {"transform": lambda x: x, "loss": lambda o, t: (o[0] - t[0]).sum() * math.nan},
-    {"transform": lambda x: x, "loss": lambda o, t: (o[0] - t[0]).square().sum() + math.inf}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"transform": lambda x: (0 * x).sqrt() + x},
+        {"transform": lambda x: x, "loss": lambda o, t: (o[0] - t[0]).sum() * math.nan},
+        {"transform": lambda x: x, "loss": lambda o, t: (o[0] - t[0]).square().sum() + math.inf},
+    ],
+)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_a_descent_without_finite_values_or_gradients_is_no_silent_nan(options, optimizer):
     with pytest.raises(ValueError, match="no finite value or gradient|not finite"):
@@ -281,6 +322,8 @@ def test_parameters_of_the_transform_are_left_alone():
 
 def test_the_method_is_named():
     S = scalogram().magnitude(noise(21))
-    names = [invert_gradient(S, scalogram(), n_iter=1, **options).method for options in (
-        {}, {"optimizer": torch.optim.Adam, "loss": "mse"})]
+    names = [
+        invert_gradient(S, scalogram(), n_iter=1, **options).method
+        for options in ({}, {"optimizer": torch.optim.Adam, "loss": "mse"})
+    ]
     assert names == ["gradient descent (lbfgs, l2)", "gradient descent (Adam, mse)"]

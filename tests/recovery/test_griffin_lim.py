@@ -33,14 +33,18 @@ def transform(lowpass=None, n_samples=N, wavelet="cauchy"):
 
 
 def noise(seed, *shape):
-    return torch.randn(shape or (N,), dtype=torch.float64,
-                       generator=torch.Generator().manual_seed(seed))
+    return torch.randn(
+        shape or (N,), dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
+    )
 
 
 def target(seed, W, consistent):
     """The scalogram of noise, or magnitudes that no signal has."""
-    return W.magnitude(noise(seed)) if consistent else W.modulus(
-        torch.complex(noise(seed, *W.shape), noise(seed + 1, *W.shape)))
+    return (
+        W.magnitude(noise(seed))
+        if consistent
+        else W.modulus(torch.complex(noise(seed, *W.shape), noise(seed + 1, *W.shape)))
+    )
 
 
 def misfit(x, S, W):
@@ -104,14 +108,15 @@ def test_relations_between_the_rules():
     same = {
         "momentum 0": griffin_lim(S, W, n_iter=20, momentum=0).signal,
         "accelerated": griffin_lim(
-            S, W, n_iter=20,
-            rule=functools.partial(module.accelerated, alpha=0, beta=0, gamma=1)).signal,
+            S, W, n_iter=20, rule=functools.partial(module.accelerated, alpha=0, beta=0, gamma=1)
+        ).signal,
     }
     for name, signal in same.items():
         torch.testing.assert_close(signal, plain, msg=name)
     quick = griffin_lim(S, W, n_iter=20, momentum=0.7).signal
-    also = griffin_lim(S, W, n_iter=20, rule=functools.partial(
-        module.accelerated, alpha=0.7, beta=0.3, gamma=1)).signal
+    also = griffin_lim(
+        S, W, n_iter=20, rule=functools.partial(module.accelerated, alpha=0.7, beta=0.3, gamma=1)
+    ).signal
     torch.testing.assert_close(quick, also)
     assert (quick - plain).norm() > 1e-3 * plain.norm()
 
@@ -135,8 +140,14 @@ def test_history_is_the_consistency_of_the_iterates(rule, lowpass):
     W = transform(lowpass)
     S = W.magnitude(noise(0))
     seen = []
-    R = griffin_lim(S, W, n_iter=6, rule=rule, keep_every=2,
-                    callback=lambda k, x, level: seen.append((k, consistency_db(x, S, W), level)))
+    R = griffin_lim(
+        S,
+        W,
+        n_iter=6,
+        rule=rule,
+        keep_every=2,
+        callback=lambda k, x, level: seen.append((k, consistency_db(x, S, W), level)),
+    )
     assert [k for k, *_ in seen] == list(range(7)) and [k for k, _ in R.iterates] == [0, 2, 4, 6]
     for (_, measured, told), noted in zip(seen, R.history["consistency_db"], strict=True):
         assert measured == pytest.approx(told, abs=1e-6) and told == noted
@@ -148,8 +159,13 @@ def test_history_is_the_consistency_of_the_iterates(rule, lowpass):
 def test_every_rule_comes_closer(rule):
     W = Scalogram(256, wavelet="cauchy", voices_per_octave=8)
     S = W.magnitude(torch.cos(0.002 * torch.arange(256.0, dtype=torch.float64) ** 2))
-    gains = [h[0] - h[-1] for h in (griffin_lim(S, W, n_iter=60, rule=rule, seed=seed).history[
-        "consistency_db"] for seed in range(3))]
+    gains = [
+        h[0] - h[-1]
+        for h in (
+            griffin_lim(S, W, n_iter=60, rule=rule, seed=seed).history["consistency_db"]
+            for seed in range(3)
+        )
+    ]
     assert min(gains) > 6
 
 
@@ -215,8 +231,12 @@ def test_float32_and_numpy():
 
 
 def test_a_rule_of_ones_own():
-    R = griffin_lim(transform().magnitude(noise(0)), transform(), n_iter=4,
-                    rule=functools.partial(fast, momentum=0.5))
+    R = griffin_lim(
+        transform().magnitude(noise(0)),
+        transform(),
+        n_iter=4,
+        rule=functools.partial(fast, momentum=0.5),
+    )
     assert len(R.history["seconds"]) == 5
 
 
@@ -233,25 +253,28 @@ def test_more_noise_gives_a_worse_fit_and_nothing_breaks():
 S_OK = torch.ones(transform().shape)
 
 
-@pytest.mark.parametrize(("S", "options", "error", "words"), [
-    (-S_OK, {}, ValueError, "S must not be negative"),
-    (S_OK * math.nan, {}, ValueError, "S must be finite"),
-    (S_OK * 1j, {}, TypeError, "S must be real"),
-    (S_OK[:-1], {}, ValueError, "S must fit the transform"),
-    (S_OK[:, :-1], {}, ValueError, "S must fit the transform"),
-    (S_OK[0], {}, ValueError, "S must have the shape"),
-    (S_OK, {"n_iter": 0}, ValueError, "n_iter"),
-    (S_OK, {"n_iter": 1.5}, TypeError, "n_iter"),
-    (S_OK, {"rule": "slow"}, ValueError, "rule must be one of 'gl', 'fast'.*'slow'"),
-    (S_OK, {"init": "ones"}, ValueError, "init must be one of 'random', 'zero', got 'ones'"),
-    (S_OK, {"init": torch.ones(N - 1)}, ValueError, "init must have the shape"),
-    (S_OK, {"init": torch.ones(N) * math.inf}, ValueError, "init must be finite"),
-    (S_OK, {"init": torch.ones(N) * 1j}, ValueError, "init must have the shape of S"),
-    (S_OK, {"init": S_OK * (1j * math.nan)}, ValueError, "init must be finite"),
-    (S_OK, {"momentum": -0.1}, ValueError, "momentum"),
-    (S_OK, {"momentum": math.nan}, ValueError, "momentum"),
-    (S_OK, {"momentum": "much"}, TypeError, "momentum"),
-])
+@pytest.mark.parametrize(
+    ("S", "options", "error", "words"),
+    [
+        (-S_OK, {}, ValueError, "S must not be negative"),
+        (S_OK * math.nan, {}, ValueError, "S must be finite"),
+        (S_OK * 1j, {}, TypeError, "S must be real"),
+        (S_OK[:-1], {}, ValueError, "S must fit the transform"),
+        (S_OK[:, :-1], {}, ValueError, "S must fit the transform"),
+        (S_OK[0], {}, ValueError, "S must have the shape"),
+        (S_OK, {"n_iter": 0}, ValueError, "n_iter"),
+        (S_OK, {"n_iter": 1.5}, TypeError, "n_iter"),
+        (S_OK, {"rule": "slow"}, ValueError, "rule must be one of 'gl', 'fast'.*'slow'"),
+        (S_OK, {"init": "ones"}, ValueError, "init must be one of 'random', 'zero', got 'ones'"),
+        (S_OK, {"init": torch.ones(N - 1)}, ValueError, "init must have the shape"),
+        (S_OK, {"init": torch.ones(N) * math.inf}, ValueError, "init must be finite"),
+        (S_OK, {"init": torch.ones(N) * 1j}, ValueError, "init must have the shape of S"),
+        (S_OK, {"init": S_OK * (1j * math.nan)}, ValueError, "init must be finite"),
+        (S_OK, {"momentum": -0.1}, ValueError, "momentum"),
+        (S_OK, {"momentum": math.nan}, ValueError, "momentum"),
+        (S_OK, {"momentum": "much"}, TypeError, "momentum"),
+    ],
+)
 def test_bad_input_is_named(S, options, error, words):
     with pytest.raises(error, match=words):
         griffin_lim(S, transform(), **options)

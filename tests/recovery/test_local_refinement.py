@@ -131,5 +131,4 @@ def test_the_waveform_comes_back_with_and_without_patches(wavelet, monkeypatch):
 def test_runs_of_a_periodic_mask():
     mask = np.zeros(100, bool)
     mask[[98, 99, 0, 1, 2]] = mask[10:14] = True
-    assert [k.tolist() for k in module._stretches(mask)] == [[10, 11, 12, 13],
-                                                             [98, 99, 0, 1, 2]]
+    assert [k.tolist() for k in module._stretches(mask)] == [[10, 11, 12, 13], [98, 99, 0, 1, 2]]

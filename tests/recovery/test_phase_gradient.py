@@ -39,9 +39,17 @@ def true_derivatives(W, x):
     angular = 2 * math.pi * torch.fft.fftfreq(W.n_samples, dtype=torch.float64)
     in_time = (torch.fft.ifft(1j * angular * torch.fft.fft(c)) / c).imag
     top, bottom = (float(W.frequencies[row]) for row in (0, -1))
-    smaller, larger = (Scalogram(W.n_samples, W.sample_rate, W.wavelet, W.voices_per_octave,
-                                 f_min=bottom * factor, f_max=top * factor)(x)
-                       for factor in (math.exp(h / 2), math.exp(-h / 2)))
+    smaller, larger = (
+        Scalogram(
+            W.n_samples,
+            W.sample_rate,
+            W.wavelet,
+            W.voices_per_octave,
+            f_min=bottom * factor,
+            f_max=top * factor,
+        )(x)
+        for factor in (math.exp(h / 2), math.exp(-h / 2))
+    )
     return in_time, torch.angle(larger / smaller) / h
 
 
@@ -51,14 +59,17 @@ def weighted_error_db(got, true, weight):
 
 # For Cauchy the relations are exact; what is left is the finite difference in scale. For the
 # others they hold to first order in the distance from the ridge.
-@pytest.mark.parametrize(("wavelet", "in_time", "in_scale"),
-                         [("cauchy", -80, -80), ("gmw", -35, -20), ("morlet", -35, -20)])
+@pytest.mark.parametrize(
+    ("wavelet", "in_time", "in_scale"),
+    [("cauchy", -80, -80), ("gmw", -35, -20), ("morlet", -35, -20)],
+)
 def test_derivatives_from_the_modulus_are_those_of_the_true_phase(wavelet, in_time, in_scale):
     W = Scalogram(N, RATE, wavelet, voices_per_octave=32, f_max=3000)
     x = W.project(signals.am_fm_tone(N, RATE))
     S = W.magnitude(x)
-    for got, true, bound in zip(phase_derivatives(S, W), true_derivatives(W, x),
-                                (in_time, in_scale)):
+    for got, true, bound in zip(
+        phase_derivatives(S, W), true_derivatives(W, x), (in_time, in_scale)
+    ):
         assert weighted_error_db(got, true, S) < bound
         # The sign matters: the opposite one is as wrong as can be.
         assert weighted_error_db(-got, true, S) > 5
@@ -77,7 +88,8 @@ def test_the_true_gradient_integrates_to_the_true_phase(cauchy):
     x = cauchy.project(signals.exponential_chirp(N, RATE))
     c = cauchy(x)
     phase, order, n_islands = integrate_phase(
-        c.abs(), cauchy, *phase_derivatives(c.abs(), cauchy), torch.zeros(cauchy.shape))
+        c.abs(), cauchy, *phase_derivatives(c.abs(), cauchy), torch.zeros(cauchy.shape)
+    )
     turned = c.abs() * torch.exp(1j * phase)
     inner = (turned.conj() * c).sum()
     assert decibels((turned * inner / inner.abs() - c).norm() / c.norm()) < -60
@@ -96,8 +108,10 @@ def test_islands_are_filled_one_after_the_other(cauchy):
     _, order, n_islands = integrate_phase(S, cauchy, *gradient, torch.zeros(S.shape), 0.1)
     assert n_islands == 2
     # Each is filled in one go: the numbers of the one are all below those of the other.
-    high, low = (part[part >= 0] for part in (order[cauchy.frequencies > 800],
-                                              order[cauchy.frequencies < 800]))
+    high, low = (
+        part[part >= 0]
+        for part in (order[cauchy.frequencies > 800], order[cauchy.frequencies < 800])
+    )
     assert high.max() < low.min() or low.max() < high.min()
     phase, _, _ = integrate_phase(S, cauchy, *gradient, torch.full(S.shape, 1.0), 0.1)
     assert (phase[order < 0] == 1).all()
@@ -106,20 +120,28 @@ def test_islands_are_filled_one_after_the_other(cauchy):
     assert single.dtype == torch.float64 and torch.equal(single, phase)
 
 
-@pytest.mark.parametrize("name", ["linear chirp", "exponential chirp", "AM-FM tone",
-                                  "crossing chirps", "white noise"])
+@pytest.mark.parametrize(
+    "name", ["linear chirp", "exponential chirp", "AM-FM tone", "crossing chirps", "white noise"]
+)
 def test_the_heap_alone_on_cauchy(cauchy, name):
     x = cauchy.project(signals.synthetic(name, N, RATE))
     S = cauchy.magnitude(x)
-    errors = [waveform_error_db(phase_gradient(S, cauchy, n_iter=0, seed=seed).signal, x)
-              for seed in range(3)]
+    errors = [
+        waveform_error_db(phase_gradient(S, cauchy, n_iter=0, seed=seed).signal, x)
+        for seed in range(3)
+    ]
     assert max(errors) < -40, errors
 
 
 def test_corrections_reach_the_waveform_with_every_wavelet(W):
     finals = {}
-    for name in ["exponential chirp", "AM-FM tone", "crossing chirps", "three tones",
-                 "white noise"]:
+    for name in [
+        "exponential chirp",
+        "AM-FM tone",
+        "crossing chirps",
+        "three tones",
+        "white noise",
+    ]:
         x = W.project(signals.synthetic(name, N, RATE))
         S = W.magnitude(x)
         recovery = phase_gradient(S, W)
@@ -145,8 +167,9 @@ def test_recordings_with_the_default_wavelet():
 def test_same_seed_same_signal(cauchy):
     S = cauchy.magnitude(signals.tones(N, RATE, [250, 2500]))
     # A coarse tolerance leaves two islands and a sea: there the seed matters.
-    first, again, other = (phase_gradient(S, cauchy, n_iter=0, tolerance=0.1, seed=seed).signal
-                           for seed in (1, 1, 2))
+    first, again, other = (
+        phase_gradient(S, cauchy, n_iter=0, tolerance=0.1, seed=seed).signal for seed in (1, 1, 2)
+    )
     assert torch.equal(first, again) and not torch.allclose(first, other)
 
 
@@ -163,13 +186,19 @@ def test_neither_level_nor_place_matters(cauchy):
 def test_history_callback_and_iterates(cauchy):
     S = cauchy.magnitude(signals.recording("crow", RATE, N)[0])
     seen = []
-    recovery = phase_gradient(S, cauchy, n_iter=3, keep_every=1,
-                              callback=lambda k, x, fit: seen.append((k, fit)) or k == 1)
+    recovery = phase_gradient(
+        S,
+        cauchy,
+        n_iter=3,
+        keep_every=1,
+        callback=lambda k, x, fit: seen.append((k, fit)) or k == 1,
+    )
     assert [k for k, _ in seen] == [0, 1]
     assert [fit for _, fit in seen] == recovery.history["consistency_db"]
     assert [k for k, _ in recovery.iterates] == [0, 1] and recovery.seconds > 0
     assert phase_gradient(S, cauchy, n_iter=0).history["consistency_db"] == pytest.approx(
-        [seen[0][1]])
+        [seen[0][1]]
+    )
 
 
 def test_batches_and_single_precision(cauchy):
@@ -267,7 +296,7 @@ def test_the_queue_goes_by_size_to_a_tenth_of_a_decibel(cauchy):
     gradient = phase_derivatives(S, cauchy)
     _, order, _ = integrate_phase(S, cauchy, *gradient, torch.zeros(S.shape), 0.5)
     S, order = S.numpy(), order.numpy()
-    points = [divmod(int(p), N) for p in order.argsort(axis=None)[(order < 0).sum():]]
+    points = [divmod(int(p), N) for p in order.argsort(axis=None)[(order < 0).sum() :]]
     waiting, seen, slack = set(), set(), 10 ** (-0.1 / 20)
     for row, t in points:
         if (row, t) in waiting:
@@ -275,6 +304,5 @@ def test_the_queue_goes_by_size_to_a_tenth_of_a_decibel(cauchy):
         waiting.discard((row, t))
         seen.add((row, t))
         near = [(row, (t + 1) % N), (row, (t - 1) % N), (row + 1, t), (row - 1, t)]
-        waiting |= {p for p in near
-                    if 0 <= p[0] < len(S) and p not in seen and order[p] >= 0}
+        waiting |= {p for p in near if 0 <= p[0] < len(S) and p not in seen and order[p] >= 0}
     assert len(seen) == len(points) > 500

@@ -58,9 +58,14 @@ def test_a_callback_stops_the_recovery_and_keeps_the_best():
     assert len(recovery.history["seconds"]) == 1 and torch.isfinite(recovery.signal).all()
 
 
-@pytest.mark.parametrize("options", [{"wavelet": "cauchy", "voices_per_octave": 8},
-                                     {"wavelet": "gmw", "voices_per_octave": 16},
-                                     {"wavelet": "cauchy", "lowpass": "signed"}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"wavelet": "cauchy", "voices_per_octave": 8},
+        {"wavelet": "gmw", "voices_per_octave": 16},
+        {"wavelet": "cauchy", "lowpass": "signed"},
+    ],
+)
 def test_few_voices_and_a_lowpass_do(options):
     W = transform(**options)
     x = W.project(signals.am_fm_tone(N, RATE))
@@ -106,10 +111,15 @@ def test_the_level_of_the_scalogram_does_not_matter():
     assert metrics.waveform_error_db(1e9 * tiny, usual) < -90
 
 
-@pytest.mark.parametrize("S, message", [
-    (torch.full((3, 4), 1.0), "S"), (torch.full((3, 4), -1.0), "S"),
-    (torch.full((3, 4), float("nan")), "S"), (torch.ones(3, dtype=torch.complex128), "S"),
-])
+@pytest.mark.parametrize(
+    "S, message",
+    [
+        (torch.full((3, 4), 1.0), "S"),
+        (torch.full((3, 4), -1.0), "S"),
+        (torch.full((3, 4), float("nan")), "S"),
+        (torch.ones(3, dtype=torch.complex128), "S"),
+    ],
+)
 def test_bad_scalograms_are_refused_by_name(S, message):
     with pytest.raises((ValueError, TypeError), match=message):
         recover(S, transform(), progress=False)

@@ -54,7 +54,11 @@ def test_the_callback_gets_copies_and_can_stop():
 
     recovery = run(10, callback=callback)
     assert [(k, float(x[0]), level) for k, x, level in seen] == [
-        (0, 0, 0), (1, 1, -1), (2, 2, -2), (3, 3, -3)]
+        (0, 0, 0),
+        (1, 1, -1),
+        (2, 2, -2),
+        (3, 3, -3),
+    ]
     assert len(recovery.history["seconds"]) == 4 and recovery.consistency_db == -3
 
 
@@ -101,7 +105,10 @@ def test_save_and_load(tmp_path):
     loaded = Recovery.load(tmp_path / "one.pt")
     assert torch.equal(loaded.signal, recovery.signal)
     assert (loaded.method, loaded.history, loaded.details) == (
-        recovery.method, recovery.history, recovery.details)
+        recovery.method,
+        recovery.history,
+        recovery.details,
+    )
     assert [k for k, _ in loaded.iterates] == [0, 2, 4, 5]
     assert all(torch.equal(a, b) for (_, a), (_, b) in zip(loaded.iterates, recovery.iterates))
     assert repr(loaded) == repr(recovery)
@@ -121,11 +128,14 @@ def test_loading_runs_no_code(tmp_path):
     assert Bomb.exploded == []
 
 
-@pytest.mark.parametrize("options, error, name", [
-    ({"keep_every": 0}, ValueError, "keep_every"),
-    ({"keep_every": 1.5}, TypeError, "keep_every"),
-    ({"callback": 3}, TypeError, "callback"),
-])
+@pytest.mark.parametrize(
+    "options, error, name",
+    [
+        ({"keep_every": 0}, ValueError, "keep_every"),
+        ({"keep_every": 1.5}, TypeError, "keep_every"),
+        ({"callback": 3}, TypeError, "callback"),
+    ],
+)
 def test_bad_options_are_named(options, error, name):
     with pytest.raises(error, match=f"^{name} must be "):
         Recorder("m", **options)

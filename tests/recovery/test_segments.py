@@ -72,8 +72,9 @@ def test_rotated_slices_are_turned_into_one_sound(slices):
 def test_a_sound_comes_back_from_the_scalograms_of_its_slices(slices, name):
     x = sound(slices, name=name)
     heard = []
-    result = slices.recover(slices.magnitude(x), len(x),
-                            callback=lambda k, y, db: heard.append((k, len(y), db)))
+    result = slices.recover(
+        slices.magnitude(x), len(x), callback=lambda k, y, db: heard.append((k, len(y), db))
+    )
     assert waveform_error_db(result.signal, held(slices, x)) < -30
     assert [k for k, _, _ in heard] == list(range(slices.count(len(x))))
     assert {length for _, length, _ in heard} == {len(x)}
@@ -120,7 +121,9 @@ def test_only_one_scalogram_is_held_at_a_time(slices):
 @pytest.mark.parametrize(("change", "message"), [(1, "got more"), (-1, "got 3")])
 def test_as_many_scalograms_as_slices(slices, change, message):
     S = torch.zeros(slices.W.shape)
-    with pytest.raises(ValueError, match=f"scalograms must hold 4 slices for 2000 samples, {message}"):
+    with pytest.raises(
+        ValueError, match=f"scalograms must hold 4 slices for 2000 samples, {message}"
+    ):
         slices.recover([S] * (4 + change), 2000)
 
 
@@ -143,7 +146,9 @@ def test_a_lowpass_leaves_a_sign_and_no_rotation():
     parts = cut.split(x)
 
     def signed(S, W, progress):
-        return Recovery(next(signs) * next(parts), "known", {"consistency_db": [0.0], "seconds": [0.0]})
+        return Recovery(
+            next(signs) * next(parts), "known", {"consistency_db": [0.0], "seconds": [0.0]}
+        )
 
     result = cut.recover(cut.magnitude(x), len(x), method=signed)
     assert float((result.signal - x).norm() / x.norm()) < 0.01

@@ -48,10 +48,10 @@ def rows_of_the_table():
     for method in ("recover", "L-BFGS", "fast Griffin-Lim"):
         cells = [f"`{method}`" if method == "recover" else method]
         for wavelet in ("cauchy", "gmw"):
-            runs = summary.select(summary.stored(), method=method, wavelet=wavelet,
-                                      snr_db=None)
-            errors = [run["waveform_error_db"] for run in runs
-                      if run["signal"] in signals.RECORDINGS]
+            runs = summary.select(summary.stored(), method=method, wavelet=wavelet, snr_db=None)
+            errors = [
+                run["waveform_error_db"] for run in runs if run["signal"] in signals.RECORDINGS
+            ]
             cells += [f"{statistics.median(errors):.0f}", f"{max(errors):.0f}"]
         yield "| " + " | ".join(cells) + " |"
 

@@ -47,23 +47,35 @@ def test_public_names_are_functions_and_classes_of_the_package(name):
 
 
 def test_public_names_stay_what_they_are_whatever_was_imported_before():
-    code = ("import scalinv_utils.recovery._griffin_lim, scalinv_utils.recovery._phase_gradient\n"
-            "from scalinv_utils import griffin_lim, metrics, phase_gradient\n"
-            "print(callable(griffin_lim), callable(phase_gradient), metrics.__name__)")
+    code = (
+        "import scalinv_utils.recovery._griffin_lim, scalinv_utils.recovery._phase_gradient\n"
+        "from scalinv_utils import griffin_lim, metrics, phase_gradient\n"
+        "print(callable(griffin_lim), callable(phase_gradient), metrics.__name__)"
+    )
     assert python("-c", code).stdout.split() == ["True", "True", "scalinv_utils.metrics"]
 
 
 def test_wings_are_reached_by_attribute_and_unknown_names_are_not():
-    code = ("import scalinv_utils as s; print(s.course.__name__, s.__version__, "
-            "'metrics' in dir(s), hasattr(s, 'nothing'), hasattr(s, 'environment'))")
+    code = (
+        "import scalinv_utils as s; print(s.course.__name__, s.__version__, "
+        "'metrics' in dir(s), hasattr(s, 'nothing'), hasattr(s, 'environment'))"
+    )
     assert python("-c", code).stdout.split() == [
-        "scalinv_utils.course", PROJECT["version"], "True", "False", "False"]
+        "scalinv_utils.course",
+        PROJECT["version"],
+        "True",
+        "False",
+        "False",
+    ]
 
 
 def test_every_import_of_the_package_is_declared():
     distributions = metadata.packages_distributions()
-    declared = {canonicalize_name(Requirement(need).name)
-                for extra in ("test", "benchmark") for need in environment.requirements(extra)}
+    declared = {
+        canonicalize_name(Requirement(need).name)
+        for extra in ("test", "benchmark")
+        for need in environment.requirements(extra)
+    }
     for path in PACKAGE.rglob("*.py"):
         for name in imported(path) - set(sys.stdlib_module_names) - {"scalinv_utils"}:
             owners = {canonicalize_name(owner) for owner in distributions.get(name, [name])}
@@ -159,22 +171,28 @@ def installed(monkeypatch):
     return versions
 
 
-@pytest.mark.parametrize("requirement, version, answer", [
-    ("torch==2.13.0", "2.13.0+cpu", True),
-    ("torch==2.13.0", "2.13", True),
-    ("torch==2.13.0", "2.13.1", False),
-    ("scipy>=1.11,<1.17", "1.16.3", True),
-    ("scipy>=1.11,<1.17", "1.17.0", False),
-    ("scipy>=1.11,<1.17", "1.9.3", False),
-    ("jupyter-repo2docker>=2024.7", "2026.4.0", True),
-    ("tqdm", "4.0", True),
-])
+@pytest.mark.parametrize(
+    "requirement, version, answer",
+    [
+        ("torch==2.13.0", "2.13.0+cpu", True),
+        ("torch==2.13.0", "2.13", True),
+        ("torch==2.13.0", "2.13.1", False),
+        ("scipy>=1.11,<1.17", "1.16.3", True),
+        ("scipy>=1.11,<1.17", "1.17.0", False),
+        ("scipy>=1.11,<1.17", "1.9.3", False),
+        ("jupyter-repo2docker>=2024.7", "2026.4.0", True),
+        ("tqdm", "4.0", True),
+    ],
+)
 def test_a_requirement_is_compared_with_what_is_installed(installed, requirement, version, answer):
     name = Requirement(requirement).name
     assert not environment.satisfied(requirement)
     installed[name] = version
-    assert environment.satisfied(requirement) == answer == Requirement(
-        requirement).specifier.contains(version)
+    assert (
+        environment.satisfied(requirement)
+        == answer
+        == Requirement(requirement).specifier.contains(version)
+    )
 
 
 def test_the_environment_that_runs_the_tests_is_found_complete():
@@ -214,8 +232,12 @@ def runs(course, monkeypatch):
 
 def steps(made):
     """The steps among `made` that change something."""
-    return [step for step in ("venv", "torch==2.13.0", "--editable")
-            for command in made if step in command]
+    return [
+        step
+        for step in ("venv", "torch==2.13.0", "--editable")
+        for command in made
+        if step in command
+    ]
 
 
 def test_an_active_environment_with_everything_is_used_as_it_is(course, runs, monkeypatch):
@@ -226,7 +248,8 @@ def test_an_active_environment_with_everything_is_used_as_it_is(course, runs, mo
 
 
 def test_an_active_environment_that_lacks_something_is_left_alone(
-        course, runs, monkeypatch, capsys):
+    course, runs, monkeypatch, capsys
+):
     monkeypatch.setattr(environment, "_in_environment", lambda: True)
     monkeypatch.setattr(environment, "missing", lambda extra: ["numba>=0.59"])
     assert environment.ready() == str(environment._python())
@@ -254,7 +277,8 @@ def test_the_torch_step_alone_asks_the_index_of_torch(runs):
     environment.ready()
     asking = [command for command in runs if "--extra-index-url" in command]
     assert [steps([command]) for command in asking] == (
-        [["torch==2.13.0"]] if sys.platform == "linux" else [])
+        [["torch==2.13.0"]] if sys.platform == "linux" else []
+    )
 
 
 def test_an_interrupted_set_up_starts_afresh(course, runs, monkeypatch):
@@ -294,13 +318,17 @@ def test_a_python_without_venv_is_told_what_brings_it(course, monkeypatch):
         environment.ready()
 
 
-@pytest.mark.parametrize("complaint, sentence", [
-    ("WARNING: Retrying after connection broken by 'NewConnectionError'", "network connection"),
-    ("ERROR: No matching distribution found (from versions: none)", "network connection"),
-    ("ERROR: No space left on device", "the reason that it gives above"),
-])
+@pytest.mark.parametrize(
+    "complaint, sentence",
+    [
+        ("WARNING: Retrying after connection broken by 'NewConnectionError'", "network connection"),
+        ("ERROR: No matching distribution found (from versions: none)", "network connection"),
+        ("ERROR: No space left on device", "the reason that it gives above"),
+    ],
+)
 def test_what_pip_complains_about_ends_in_one_sentence(
-        course, monkeypatch, capfd, complaint, sentence):
+    course, monkeypatch, capfd, complaint, sentence
+):
     failing = f"import sys; print('progress'); sys.exit({complaint!r})"
     monkeypatch.setattr(environment, "_pip", lambda: [sys.executable, "-c", failing])
     with pytest.raises(environment.SetupError, match=sentence):
@@ -346,7 +374,8 @@ def test_conda_and_pip_install_the_same_packages_with_the_same_bounds():
     listed = bounds(by_conda + by_pip)
     assert not set(bounds(by_conda)) & set(bounds(by_pip))
     assert {name: listed[name] for name in set(listed) - CONDA_ONLY} == bounds(
-        environment.requirements("test"))
+        environment.requirements("test")
+    )
     assert editable == ["-e .[test]"]
 
 
@@ -389,8 +418,11 @@ def test_the_data_of_the_package_are_shipped():
     shipped = tomllib.loads((ROOT / "pyproject.toml").read_text())
     patterns = shipped["tool"]["setuptools"]["package-data"]["scalinv_utils"]
     covered = {path for pattern in patterns for path in PACKAGE.glob(pattern)}
-    others = {path for path in PACKAGE.rglob("*")
-              if path.is_file() and path.suffix != ".py" and "__pycache__" not in path.parts}
+    others = {
+        path
+        for path in PACKAGE.rglob("*")
+        if path.is_file() and path.suffix != ".py" and "__pycache__" not in path.parts
+    }
     assert others and others <= covered
 
 

@@ -26,8 +26,10 @@ def test_weighing_stores_nothing(tmp_path):
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("weight, heavy", [
-    ((89, 1000, 1.4), []), ((91, 10, 0.1), ["a"]), ((1, 1025, 0.1), ["a"]), ((1, 10, 1.6), ["a"])])
+@pytest.mark.parametrize(
+    "weight, heavy",
+    [((89, 1000, 1.4), []), ((91, 10, 0.1), ["a"]), ((1, 1025, 0.1), ["a"]), ((1, 10, 1.6), ["a"])],
+)
 def test_each_limit_counts(weight, heavy):
     table, found = notebook_cost.report({"a": weight})
     assert found == heavy and f"| a | {weight[0]} | {weight[1]} |" in table

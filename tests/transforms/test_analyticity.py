@@ -52,8 +52,10 @@ def test_coefficients_are_lines_of_one_analytic_function():
 @pytest.mark.parametrize("wavelet", ["cauchy", ("gmw", {"gamma": 2, "beta": 15})])
 def test_all_vortices_of_the_phase_turn_one_way(wavelet):
     W = Scalogram(256, 1.0, wavelet, 16)
-    for c, one_way in ((W(W.project(noise(3, 256))), True),
-                       (torch.complex(noise(4, *W.shape), noise(5, *W.shape)), False)):
+    for c, one_way in (
+        (W(W.project(noise(3, 256))), True),
+        (torch.complex(noise(4, *W.shape), noise(5, *W.shape)), False),
+    ):
         right = torch.angle(c.roll(-1, -1) * c.conj() * -1j)
         down = torch.angle(c[1:] * c[:-1].conj())
         turns = (right[:-1] + down.roll(-1, -1) - right[1:] - down) / (2 * math.pi)

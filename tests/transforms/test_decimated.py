@@ -12,11 +12,13 @@ from scalinv_utils.recovery._pipeline import recover
 from scalinv_utils.transforms.decimated import Decimated
 from scalinv_utils.transforms.scalogram import Scalogram
 
-BANKS = {"cauchy": dict(wavelet="cauchy", voices_per_octave=16),
-         "gmw": dict(wavelet="gmw", voices_per_octave=16),
-         "narrow": dict(wavelet=("gmw", {"gamma": 3, "beta": 2000}), voices_per_octave=8),
-         "leaky": dict(wavelet=("morlet", {"mu": 4.0}), voices_per_octave=8),
-         "lowpass": dict(wavelet="cauchy", voices_per_octave=8, lowpass="modulus")}
+BANKS = {
+    "cauchy": dict(wavelet="cauchy", voices_per_octave=16),
+    "gmw": dict(wavelet="gmw", voices_per_octave=16),
+    "narrow": dict(wavelet=("gmw", {"gamma": 3, "beta": 2000}), voices_per_octave=8),
+    "leaky": dict(wavelet=("morlet", {"mu": 4.0}), voices_per_octave=8),
+    "lowpass": dict(wavelet="cauchy", voices_per_octave=8, lowpass="modulus"),
+}
 
 
 @pytest.mark.parametrize("n_samples", (512, 600, 511))
@@ -36,7 +38,7 @@ def test_low_rows_keep_fewer_samples_and_a_power_of_two_apart():
     W = scalogram(2048, "gmw", 32)
     D = Decimated(W)
     assert D.n_kept < 0.4 * W.n_freqs * W.n_samples
-    below_the_edge = D.hops[1:]                    # Nyquist cuts the first row, which is narrower
+    below_the_edge = D.hops[1:]  # Nyquist cuts the first row, which is narrower
     assert below_the_edge == sorted(below_the_edge) and max(D.hops) >= 32
     assert all(np.log2(hop).is_integer() for hop in D.hops)
 

@@ -64,7 +64,7 @@ def test_the_grid_has_exactly_the_voices_per_octave(voices):
     f = Scalogram(64, 8000, voices_per_octave=voices, f_min=250, f_max=4000).frequencies
     assert len(f) == 4 * voices + 1
     assert f[0] == 4000 and f[-1] == pytest.approx(250)
-    assert torch.allclose(f[:-1] / f[1:], torch.tensor(2.0**(1 / voices), dtype=f.dtype))
+    assert torch.allclose(f[:-1] / f[1:], torch.tensor(2.0 ** (1 / voices), dtype=f.dtype))
 
 
 def test_the_grid_stops_above_f_min():
@@ -82,13 +82,16 @@ def test_by_default_the_grid_goes_from_nyquist_to_a_wavelet_that_fits(wavelet):
     density = W.magnitude(impulse)[-1].square()
     t = torch.arange(512) - 256.0
     spread = ((t**2 * density).sum() / density.sum()).sqrt()
-    assert 512 / 8 * 2**(-1 / 8) <= float(spread) <= 512 / 8 * 1.01
+    assert 512 / 8 * 2 ** (-1 / 8) <= float(spread) <= 512 / 8 * 1.01
 
 
 def test_frequencies_and_scales_are_two_names_for_the_rows():
     W = scalogram(wavelet="cauchy", sample_rate=8000.0)
-    assert torch.allclose(W.frequencies * W.scales,
-                          torch.tensor(30 * 8000 / (2 * math.pi), dtype=torch.float64), rtol=1e-7)
+    assert torch.allclose(
+        W.frequencies * W.scales,
+        torch.tensor(30 * 8000 / (2 * math.pi), dtype=torch.float64),
+        rtol=1e-7,
+    )
 
 
 @pytest.mark.parametrize("wavelet", WAVELETS)
@@ -113,8 +116,11 @@ def test_what_is_known_about_the_wavelet():
     assert scalogram(wavelet="gmw").wavelet == ("gmw", {"gamma": 3, "beta": 60})
 
 
-@pytest.mark.parametrize("wavelet", ["bump", "cmhat", "hhhat", ("gmw", {"gamma": 3, "beta": 20}),
-                                     ("cauchy", {"beta": 900})], ids=str)
+@pytest.mark.parametrize(
+    "wavelet",
+    ["bump", "cmhat", "hhhat", ("gmw", {"gamma": 3, "beta": 20}), ("cauchy", {"beta": 900})],
+    ids=str,
+)
 def test_every_wavelet_of_ssqueezepy_can_be_inverted(wavelet):
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
@@ -167,7 +173,10 @@ def test_inverse_is_exact_on_the_band(wavelet, n_samples, lowpass):
 @odd_and_even
 def test_the_band_leaves_out_what_has_no_hilbert_partner(n_samples, lowpass):
     W = scalogram(n_samples, lowpass=lowpass)
-    constant, alternating = torch.ones(n_samples).double(), (-1.0)**torch.arange(n_samples).double()
+    constant, alternating = (
+        torch.ones(n_samples).double(),
+        (-1.0) ** torch.arange(n_samples).double(),
+    )
     assert torch.allclose(W.project(constant), constant * (lowpass is not None), atol=1e-14)
     assert bool(W.band[0]) == (lowpass is not None)
     if n_samples % 2 == 0:
@@ -224,7 +233,7 @@ def test_frame_bounds_hold_for_every_signal_of_the_band(wavelet, seed):
     W = scalogram(wavelet=wavelet)
     lower, upper = W.frame_bounds
     x = W.project(noise(seed))
-    assert lower <= float(W(x).norm() / x.norm())**2 <= upper
+    assert lower <= float(W(x).norm() / x.norm()) ** 2 <= upper
 
 
 # -- lowpass -----------------------------------------------------------------------------------
@@ -238,7 +247,7 @@ def test_the_lowpass_fills_the_band_down_to_zero_frequency(f_min, f_max):
     first = int((bare.gain > 0.99 * plateau).int().argmax())
     assert W.band[: first + 1].all()
     assert W.gain[: first + 1].numpy() == pytest.approx(plateau, rel=0.01)
-    assert torch.allclose(W.gain[2 * first:], bare.gain[2 * first:], rtol=1e-12)
+    assert torch.allclose(W.gain[2 * first :], bare.gain[2 * first :], rtol=1e-12)
     assert (W.n_freqs, W.frequencies[-1], W.scales[-1]) == (bare.n_freqs + 1, 0, math.inf)
 
 
@@ -266,8 +275,9 @@ def test_hilbert_rotations_have_the_same_scalogram(wavelet, n_samples, seed, the
     assert torch.allclose(W.magnitude(hilbert_rotation(x, theta)), S, atol=1e-13 * float(S.max()))
 
 
-@pytest.mark.parametrize("wavelet, lowpass", [("gmw", "modulus"), ("gmw", "signed"), (LEAKY, None)],
-                         ids=str)
+@pytest.mark.parametrize(
+    "wavelet, lowpass", [("gmw", "modulus"), ("gmw", "signed"), (LEAKY, None)], ids=str
+)
 def test_a_lowpass_or_a_leak_tells_hilbert_rotations_apart(wavelet, lowpass):
     W = scalogram(wavelet=wavelet, lowpass=lowpass)
     x = W.project(noise(7))
@@ -305,8 +315,14 @@ def test_the_gradient_at_silence_is_zero(lowpass):
 
 def test_silence():
     W, silence = scalogram(), torch.zeros(N, dtype=torch.float64)
-    for result in (W(silence), W.magnitude(silence), W.inverse(W(silence)), W.project(silence),
-                   W.whiten(silence), W.unwhiten(silence)):
+    for result in (
+        W(silence),
+        W.magnitude(silence),
+        W.inverse(W(silence)),
+        W.project(silence),
+        W.whiten(silence),
+        W.unwhiten(silence),
+    ):
         assert not result.any()
 
 
@@ -336,9 +352,17 @@ def test_single_precision():
     assert W.double()(x).dtype == torch.complex128
 
 
-@pytest.mark.parametrize("kind", [np.array, list, lambda x: np.array(x)[::-1][::-1],
-                                  lambda x: np.array(x).astype(">f8"), torch.DoubleTensor,
-                                  lambda x: np.repeat(x, 2)[::2]])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        np.array,
+        list,
+        lambda x: np.array(x)[::-1][::-1],
+        lambda x: np.array(x).astype(">f8"),
+        torch.DoubleTensor,
+        lambda x: np.repeat(x, 2)[::2],
+    ],
+)
 def test_signals_of_every_kind(kind):
     W, x = scalogram(), noise(13)
     assert torch.equal(W(kind(x.tolist())), W(x))
@@ -356,8 +380,13 @@ def test_coefficients_of_every_kind():
 
 
 def test_parameters_may_be_numpy_or_tensor_scalars():
-    W = Scalogram(np.int64(N), np.float32(2.0), voices_per_octave=torch.tensor(8),
-                  f_min=scalogram().frequencies[9], f_max=np.float64(1.0))
+    W = Scalogram(
+        np.int64(N),
+        np.float32(2.0),
+        voices_per_octave=torch.tensor(8),
+        f_min=scalogram().frequencies[9],
+        f_max=np.float64(1.0),
+    )
     assert (W.n_samples, W.sample_rate, W.voices_per_octave) == (N, 2.0, 8)
     assert W.frequencies[-1] == pytest.approx(float(scalogram().frequencies[9]))
 

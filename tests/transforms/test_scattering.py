@@ -23,13 +23,18 @@ def scattering(T=16, orders=(1, 2), n_samples=N, **options):
 
 def by_definition(x, bank, average):
     """Moduli at the full rate, averaged, with nothing subsampled: (n_paths, padded length)."""
+
     def convolve(u, filter):
         return torch.fft.ifft(torch.fft.fft(u) * filter["levels"][0].squeeze())
 
     padded = torch.nn.functional.pad(x[None], (bank.pad_left, bank.pad_right), mode="reflect")[0]
     first = [convolve(padded, psi).abs() for psi in bank.psi1_f]
-    second = [convolve(u, psi2).abs() for u, psi1 in zip(first, bank.psi1_f)
-              for psi2 in bank.psi2_f if psi2["j"] > psi1["j"]]
+    second = [
+        convolve(u, psi2).abs()
+        for u, psi1 in zip(first, bank.psi1_f)
+        for psi2 in bank.psi2_f
+        if psi2["j"] > psi1["j"]
+    ]
     rows = first + second
     return torch.stack([convolve(row, bank.phi_f).real for row in rows] if average else rows)
 
@@ -56,13 +61,14 @@ def test_it_is_the_definition(T, seed):
 def test_every_row_has_the_gain_of_its_filters(T):
     """kymatio 0.3.0 alone halves a row of order 1 for every octave down."""
     W, x = scattering(T), noise(0, N)
-    rows = by_definition(x, W.bank, average=True)[:, W.bank.pad_left:W.bank.pad_left + N:T]
+    rows = by_definition(x, W.bank, average=True)[:, W.bank.pad_left : W.bank.pad_left + N : T]
     ratio = W(x).norm(dim=-1) / rows.norm(dim=-1)
     assert (ratio - 1).abs().max() < 0.03
 
 
-@pytest.mark.parametrize(("T", "n_frames"), [(0, N), (1, N), (8, 32), (20, 16), (N, 1),
-                                             ("global", 1), (None, 16)])
+@pytest.mark.parametrize(
+    ("T", "n_frames"), [(0, N), (1, N), (8, 32), (20, 16), (N, 1), ("global", 1), (None, 16)]
+)
 def test_shapes(T, n_frames):
     W = scattering(T)
     assert W(noise(0, 3, N)).shape == (3, len(W.order), n_frames)
@@ -112,7 +118,7 @@ def test_a_mean_over_all_time_does_not_hear_the_direction_of_time():
     forwards, backwards = at_full_rate(x), at_full_rate(x.flip(0))
     assert misfit_db(backwards, forwards) > -6
     assert misfit_db(backwards.mean(-1), forwards.mean(-1)) < -200
-    assert misfit_db(W(x.flip(0)), W(x)) < -35      # kymatio's subsampling aliases a little
+    assert misfit_db(W(x.flip(0)), W(x)) < -35  # kymatio's subsampling aliases a little
 
 
 def test_strided_and_single_precision_input():
@@ -133,31 +139,37 @@ def test_the_gradient_at_silence_is_finite():
     assert torch.isfinite(x.grad).all()
 
 
-@pytest.mark.parametrize(("options", "error", "words"), [
-    (dict(T=N + 1), ValueError, "T must be.*257"),
-    (dict(T=0.5), ValueError, "T must be.*0.5"),
-    (dict(T=-1), ValueError, "T must be.*-1"),
-    (dict(T=math.nan), ValueError, "T must be.*nan"),
-    (dict(T="all"), ValueError, "T must be.*global.*all"),
-    (dict(T=[4]), TypeError, "T must be"),
-    (dict(J=9), ValueError, "J must.*9"),
-    (dict(J=0), ValueError, "J must"),
-    (dict(Q=0), ValueError, "Q"),
-    (dict(orders=()), ValueError, "orders must be one of 0, 1, 2"),
-    (dict(orders=(3,)), ValueError, "orders.*3"),
-    (dict(orders=1), TypeError, "orders.*1"),
-    (dict(orders=(0, 1), T=0), ValueError, "orders must not hold 0 at T=0"),
-])
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        (dict(T=N + 1), ValueError, "T must be.*257"),
+        (dict(T=0.5), ValueError, "T must be.*0.5"),
+        (dict(T=-1), ValueError, "T must be.*-1"),
+        (dict(T=math.nan), ValueError, "T must be.*nan"),
+        (dict(T="all"), ValueError, "T must be.*global.*all"),
+        (dict(T=[4]), TypeError, "T must be"),
+        (dict(J=9), ValueError, "J must.*9"),
+        (dict(J=0), ValueError, "J must"),
+        (dict(Q=0), ValueError, "Q"),
+        (dict(orders=()), ValueError, "orders must be one of 0, 1, 2"),
+        (dict(orders=(3,)), ValueError, "orders.*3"),
+        (dict(orders=1), TypeError, "orders.*1"),
+        (dict(orders=(0, 1), T=0), ValueError, "orders must not hold 0 at T=0"),
+    ],
+)
 def test_bad_options(options, error, words):
     with pytest.raises(error, match=words):
         scattering(**options)
 
 
-@pytest.mark.parametrize(("x", "error", "words"), [
-    (torch.zeros(N - 1), ValueError, "x must have 256 samples.*255"),
-    (torch.full((N,), math.nan), ValueError, "x must be finite"),
-    (torch.zeros(N, dtype=torch.complex128), TypeError, "x must be.*real"),
-])
+@pytest.mark.parametrize(
+    ("x", "error", "words"),
+    [
+        (torch.zeros(N - 1), ValueError, "x must have 256 samples.*255"),
+        (torch.full((N,), math.nan), ValueError, "x must be finite"),
+        (torch.zeros(N, dtype=torch.complex128), TypeError, "x must be.*real"),
+    ],
+)
 def test_bad_signals(x, error, words):
     with pytest.raises(error, match=words):
         scattering()(x)
@@ -188,9 +200,17 @@ def test_the_loss_by_order_of_silence_is_zero():
     assert float(order_loss(W)([silence], [silence])) == 0
 
 
-@pytest.mark.parametrize(("weights", "error"), [
-    ({0: 1.0}, ValueError), ({1: -1.0}, ValueError), ({1: 0.0}, ValueError), ({}, ValueError),
-    ({1: math.nan}, ValueError), ([1.0, 1.0], TypeError)])
+@pytest.mark.parametrize(
+    ("weights", "error"),
+    [
+        ({0: 1.0}, ValueError),
+        ({1: -1.0}, ValueError),
+        ({1: 0.0}, ValueError),
+        ({}, ValueError),
+        ({1: math.nan}, ValueError),
+        ([1.0, 1.0], TypeError),
+    ],
+)
 def test_bad_weights(weights, error):
     with pytest.raises(error, match="weights"):
         order_loss(scattering(), weights)
@@ -215,7 +235,7 @@ def test_divided_by_its_parent_order_2_forgets_the_level_of_its_carrier():
     expected = [float(S[row] / S[W.parents[row]]) for row in torch.where(W.order == 2)[0]]
     assert error_db(ratio[2].squeeze(), torch.tensor(expected, dtype=torch.float64)) < -120
     assert torch.equal(ratio[1], W.split(S)[1])
-    assert ratio[2].max() < 3                       # a modulation is no louder than its envelope
+    assert ratio[2].max() < 3  # a modulation is no louder than its envelope
 
 
 def test_the_log_is_one_of_coefficients_over_their_median():
@@ -265,9 +285,14 @@ def test_the_gradient_of_renormalised_coefficients(form):
     assert torch.autograd.gradcheck(f, noise(0, 32).requires_grad_())
 
 
-@pytest.mark.parametrize(("form", "orders", "words"), [
-    ("median", (1, 2), "form must be one of"), ("parent", (2,), "order 1"),
-    ("both", (2,), "order 1")])
+@pytest.mark.parametrize(
+    ("form", "orders", "words"),
+    [
+        ("median", (1, 2), "form must be one of"),
+        ("parent", (2,), "order 1"),
+        ("both", (2,), "order 1"),
+    ],
+)
 def test_bad_forms(form, orders, words):
     W = scattering(orders=orders)
     with pytest.raises(ValueError, match=words):

@@ -114,9 +114,7 @@ def exercise(id, question, hint, solution, wrong, remark=""):
         raise ValueError(f"wrong must hold at least one wrong answer to try the check of {id!r} on")
 
     def register(check_function):
-        _registry[id] = Exercise(
-            id, question, hint, solution, tuple(wrong), remark, check_function
-        )
+        _registry[id] = Exercise(id, question, hint, solution, tuple(wrong), remark, check_function)
         return check_function
 
     return register

@@ -49,8 +49,10 @@ def check_same_scalogram(answer):
     misfit = {name: consistency_db(change(x), S, W) for name, change in CHANGES.items()}
     for name in sorted(letters):
         if misfit[name] > SAME_DB:
-            return (f"{name} changes the scalogram: tried on a noise, the misfit is "
-                    f"{misfit[name]:.1f} dB.")
+            return (
+                f"{name} changes the scalogram: tried on a noise, the misfit is "
+                f"{misfit[name]:.1f} dB."
+            )
     missing = sum(level < SAME_DB for level in misfit.values()) - len(letters)
     return f"right so far, and {missing} more." if missing else None
 
@@ -94,8 +96,9 @@ def _without_the_modulus(y, S, W):
 def check_consistency(answer):
     W, S, x, y = _small_problem()
     for name, guess in [("a wrong guess", y), ("the signal, a tenth too loud", 1.1 * x)]:
-        complaint = compare(answer(guess, S, W), consistency(guess, S, W),
-                            f"the consistency of {name}")
+        complaint = compare(
+            answer(guess, S, W), consistency(guess, S, W), f"the consistency of {name}"
+        )
         if complaint:
             return complaint
     return None

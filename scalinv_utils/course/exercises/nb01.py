@@ -54,8 +54,9 @@ def check_instantaneous_frequency(answer):
     W = Scalogram(N, RATE, "cauchy", voices_per_octave=4)
     rows = W(signals.exponential_chirp(N, RATE))[4:12]
     for c, name in [(rows[3], "one row"), (rows, "several rows")]:
-        complaint = compare(answer(c, RATE), instantaneous_frequency(c, RATE),
-                            f"the frequency of {name} of a chirp")
+        complaint = compare(
+            answer(c, RATE), instantaneous_frequency(c, RATE), f"the frequency of {name} of a chirp"
+        )
         if complaint:
             return complaint
     return None
@@ -104,8 +105,9 @@ def check_turned(answer):
     x = Scalogram(N, RATE, "cauchy", voices_per_octave=4).project(x)
     for degrees in (0, 180, 90, 37):
         theta = math.radians(degrees)
-        complaint = compare(answer(x, theta), metrics.hilbert_rotation(x, theta),
-                            f"a chirp turned by {degrees}°")
+        complaint = compare(
+            answer(x, theta), metrics.hilbert_rotation(x, theta), f"a chirp turned by {degrees}°"
+        )
         if complaint:
             return complaint
     return None
@@ -142,13 +144,17 @@ def check_measurements(answer):
         return f'the answer should be letters, such as "AB", and is {type(answer).__name__}.'
     letters = set("".join(map(str, answer)).upper()) - set(" ,")
     if letters - set(MEASUREMENTS):
-        return (f"there are measurements A to G, and no "
-                f"{', '.join(sorted(letters - set(MEASUREMENTS)))}.")
+        return (
+            f"there are measurements A to G, and no "
+            f"{', '.join(sorted(letters - set(MEASUREMENTS)))}."
+        )
     seen = {name: _difference_db(*measurement) for name, measurement in MEASUREMENTS.items()}
     for name in sorted(letters):
         if seen[name] < BLIND_DB:
-            return (f"{name} cannot: tried on a chirp and its Hilbert transform, the measurements "
-                    f"differ by {seen[name]:.0f} dB, which is rounding.")
+            return (
+                f"{name} cannot: tried on a chirp and its Hilbert transform, the measurements "
+                f"differ by {seen[name]:.0f} dB, which is rounding."
+            )
     missing = sum(level > BLIND_DB for level in seen.values()) - len(letters)
     return f"right so far, and {missing} more." if missing else None
 

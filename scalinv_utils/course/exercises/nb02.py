@@ -60,10 +60,16 @@ def _cauchy(w):
     "are off by a factor.",
 )
 def check_one_integral_constant(answer):
-    for psi, voices, name in [(_cauchy, 16, "a Cauchy wavelet of beta 8 and 16 voices"),
-                              (_bump, 12, "another wavelet and 12 voices")]:
-        complaint = compare(answer(psi, voices), one_integral_constant(psi, voices),
-                            f"the constant for {name}", rtol=1e-3)
+    for psi, voices, name in [
+        (_cauchy, 16, "a Cauchy wavelet of beta 8 and 16 voices"),
+        (_bump, 12, "another wavelet and 12 voices"),
+    ]:
+        complaint = compare(
+            answer(psi, voices),
+            one_integral_constant(psi, voices),
+            f"the constant for {name}",
+            rtol=1e-3,
+        )
         if complaint:
             return complaint
     return None
@@ -108,11 +114,12 @@ def _by_modulus(loop):
 )
 def check_winding_number(answer):
     around = torch.exp(2j * math.pi * torch.arange(200, dtype=torch.float64) / 200)
-    cases = {"a loop about one zero": (around - 0.3, 1),
-             "a loop about two of three zeros": (
-                 (around - 0.3) * (around + 0.5j) * (around - 2), 2),
-             "a loop about no zero": (around - 2, 0),
-             "a loop about a double zero, the other way round": (around.conj() ** 2, -2)}
+    cases = {
+        "a loop about one zero": (around - 0.3, 1),
+        "a loop about two of three zeros": ((around - 0.3) * (around + 0.5j) * (around - 2), 2),
+        "a loop about no zero": (around - 2, 0),
+        "a loop about a double zero, the other way round": (around.conj() ** 2, -2),
+    }
     for name, (loop, expected) in cases.items():
         complaint = compare(answer(loop), expected, name, rtol=1e-9)
         if complaint:
@@ -123,11 +130,11 @@ def check_winding_number(answer):
 # What is said of each statement that does not follow, and of each that does.
 DOES_NOT_FOLLOW = {
     "B": "uniqueness says nothing of neighbours: the inverse is continuous, not uniformly so, and "
-         "far-apart signals with close scalograms exist",
+    "far-apart signals with close scalograms exist",
     "C": "a scalogram is the modulus of something in the range of W, and most pictures are not",
     "E": "the relations are exact for the generalised Cauchy family, and for no other wavelet",
     "G": "both theorems speak of infinitely many exact values; a few rows may determine a signal "
-         "and say nothing useful about it",
+    "and say nothing useful about it",
 }
 FOLLOWS = "ADF"
 

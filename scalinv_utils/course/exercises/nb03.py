@@ -58,7 +58,7 @@ def check_modulus_change(answer):
 
 def bound_db(F, sigma, x):
     """The bound on the waveform error in dB, from F = J^T J with one zero eigenvalue."""
-    values = torch.linalg.eigvalsh(F)          # ascending: the first one is the rotation's
+    values = torch.linalg.eigvalsh(F)  # ascending: the first one is the rotation's
     variance = sigma**2 * (1 / values[1:]).sum()
     return 10 * torch.log10(variance / x.square().sum())
 
@@ -100,8 +100,12 @@ def check_bound_db(answer):
     W, x, _ = _small_problem()
     F = bounds.fisher_information(x, W)
     for sigma in (0.01, 0.3):
-        complaint = compare(answer(F, sigma, x), bound_db(F, sigma, x),
-                            f"the bound for sigma = {sigma:g}", rtol=1e-3)
+        complaint = compare(
+            answer(F, sigma, x),
+            bound_db(F, sigma, x),
+            f"the bound for sigma = {sigma:g}",
+            rtol=1e-3,
+        )
         if complaint:
             return complaint
     return None

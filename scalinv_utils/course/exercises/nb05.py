@@ -54,8 +54,11 @@ def check_frequency_from_power(answer):
     P, dP = rng.uniform(0.5, 2, (3, 8)), rng.standard_normal((3, 8))
     s = np.array([[2.0], [4.0], [8.0]])
     for peak, P2 in ((30.0, 30.0), (2.7, 180.0)):
-        complaint = compare(answer(P, dP, s, peak, P2), frequency_from_power(P, dP, s, peak, P2),
-                            f"the frequency for peak {peak:g} and P2 {P2:g}")
+        complaint = compare(
+            answer(P, dP, s, peak, P2),
+            frequency_from_power(P, dP, s, peak, P2),
+            f"the frequency for peak {peak:g} and P2 {P2:g}",
+        )
         if complaint:
             return complaint
     return None
@@ -107,5 +110,8 @@ def check_corrected(answer):
     if not torch.is_complex(torch.as_tensor(got)):
         return "the result should be complex coefficients, and is real."
     # Real and imaginary parts side by side: both have to be right.
-    return compare(*(torch.view_as_real(torch.as_tensor(v)) for v in (got, expected)),
-                   "the array of coefficients", rtol=1e-4)
+    return compare(
+        *(torch.view_as_real(torch.as_tensor(v)) for v in (got, expected)),
+        "the array of coefficients",
+        rtol=1e-4,
+    )

@@ -69,7 +69,7 @@ def check_second_order(answer):
 
 def tremolo_left_db(T, rate_hz, sample_rate):
     """What the average leaves of an envelope that beats at rate_hz, in dB."""
-    sigma = 0.1 / T * sample_rate                       # Hz
+    sigma = 0.1 / T * sample_rate  # Hz
     gain = math.exp(-((rate_hz / sigma) ** 2) / 2)
     return 20 * math.log10(gain)
 
@@ -105,9 +105,11 @@ def _box(T, rate_hz, sample_rate):
 )
 def check_tremolo_left(answer):
     for T, rate_hz, sample_rate in [(16, 44.0, 4000.0), (64, 5.0, 8000.0), (4, 20.0, 1000.0)]:
-        complaint = compare(answer(T, rate_hz, sample_rate),
-                            tremolo_left_db(T, rate_hz, sample_rate),
-                            f"the level for T={T}, {rate_hz:g} Hz at {sample_rate:g} Hz")
+        complaint = compare(
+            answer(T, rate_hz, sample_rate),
+            tremolo_left_db(T, rate_hz, sample_rate),
+            f"the level for T={T}, {rate_hz:g} Hz at {sample_rate:g} Hz",
+        )
         if complaint:
             return complaint
     return None
@@ -152,6 +154,6 @@ def check_parent_ratio(answer):
     generator = torch.Generator().manual_seed(3)
     S1 = torch.rand(3, 4, dtype=torch.float64, generator=generator)
     S2 = torch.rand(5, 4, dtype=torch.float64, generator=generator)
-    S1[1], S2[3] = 0.0, 0.0                             # a silent row and its child
+    S1[1], S2[3] = 0.0, 0.0  # a silent row and its child
     parents = torch.tensor([0, 2, 0, 1, 2])
     return compare(answer(S1, S2, parents, 0.1), parent_ratio(S1, S2, parents, 0.1), "the ratio")

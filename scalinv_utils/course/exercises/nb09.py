@@ -5,8 +5,13 @@ import numpy as np
 from . import compare, exercise
 
 # (method, cost, worst error in dB): the heap is the trap of the first exercise.
-ENTRIES = [("recover", 217.0, -105.0), ("heap", 29.0, -61.0), ("L-BFGS", 234.0, 1.2),
-           ("zero phase", 1.2, -0.1), ("heap, corrected", 137.0, -115.0)]
+ENTRIES = [
+    ("recover", 217.0, -105.0),
+    ("heap", 29.0, -61.0),
+    ("L-BFGS", 234.0, 1.2),
+    ("zero phase", 1.2, -0.1),
+    ("heap, corrected", 137.0, -115.0),
+]
 
 
 def cheapest(entries, level_db):
@@ -39,7 +44,7 @@ def _never_none(entries, level_db):
 
 @exercise(
     "09.1",
-    "Name the cheapest method that reaches a level with every seed, or \"none\".",
+    'Name the cheapest method that reaches a level with every seed, or "none".',
     "Two steps. First keep the entries whose *worst* error is at the level or below: errors are "
     "negative decibels, so that better means smaller. Then take the one of least cost. What if "
     "none is left?",
@@ -53,8 +58,10 @@ def check_cheapest(answer):
     for level in (-20.0, -61.0, -80.0, -110.0, -200.0):
         got, expected = answer(list(ENTRIES), level), cheapest(ENTRIES, level)
         if got != expected:
-            return (f"at {level:g} dB the answer should be {expected!r}, and is {got!r}. "
-                    f"The entries were {ENTRIES}.")
+            return (
+                f"at {level:g} dB the answer should be {expected!r}, and is {got!r}. "
+                f"The entries were {ENTRIES}."
+            )
     return None
 
 
@@ -93,8 +100,11 @@ def check_exponent(answer):
     sizes = np.array([2048.0, 4096.0, 8192.0, 16384.0])
     for p in (0.5, 1.0, 3.0):
         costs = 2e-4 * sizes**p * np.array([1.02, 0.97, 1.01, 1.0])
-        complaint = compare(answer(sizes, costs), exponent(sizes, costs),
-                            f"the exponent for costs that grow as size^{p:g}")
+        complaint = compare(
+            answer(sizes, costs),
+            exponent(sizes, costs),
+            f"the exponent for costs that grow as size^{p:g}",
+        )
         if complaint:
             return complaint
     return None

@@ -40,13 +40,22 @@ def _higher_is_better(consistency, waveform, island):
     "quite another where they are not.",
 )
 def check_verdict(answer):
-    for scores in [(-5, -1, -1), (-130, -120, -121), (-135, 2, -138), (-31, -6, -6),
-                   (-12, -4, -25), (-40, -26, -26), (-100, -30, -15)]:
+    for scores in [
+        (-5, -1, -1),
+        (-130, -120, -121),
+        (-135, 2, -138),
+        (-31, -6, -6),
+        (-12, -4, -25),
+        (-40, -26, -26),
+        (-100, -30, -15),
+    ]:
         expected, got = verdict(*scores), answer(*scores)
         if got != expected:
             c, w, i = scores
-            return (f"with a consistency of {c} dB, a waveform error of {w} dB and an island error "
-                    f"of {i} dB the answer should be {expected}, and is {got!r}.")
+            return (
+                f"with a consistency of {c} dB, a waveform error of {w} dB and an island error "
+                f"of {i} dB the answer should be {expected}, and is {got!r}."
+            )
     return None
 
 
@@ -84,9 +93,12 @@ def _powers_of_two(seconds, rate, octaves, voices):
 def check_megabytes(answer):
     for case in [(1.0, 8000, 6.3, 32), (180.0, 44100, 9.1, 32), (0.25, 16000, 5.0, 8)]:
         seconds, rate, octaves, voices = case
-        complaint = compare(answer(*case), megabytes(*case),
-                            f"the memory for {seconds:g} s at {rate} Hz, {octaves:g} octaves of "
-                            f"{voices} voices", rtol=0.01)
+        complaint = compare(
+            answer(*case),
+            megabytes(*case),
+            f"the memory for {seconds:g} s at {rate} Hz, {octaves:g} octaves of {voices} voices",
+            rtol=0.01,
+        )
         if complaint:
             return complaint
     return None
