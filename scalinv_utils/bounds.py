@@ -66,7 +66,7 @@ def band_basis(W):
     return basis / basis.norm(dim=0)
 
 
-def jacobian(x, W, rows=slice(None)):
+def jacobian(x, W, *, rows=slice(None)):
     """The Jacobian of x -> |W x| along `band_basis`, by forward differentiation (torch.func).
 
     Parameters
@@ -94,7 +94,7 @@ def jacobian(x, W, rows=slice(None)):
     return torch.vmap(push, chunk_size=CHUNK)(band_basis(W).T.contiguous()).movedim(0, -1)
 
 
-def fisher_information(x, W, weight=None):
+def fisher_information(x, W, *, weight=None):
     """J^T J along `band_basis`, without ever forming J: F for noise of unit variance.
 
     The product of two directions, each a sum of exponentials in time, is a DFT of the weight or
@@ -135,7 +135,7 @@ def fisher_information(x, W, weight=None):
     return (T.conj().T @ A @ T + T.T @ B @ T).real / 2
 
 
-def cramer_rao(x, W, weight=None):
+def cramer_rao(x, W, *, weight=None):
     """The Cramer-Rao bound on the waveform error at x, one global phase removed.
 
     Parameters
@@ -164,7 +164,7 @@ def cramer_rao(x, W, weight=None):
     >>> cramer_rao(y, W).error_db(-consistency_db(y, S, W))                     # doctest: +SKIP
     """
     x = W.project(_point(x, W))
-    return Bound(x, W, fisher_information(x, W, weight))
+    return Bound(x, W, fisher_information(x, W, weight=weight))
 
 
 @dataclass(eq=False)
@@ -252,7 +252,7 @@ class Bound:
         return hertz.to(self.x), variance.sqrt() * self.sigma(snr_db)
 
 
-def maximum_likelihood(S, W, init, n_iter=30):
+def maximum_likelihood(S, W, init, *, n_iter=30):
     """The signal whose scalogram fits S best in least squares, from a start close to it.
 
     For white Gaussian noise on the modulus this is the maximum-likelihood estimate. Levenberg's
@@ -300,7 +300,7 @@ def maximum_likelihood(S, W, init, n_iter=30):
     return x
 
 
-def noisy(S, snr_db, seed=0, clip=True):
+def noisy(S, snr_db, seed=0, *, clip=True):
     """A scalogram with white Gaussian noise on it.
 
     Parameters

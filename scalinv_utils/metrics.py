@@ -20,10 +20,11 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from ._validation import check_magnitudes, check_number, check_signal
+from ._validation import check_choice, check_magnitudes, check_number, check_signal
 from .transforms._derivatives import time_derivative
 
 __all__ = [
+    "align",
     "analytic",
     "best_phase",
     "consistency_db",
@@ -90,6 +91,44 @@ def best_phase(a, b, dim=-1):
     """
     inner = (a.conj() * b).sum(dim, keepdim=True)
     return torch.where(inner == 0, torch.ones_like(inner), torch.sgn(inner))
+
+
+def align(x, ref, *, by="rotation"):
+    """Turn x into the phase of a reference: remove what no scalogram can tell.
+
+    Parameters
+    ----------
+    x, ref : real arrays, shape (..., n_samples)
+    by : "rotation" or "sign"
+        "rotation": the Hilbert rotation of x that is closest to `ref`, for analytic wavelets.
+        "sign": x or -x, for transforms that fix the phase but for its sign (a lowpass does).
+
+    Returns
+    -------
+    Tensor, shape, dtype and device of x
+
+    Raises
+    ------
+    ValueError, TypeError
+        NaN, infinite or complex input, shapes that differ, or an unknown `by`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> x = torch.cos(2 * torch.pi * torch.arange(64) / 16).double()
+    >>> turned = hilbert_rotation(x, 1.0)
+    >>> bool(torch.allclose(align(turned, x), x))
+    True
+    """
+    check_choice(by, ("rotation", "sign"), "by")
+    own = check_signal(x)
+    x, ref = _same_shape(x, ref)
+    if by == "sign":
+        turned = torch.where((x * ref).sum(-1, keepdim=True) < 0, -x, x)
+    else:
+        a = analytic(x)
+        turned = (best_phase(a, analytic(ref)) * a).real
+    return turned.to(own.dtype)
 
 
 def consistency_db(x, S, W):
@@ -179,11 +218,10 @@ def waveform_error_db(x, ref):
 def sign_error_db(x, ref):
     """Error after removing one global sign, in dB: too strict a score for analytic wavelets."""
     x, ref = _same_shape(x, ref)
-    inner = (x * ref).sum(-1, keepdim=True)
-    return _relative_error_db(torch.where(inner < 0, -x, x) - ref, ref)
+    return _relative_error_db(align(x, ref, by="sign") - ref, ref)
 
 
-def islands(S, floor_db=ISLAND_FLOOR_DB):
+def islands(S, *, floor_db=ISLAND_FLOOR_DB):
     """Connected components of the part of a scalogram above a floor.
 
     Parameters
@@ -219,7 +257,7 @@ def islands(S, floor_db=ISLAND_FLOOR_DB):
     return labels, int(labels.max())
 
 
-def island_error_db(x, ref, W, floor_db=ISLAND_FLOOR_DB):
+def island_error_db(x, ref, W, *, floor_db=ISLAND_FLOOR_DB):
     """Error of the coefficients after removing one phase per island of the reference's scalogram.
 
     Across silence the relative phase of two components is not determined in any stable way
@@ -244,7 +282,7 @@ def island_error_db(x, ref, W, floor_db=ISLAND_FLOOR_DB):
     """
     check_signal(x, ndim=1)
     a, b = (W(v) for v in _same_shape(x, ref))
-    labels, n_islands = islands(b.abs(), floor_db)
+    labels, n_islands = islands(b.abs(), floor_db=floor_db)
     if n_islands == 0:
         return _relative_error_db(a.flatten(), b.flatten())
     labels = torch.as_tensor(labels, device=b.device)
@@ -255,7 +293,7 @@ def island_error_db(x, ref, W, floor_db=ISLAND_FLOOR_DB):
     return _relative_error_db(error.flatten(), torch.where(labels > 0, b, 0).flatten())
 
 
-def frequency_error_db(x, ref, W, floor_db=ISLAND_FLOOR_DB):
+def frequency_error_db(x, ref, W, *, floor_db=ISLAND_FLOOR_DB):
     """Error of the instantaneous frequency of the coefficients, weighted by the reference's.
 
     20 log10(|| |c| (w_x - w) || / || |c| w ||) with c = W ref, w = dphi/dt its instantaneous
@@ -281,7 +319,7 @@ def frequency_error_db(x, ref, W, floor_db=ISLAND_FLOOR_DB):
     """
     check_signal(x, ndim=1)
     a, b = (W(v).detach().cpu() for v in _same_shape(x, ref))
-    weight = torch.where(torch.from_numpy(islands(b.abs(), floor_db)[0]) > 0, b.abs(), 0)
+    weight = torch.where(torch.from_numpy(islands(b.abs(), floor_db=floor_db)[0]) > 0, b.abs(), 0)
     wrong, right = (weight * _instantaneous_frequency(c) for c in (a, b))
     return _relative_error_db((wrong - right).flatten(), right.flatten())
 

@@ -222,7 +222,7 @@ def test_islands_are_periodic_in_time(seed, shift):
 
 def test_the_sea_level():
     S = [[1.0, 0.0, 0.1, 0.0, 0.001, 0.0]]
-    assert [islands(S, floor)[1] for floor in (0, -19, -21, -59, -61)] == [1, 1, 2, 2, 3]
+    assert [islands(S, floor_db=floor)[1] for floor in (0, -19, -21, -59, -61)] == [1, 1, 2, 2, 3]
     assert islands(S)[1] == 2
 
 

@@ -189,9 +189,11 @@ def pose(x, wavelet="cauchy", voices_per_octave=32):
     Problem
         Its x lacks what no wavelet hears: 0 Hz, and what is lower than the lowest row.
     """
-    W = Scalogram(len(x), RATE, wavelet, voices_per_octave)
+    W = Scalogram(len(x), RATE, wavelet=wavelet, voices_per_octave=voices_per_octave)
     if W.frequencies[-1] < LOWEST:
-        W = Scalogram(len(x), RATE, wavelet, voices_per_octave, f_min=LOWEST)
+        W = Scalogram(
+            len(x), RATE, wavelet=wavelet, voices_per_octave=voices_per_octave, f_min=LOWEST
+        )
     x = W.project(x)
     return Problem(x, W, W.magnitude(x))
 
@@ -323,7 +325,7 @@ def solve(problem, method="recover()", seed=0, callback=None):
     return Attempt(
         problem,
         method,
-        _turned(y, x),
+        metrics.align(y, x),
         _wreck(problem, seed),
         metrics.consistency_db(y, S, W),
         metrics.waveform_error_db(y, x),
@@ -351,12 +353,6 @@ def verdict(consistency_db, waveform_db, island_db):
         "The scalograms agree and the sounds do not: a picture that fits is no proof of the "
         "waveform."
     )
-
-
-def _turned(y, x):
-    """y after the one turn that brings it closest to x."""
-    y, x = metrics.analytic(y), metrics.analytic(x)
-    return (metrics.best_phase(y, x) * y).real
 
 
 def _wreck(problem, seed):

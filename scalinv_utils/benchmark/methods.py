@@ -139,7 +139,7 @@ def random_phase(problem, seed):
 def alternating(rule):
     """Alternating projections by one of the rules of `griffin_lim`."""
     return lambda problem, seed: Answer(
-        griffin_lim(problem.S, problem.W, ITERATIONS, rule=rule, seed=seed).signal
+        griffin_lim(problem.S, problem.W, n_iter=ITERATIONS, rule=rule, seed=seed).signal
     )
 
 
@@ -344,9 +344,9 @@ def _cqt(W, bins_per_octave=12):
 
 def ssqueezepy_inverse(problem, seed):
     """``ssqueezepy.icwt`` of ``ssqueezepy.cwt``, modulus and phase: the limit of its inverse."""
-    from ssqueezepy import Wavelet, cwt, icwt
+    from ssqueezepy import cwt, icwt
 
-    wavelet = Wavelet(problem.W.wavelet, dtype="float64")
+    wavelet = problem.W.ssqueezepy_wavelet()
 
     def analyse(y):
         c, _ = cwt(y.numpy(), wavelet, nv=problem.W.voices_per_octave)

@@ -239,13 +239,13 @@ def _problem(cell):
 
 @functools.lru_cache(maxsize=4)
 def _transform(n_samples, sample_rate, wavelet, voices):
-    return CountedScalogram(n_samples, sample_rate, wavelet, voices)
+    return CountedScalogram(n_samples, sample_rate, wavelet=wavelet, voices_per_octave=voices)
 
 
 @functools.cache
 def _warm_up(method):
     """Run a contestant once, small: imports and compilation are not what is to be timed."""
-    W = CountedScalogram(512, 4000, "cauchy", 8)
+    W = CountedScalogram(512, 4000, wavelet="cauchy", voices_per_octave=8)
     x = W.project(signals.linear_chirp(512, 4000))
     try:
         CONTESTANTS[method].solve(Problem(x, W.magnitude(x), W), 0)

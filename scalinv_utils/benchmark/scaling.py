@@ -162,7 +162,9 @@ def _kymatio(n_samples):
 def _as_many_filters(n_samples, n_freqs):
     """A Scalogram in float32 with this many rows, 16 to the octave."""
     lowest = 0.5 * 2 ** (-(n_freqs - 1) / VOICES)
-    return Scalogram(n_samples, 1.0, "gmw", VOICES, f_min=lowest * (1 - 1e-9)).float()
+    return Scalogram(
+        n_samples, 1.0, wavelet="gmw", voices_per_octave=VOICES, f_min=lowest * (1 - 1e-9)
+    ).float()
 
 
 def _both(transform, x, g=None):
@@ -172,9 +174,9 @@ def _both(transform, x, g=None):
 
 
 def _ssqueezepy(W, x):
-    from ssqueezepy import Wavelet, cwt
+    from ssqueezepy import cwt
 
-    wavelet, scales = Wavelet(W.wavelet, dtype="float32"), W.scales.numpy().astype("float32")
+    wavelet, scales = W.ssqueezepy_wavelet("float32"), W.scales.numpy().astype("float32")
     samples = x.numpy()
     return lambda: cwt(samples, wavelet, scales, padtype=None)
 
@@ -223,7 +225,7 @@ def measure_size(n_samples, signal="speech", wavelet="cauchy", voices=32):
         of the history: how many corrections a signal needs, its length does not tell.
     """
     torch.set_num_threads(1)
-    W = Scalogram(n_samples, SIZE_RATE, wavelet, voices, f_min=SIZE_F_MIN)
+    W = Scalogram(n_samples, SIZE_RATE, wavelet=wavelet, voices_per_octave=voices, f_min=SIZE_F_MIN)
     x = W.project(_repeated(signal, n_samples))
     S = W.magnitude(x)
     with PeakMemory() as memory:
@@ -315,7 +317,7 @@ def measure_long(seconds, wavelet="cauchy", voices=32, progress=True):
         "weakest_link_db" the least that two neighbouring slices share.
     """
     torch.set_num_threads(1)
-    W = Scalogram(SLICE, SIZE_RATE, wavelet, voices, f_min=SIZE_F_MIN)
+    W = Scalogram(SLICE, SIZE_RATE, wavelet=wavelet, voices_per_octave=voices, f_min=SIZE_F_MIN)
     slices = Slices(W)
     x = slices.project(_repeated("speech", round(seconds * SIZE_RATE)))
     with PeakMemory() as memory:

@@ -41,6 +41,7 @@ MEMORY = 20
 def invert_gradient(
     target,
     transform,
+    *,
     init=None,
     optimizer="lbfgs",
     loss="l2",
@@ -156,7 +157,7 @@ def invert_gradient(
     return recorder.finish(x, evaluations=problem.evaluations, **details)
 
 
-def random_start(target, transform, n_samples, seed=0, coloured=False):
+def random_start(target, transform, n_samples, *, seed=0, coloured=False):
     """White noise in the band, scaled so that its transform has the norm of the target.
 
     A transform without a band (one that is no Scalogram) gets all of the noise. For a transform

@@ -129,6 +129,7 @@ RULES = {"gl": gl, "fast": fast, "accelerated": accelerated, "admm": admm, "raar
 def griffin_lim(
     S,
     W,
+    *,
     n_iter=200,
     momentum=0.99,
     init=None,

@@ -48,10 +48,10 @@ class Patch(Scalogram):
         super().__init__(
             len(columns),
             W.sample_rate,
-            W.wavelet,
-            W.voices_per_octave,
-            f_min * (1 - 1e-6),
-            min(f_max, W.sample_rate / 2),
+            wavelet=W.wavelet,
+            voices_per_octave=W.voices_per_octave,
+            f_min=f_min * (1 - 1e-6),
+            f_max=min(f_max, W.sample_rate / 2),
         )
         self.to(W.filters)
         self.columns, self.c = columns, c[..., columns]

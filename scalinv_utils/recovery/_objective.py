@@ -234,7 +234,7 @@ class Equaliser:
         return torch.fft.irfft(torch.fft.rfft(x) * response, n=x.shape[-1])
 
 
-def spectral_gain(transform, x, n_probes=PROBES, seed=0):
+def spectral_gain(transform, x, *, n_probes=PROBES, seed=0):
     """How much power a transform passes at each frequency, near x: the diagonal of J^T J.
 
     The mean power spectrum of J^T n over white noises n (a stochastic estimate of a diagonal:
@@ -275,7 +275,7 @@ def _smoothed(power, relative=0.1):
     return (total[high] - total[low]) / (high - low)
 
 
-def griffin_lim_step(transform, x, n_power=POWER_ITERATIONS):
+def griffin_lim_step(transform, x, *, n_power=POWER_ITERATIONS):
     """The learning rate at which plain descent on the "l2" loss is a Griffin-Lim step.
 
     Gradient descent on sum |S(x) - S|^2 with lr = 1/(2B), B the largest eigenvalue of J^T J

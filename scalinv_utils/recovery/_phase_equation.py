@@ -154,7 +154,7 @@ class PhaseEquation:
 
 
 def solve_phase_equation(
-    S, W, seed=0, ridges=RIDGES, target_db=-130.0, callback=None, keep_every=None, progress=False
+    S, W, *, seed=0, ridges=RIDGES, target_db=-130.0, callback=None, keep_every=None, progress=False
 ):
     """Recover a signal from its scalogram by the phase equation.
 
@@ -197,7 +197,7 @@ def solve_phase_equation(
     return recorder.finish(best[1], best_consistency_db=best[0])
 
 
-def spectral_gap(S, W, x, ridge=1e-9):
+def spectral_gap(S, W, x, *, ridge=1e-9):
     """lambda_2 / lambda_1 of the phase equation at a solution x: how stable this recording is.
 
     The two smallest eigenvalues of A v = lambda G v, G the weighted energy. The ratio collapses

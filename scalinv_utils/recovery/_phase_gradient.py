@@ -66,7 +66,7 @@ PATIENCE, GOOD_DB, ENOUGH_DB = 4, -180.0, -195.0
 
 
 def phase_gradient(
-    S, W, method="heap", seed=0, callback=None, keep_every=None, progress=False, **options
+    S, W, *, method="heap", seed=0, callback=None, keep_every=None, progress=False, **options
 ):
     """Recover a signal by the phase that its scalogram's modulus implies.
 
@@ -172,7 +172,7 @@ def _blocks(n, size):
     return (slice(first, first + max(size, 1)) for first in range(0, n, max(size, 1)))
 
 
-def integrate_phase(S, W, dphi_dt, dphi_dlogs, start, tolerance=TOLERANCE):
+def integrate_phase(S, W, dphi_dt, dphi_dlogs, start, *, tolerance=TOLERANCE):
     """Add up a phase gradient along paths through large moduli.
 
     From the largest point on, the largest of all neighbours of points reached so far is always

@@ -21,7 +21,7 @@ POLISH_ITERATIONS, PATIENCE, PROGRESS_DB = 300, 25, 0.003
 QUIET_DB = -60.0
 
 
-def recover(S, W, seed=0, callback=None, keep_every=None, progress=True):
+def recover(S, W, *, seed=0, callback=None, keep_every=None, progress=True):
     """The waveform behind a scalogram: the best pipeline this project knows.
 
     The phase's gradient, integrated and corrected, gives a start (`phase_gradient`); L-BFGS in

@@ -194,7 +194,7 @@ class CoarseToFine:
         return self.stage > before
 
 
-def order_loss(scattering, weights=None):
+def order_loss(scattering, *, weights=None):
     """A loss for `invert_gradient` in which every order has a say of its own.
 
     Sum over orders of weight * ||S_order - target_order||^2 / ||target_order||^2, for each signal

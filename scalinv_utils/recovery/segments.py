@@ -62,7 +62,7 @@ class Slices:
     >>> slices.recover(slices.magnitude(x), len(x)).signal                 # doctest: +SKIP
     """
 
-    def __init__(self, W, overlap=None):
+    def __init__(self, W, *, overlap=None):
         overlap = W.n_samples // 4 if overlap is None else check_count(overlap, "overlap")
         if overlap > W.n_samples // 2:
             raise ValueError(
@@ -108,7 +108,7 @@ class Slices:
         """Generate the scalogram of each slice, shape W.shape, one at a time."""
         return (self.W.magnitude(part) for part in self.split(x))
 
-    def recover(self, scalograms, n_samples, method=recover, callback=None, progress=True):
+    def recover(self, scalograms, n_samples, *, method=recover, callback=None, progress=True):
         """The sound behind the scalograms of its slices.
 
         Parameters

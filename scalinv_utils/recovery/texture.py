@@ -5,7 +5,7 @@ from ._gradient_descent import invert_gradient
 __all__ = ["synthesize_texture"]
 
 
-def synthesize_texture(statistics, scattering, n_iter=100, init=None, seed=0, callback=None):
+def synthesize_texture(statistics, scattering, *, n_iter=100, init=None, seed=0, callback=None):
     """A sound with given averages of its scattering coefficients, and random in all else.
 
     Descent from noise until the averages over time agree: "microcanonical" synthesis (Bruna and

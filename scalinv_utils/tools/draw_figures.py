@@ -40,7 +40,7 @@ def voice_and_recovery(n_samples=2048, sample_rate=8000):
     """Signal, scalogram, what Griffin-Lim makes of it, what recover() makes of it."""
     from matplotlib.figure import Figure
 
-    W = Scalogram(n_samples, sample_rate, "cauchy", voices_per_octave=32)
+    W = Scalogram(n_samples, sample_rate, wavelet="cauchy", voices_per_octave=32)
     x = W.project(signals.recording("speech", sample_rate, n_samples)[0])
     S = W.magnitude(x)
     answers = {
@@ -55,8 +55,7 @@ def voice_and_recovery(n_samples=2048, sample_rate=8000):
     plotting.scalogram(axes[1], S, W.frequencies, sample_rate)
     axes[1].set_title("Its scalogram: the phase is gone")
     for ax, (name, y) in zip(axes[2:], answers.items()):
-        turn = metrics.best_phase(metrics.analytic(y), metrics.analytic(x))
-        plotting.signal(ax, (turn * metrics.analytic(y)).real, sample_rate)
+        plotting.signal(ax, metrics.align(y, x), sample_rate)
         ax.set_title(
             f"{name}: scalogram fits to {metrics.consistency_db(y, S, W):.0f} dB, "
             f"waveform to {metrics.waveform_error_db(y, x):.0f} dB"
@@ -70,7 +69,7 @@ def ambiguity_circle(n_samples=2048, sample_rate=8000):
     """A voice turned by 0 to 180 degrees, its one scalogram, and what other transforms see of it."""
     from matplotlib.figure import Figure
 
-    W = Scalogram(n_samples, sample_rate, "cauchy", f_min=60)
+    W = Scalogram(n_samples, sample_rate, wavelet="cauchy", f_min=60)
     x = W.project(signals.recording("speech", sample_rate, n_samples)[0])
     plotting.use_style()
     figure = Figure(figsize=(11, 3.4), layout="constrained")
@@ -97,10 +96,10 @@ def _draw_differences(ax, x, sample_rate, floor_db=-120):
     """How much scalograms of several kinds change when x is turned; rounding is at the floor."""
     n, angles = len(x), range(0, 181, 5)
     options = {"voices_per_octave": 16, "f_min": 60}
-    W = Scalogram(n, sample_rate, "cauchy", **options)
-    leaky = Scalogram(n, sample_rate, ("morlet", {"mu": 4}), **options)
-    lowpass = Scalogram(n, sample_rate, "cauchy", f_min=200, lowpass="modulus")
-    signed = Scalogram(n, sample_rate, "cauchy", f_min=200, lowpass="signed")
+    W = Scalogram(n, sample_rate, wavelet="cauchy", **options)
+    leaky = Scalogram(n, sample_rate, wavelet=("morlet", {"mu": 4}), **options)
+    lowpass = Scalogram(n, sample_rate, wavelet="cauchy", f_min=200, lowpass="modulus")
+    signed = Scalogram(n, sample_rate, wavelet="cauchy", f_min=200, lowpass="signed")
     kinds = {
         "analytic": W.magnitude,
         "leaky Morlet": leaky.magnitude,
@@ -122,7 +121,7 @@ def error_against_bound(snrs=(10, 20, 30, 40, 50, 60), n_seeds=5):
     """Waveform error of Griffin-Lim and of recover() from noisy scalograms, and the bound."""
     from matplotlib.figure import Figure
 
-    W = Scalogram(256, 4000, "cauchy", voices_per_octave=12)
+    W = Scalogram(256, 4000, wavelet="cauchy", voices_per_octave=12)
     x = W.project(signals.recording("speech", 4000, 256)[0])
     S, bound = W.magnitude(x), cramer_rao(x, W)
     methods = {

@@ -53,7 +53,7 @@ class Decimated:
     >>> invert_gradient(D.magnitude(x), D.magnitude, n_samples=2048)       # doctest: +SKIP
     """
 
-    def __init__(self, W, tolerance=TOLERANCE):
+    def __init__(self, W, *, tolerance=TOLERANCE):
         check_share(tolerance, "tolerance")
         if W.lowpass == "signed":
             raise ValueError("W must have no 'signed' lowpass: its row is no modulus")

@@ -15,7 +15,6 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from scipy.optimize import minimize_scalar
 from torch import nn
 
 from .._validation import (
@@ -26,15 +25,11 @@ from .._validation import (
     check_positive,
     check_signal,
 )
+from . import _wavelets
 from ._filter_bank import Bank, analyse, modulus, plain, synthesise, turned
 
 __all__ = ["Scalogram"]
 
-# The names this package adds to ssqueezepy's own ("gmw", "morlet", "bump", ...).
-ALIASES = {
-    "gmw": ("gmw", {"gamma": 3, "beta": 60}),
-    "cauchy": ("gmw", {"gamma": 1, "beta": 30}),
-}
 LOWPASS = (None, "modulus", "signed")
 
 # A DFT bin belongs to the analysed band when the filters together pass at least this share of
@@ -104,6 +99,7 @@ class Scalogram(nn.Module):
         self,
         n_samples,
         sample_rate=1.0,
+        *,
         wavelet="gmw",
         voices_per_octave=16,
         f_min=None,
@@ -115,9 +111,9 @@ class Scalogram(nn.Module):
         self.sample_rate = float(check_positive(sample_rate, "sample_rate"))
         self.voices_per_octave = check_count(voices_per_octave, "voices_per_octave")
         self.lowpass = check_choice(lowpass, LOWPASS, "lowpass")
-        self.wavelet = _canonical_wavelet(wavelet)
-        psi = _wavelet_function(self.wavelet)
-        self.peak = _peak_frequency(psi)
+        self.wavelet = _wavelets.named(wavelet)
+        psi = self._psi
+        self.peak = _wavelets.peak_frequency(psi)
         frequencies = self._frequency_grid(psi, f_min, f_max)
         scales = self.peak * self.sample_rate / (2 * np.pi * frequencies)
         filters = _filter_bank(psi, scales, self.n_samples, self.lowpass is not None)
@@ -254,26 +250,34 @@ class Scalogram(nn.Module):
         return float(gain.min()), float(gain.max())
 
     @property
+    def _psi(self):
+        return _wavelets.response(self.wavelet)
+
+    def ssqueezepy_wavelet(self, dtype="float64"):
+        """Make the `ssqueezepy.Wavelet` that these rows are sampled from."""
+        return _wavelets.ssqueezepy_wavelet(self.wavelet, dtype)
+
+    @property
     def is_cauchy(self):
         """Whether each scalogram samples one analytic function of the upper half-plane."""
         name, parameters = self.wavelet
-        return name == "gmw" and parameters["gamma"] == 1
+        return name in _wavelets.MORSE and parameters["gamma"] == 1
 
     @cached_property
     def time_bandwidth(self):
         """P^2 = -d^2 log psi_hat / d(log w)^2 at the peak: beta gamma for Morse wavelets."""
-        psi, h = _wavelet_function(self.wavelet), 1e-3
+        psi, h = self._psi, 1e-3
         left, centre, right = np.log(psi(self.peak * np.exp([-h, 0.0, h])))
         return float((2 * centre - left - right) / h**2)
 
     @cached_property
     def time_spread(self):
         """Standard deviation in time of |psi|^2, in periods of the centre frequency."""
-        return _time_spread(_wavelet_function(self.wavelet), self.peak)
+        return _wavelets.time_spread(self._psi, self.peak)
 
     def response(self, frequency):
         """What each wavelet row answers to a unit cosine at `frequency` Hz, shape (n_freqs,)."""
-        psi = _wavelet_function(self.wavelet)
+        psi = self._psi
         wavelets = self.frequencies > 0
         angular = self.scales[wavelets] * (2 * np.pi * frequency / self.sample_rate)
         response = torch.zeros_like(self.frequencies)
@@ -375,74 +379,6 @@ class Scalogram(nn.Module):
         """
         n_signed = int(self.lowpass == "signed")
         return check_magnitudes(S, self.shape, name, n_signed).to(self.filters)
-
-
-def _canonical_wavelet(wavelet):
-    """(name, {parameters}), Morse parameters always spelled out."""
-    from ssqueezepy import Wavelet
-
-    name, parameters = (wavelet, {}) if isinstance(wavelet, str) else _pair(wavelet)
-    known = sorted({*ALIASES, *Wavelet.SUPPORTED})
-    base, defaults = ALIASES.get(check_choice(name, known, "wavelet"), (name, {}))
-    return base, {**defaults, **parameters}
-
-
-def _pair(wavelet):
-    try:
-        name, parameters = wavelet
-        return name, dict(parameters)
-    except (TypeError, ValueError):
-        raise TypeError(
-            f"wavelet must be a name or (name, {{parameters}}), got {wavelet!r}"
-        ) from None
-
-
-def _wavelet_function(wavelet):
-    """psi_hat: angular frequency (radians per sample at scale 1) -> real response."""
-    from ssqueezepy import Wavelet
-
-    def response(w):
-        # A copy (flatten), as ssqueezepy writes into what it is given; bump is 0/0 at its ends.
-        with np.errstate(all="ignore"):
-            values = np.real(function(np.asarray(w).flatten()))
-        return np.nan_to_num(values).reshape(np.shape(w))
-
-    try:
-        function = Wavelet(wavelet, dtype="float64")
-        response(np.ones(1))
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"wavelet must have parameters that ssqueezepy's {wavelet[0]} takes, "
-            f"got {wavelet[1]}: {error}"
-        ) from error
-    return response
-
-
-def _peak_frequency(psi):
-    """The angular frequency where psi_hat is largest (closed forms differ by wavelet)."""
-    grid = np.geomspace(0.05, 5000, 10001)
-    response = psi(grid)
-    k = int(np.argmax(response))
-    if k in (0, len(grid) - 1) or response[k] <= 0:
-        raise ValueError(
-            f"wavelet must peak between {grid[0]:g} and {grid[-1]:g} radians per "
-            f"sample at scale 1; with these parameters it does not"
-        )
-    best = minimize_scalar(
-        lambda w: -float(psi(w)),
-        bounds=(grid[k - 1], grid[k + 1]),
-        method="bounded",
-        options={"xatol": 1e-12},
-    )
-    return float(best.x)
-
-
-def _time_spread(psi, peak):
-    """Standard deviation in time of |psi|^2, in periods of the wavelet's peak frequency."""
-    w = np.linspace(0, 8 * peak, 20001)
-    response = psi(w)
-    spread = np.sqrt(np.sum(np.gradient(response, w) ** 2) / np.sum(response**2))
-    return spread * peak / (2 * np.pi)
 
 
 def _filter_bank(psi, scales, n_samples, with_lowpass):

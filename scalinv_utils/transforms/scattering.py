@@ -62,7 +62,7 @@ class Scattering(torch.nn.Module):
     >>> S = scattering(x); scattering.split(S)[2]                           # doctest: +SKIP
     """
 
-    def __init__(self, n_samples, sample_rate=1.0, J=6, Q=8, T=None, orders=(1, 2)):
+    def __init__(self, n_samples, sample_rate=1.0, *, J=6, Q=8, T=None, orders=(1, 2)):
         super().__init__()
         self.n_samples = check_count(n_samples, "n_samples", 2)
         self.sample_rate = float(check_positive(sample_rate, "sample_rate"))
@@ -174,7 +174,7 @@ class Renormalized(torch.nn.Module):
         An unknown form, no order 1 to divide by, a target of another shape.
     """
 
-    def __init__(self, scattering, target, form="both", floor=1e-3):
+    def __init__(self, scattering, target, *, form="both", floor=1e-3):
         super().__init__()
         self.scattering, self.form = scattering, check_choice(form, FORMS, "form")
         self.floor = check_positive(floor, "floor")

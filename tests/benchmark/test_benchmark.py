@@ -28,7 +28,7 @@ EASY = dict(n_samples=256, sample_rate=4000)
 
 @pytest.fixture(scope="module")
 def problem():
-    W = CountedScalogram(512, 4000, "cauchy", 16)
+    W = CountedScalogram(512, 4000, wavelet="cauchy", voices_per_octave=16)
     x = W.project(signals.linear_chirp(512, 4000))
     return Problem(x, W.magnitude(x), W)
 

@@ -18,7 +18,7 @@ def distance_db(S, reference):
 
 @pytest.fixture(scope="module", params=["cauchy", "gmw", "morlet"])
 def W(request):
-    return Scalogram(N, RATE, request.param, voices_per_octave=16)
+    return Scalogram(N, RATE, wavelet=request.param, voices_per_octave=16)
 
 
 def noise(S, snr_db):
@@ -54,7 +54,7 @@ def test_a_batch_is_denoised_one_by_one(W):
 
 
 def test_the_row_of_a_lowpass_is_left_as_it_is():
-    W = Scalogram(N, RATE, "gmw", lowpass="signed")
+    W = Scalogram(N, RATE, wavelet="gmw", lowpass="signed")
     S = W.magnitude(signals.linear_chirp(N, RATE))
     S = S + noise(S, 20).abs()
     assert torch.equal(denoise(S, W)[-1], S[-1]) and not torch.equal(denoise(S, W)[0], S[0])
@@ -65,7 +65,7 @@ def test_silence_stays_silence(W):
 
 
 def test_filters_without_an_empty_bin_leave_everything():
-    wide = Scalogram(N, RATE, ("gmw", {"gamma": 1, "beta": 2}), f_min=RATE / 4)
+    wide = Scalogram(N, RATE, wavelet=("gmw", {"gamma": 1, "beta": 2}), f_min=RATE / 4)
     S = torch.rand(wide.shape, dtype=torch.float64)
     assert distance_db(denoise(S, wide), S) < -200
 

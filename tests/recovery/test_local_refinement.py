@@ -21,7 +21,7 @@ N, RATE = 4096, 8000.0
 @functools.cache
 def transform(wavelet="cauchy", **options):
     """A Scalogram, made once, whose wavelets all are short."""
-    return Scalogram(N, RATE, wavelet, 16, **{"f_min": 300, **options})
+    return Scalogram(N, RATE, wavelet=wavelet, voices_per_octave=16, **{"f_min": 300, **options})
 
 
 def material(W, name="speech"):
@@ -51,7 +51,7 @@ def test_a_patch_is_the_whole_transform_of_a_change_within(first, wavelet, exact
 
 
 def test_a_patch_takes_type_and_rows_of_the_whole():
-    W = Scalogram(N, 44100.0, "gmw", 12, f_min=700).float()
+    W = Scalogram(N, 44100.0, wavelet="gmw", voices_per_octave=12, f_min=700).float()
     patch = Patch(W, W(torch.zeros(N)), torch.arange(512))
     assert patch.filters.dtype == torch.float32 and patch.n_freqs == W.n_freqs
     assert patch.coefficients(torch.zeros(512)).dtype == torch.complex64
@@ -117,7 +117,7 @@ def test_what_mending_cannot_mend_stays_as_it_was():
 
 @pytest.mark.parametrize("wavelet", ["cauchy", "gmw"])
 def test_the_waveform_comes_back_with_and_without_patches(wavelet, monkeypatch):
-    W = Scalogram(8192, RATE, wavelet, 32, f_min=200)
+    W = Scalogram(8192, RATE, wavelet=wavelet, voices_per_octave=32, f_min=200)
     x = W.project(signals.recording("guitar", RATE, 8192)[0])
     S, used = W.magnitude(x), []
     find = module.patches

@@ -12,7 +12,7 @@ N, RATE = 512, 8000.0
 
 
 def transform(wavelet="cauchy", n_samples=N, **options):
-    return Scalogram(n_samples, RATE, wavelet, voices_per_octave=32, **options)
+    return Scalogram(n_samples, RATE, wavelet=wavelet, voices_per_octave=32, **options)
 
 
 def chirp(W):

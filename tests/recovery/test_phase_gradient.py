@@ -21,12 +21,12 @@ N, RATE = 512, 8000.0
 
 @pytest.fixture(scope="module", params=["cauchy", "gmw", "morlet"])
 def W(request):
-    return Scalogram(N, RATE, request.param, voices_per_octave=32)
+    return Scalogram(N, RATE, wavelet=request.param, voices_per_octave=32)
 
 
 @pytest.fixture(scope="module")
 def cauchy():
-    return Scalogram(N, RATE, "cauchy", voices_per_octave=32)
+    return Scalogram(N, RATE, wavelet="cauchy", voices_per_octave=32)
 
 
 def true_derivatives(W, x):
@@ -43,8 +43,8 @@ def true_derivatives(W, x):
         Scalogram(
             W.n_samples,
             W.sample_rate,
-            W.wavelet,
-            W.voices_per_octave,
+            wavelet=W.wavelet,
+            voices_per_octave=W.voices_per_octave,
             f_min=bottom * factor,
             f_max=top * factor,
         )(x)
@@ -64,7 +64,7 @@ def weighted_error_db(got, true, weight):
     [("cauchy", -80, -80), ("gmw", -35, -20), ("morlet", -35, -20)],
 )
 def test_derivatives_from_the_modulus_are_those_of_the_true_phase(wavelet, in_time, in_scale):
-    W = Scalogram(N, RATE, wavelet, voices_per_octave=32, f_max=3000)
+    W = Scalogram(N, RATE, wavelet=wavelet, voices_per_octave=32, f_max=3000)
     x = W.project(signals.am_fm_tone(N, RATE))
     S = W.magnitude(x)
     for got, true, bound in zip(
@@ -105,7 +105,7 @@ def test_islands_are_filled_one_after_the_other(cauchy):
     # Two tones far apart: at -20 dB they are two islands, each with a phase of its own.
     S = cauchy.magnitude(signals.tones(N, RATE, [250, 2500]))
     gradient = phase_derivatives(S, cauchy)
-    _, order, n_islands = integrate_phase(S, cauchy, *gradient, torch.zeros(S.shape), 0.1)
+    _, order, n_islands = integrate_phase(S, cauchy, *gradient, torch.zeros(S.shape), tolerance=0.1)
     assert n_islands == 2
     # Each is filled in one go: the numbers of the one are all below those of the other.
     high, low = (
@@ -113,10 +113,10 @@ def test_islands_are_filled_one_after_the_other(cauchy):
         for part in (order[cauchy.frequencies > 800], order[cauchy.frequencies < 800])
     )
     assert high.max() < low.min() or low.max() < high.min()
-    phase, _, _ = integrate_phase(S, cauchy, *gradient, torch.full(S.shape, 1.0), 0.1)
+    phase, _, _ = integrate_phase(S, cauchy, *gradient, torch.full(S.shape, 1.0), tolerance=0.1)
     assert (phase[order < 0] == 1).all()
     # Thousands of radians add up: not in the single precision of where they start.
-    single, _, _ = integrate_phase(S, cauchy, *gradient, torch.ones(S.shape), 0.1)
+    single, _, _ = integrate_phase(S, cauchy, *gradient, torch.ones(S.shape), tolerance=0.1)
     assert single.dtype == torch.float64 and torch.equal(single, phase)
 
 
@@ -155,7 +155,7 @@ def test_corrections_reach_the_waveform_with_every_wavelet(W):
 
 
 def test_recordings_with_the_default_wavelet():
-    W = Scalogram(1024, RATE, "gmw", voices_per_octave=32)
+    W = Scalogram(1024, RATE, wavelet="gmw", voices_per_octave=32)
     for name in ["speech", "bell"]:
         x = W.project(signals.recording(name, RATE, 1024)[0])
         S = W.magnitude(x)
@@ -207,7 +207,7 @@ def test_batches_and_single_precision(cauchy):
     recovery = phase_gradient(cauchy.magnitude(x), cauchy, n_iter=2)
     assert recovery.signal.shape == x.shape
     assert (waveform_error_db(recovery.signal, x) < -80).all()
-    single = Scalogram(N, RATE, "cauchy", 32).float()
+    single = Scalogram(N, RATE, wavelet="cauchy", voices_per_octave=32).float()
     recovery = phase_gradient(single.magnitude(x[0]), single, n_iter=2)
     assert recovery.signal.dtype == torch.float32
     assert waveform_error_db(recovery.signal, x[0]) < -40
@@ -219,14 +219,14 @@ def test_silence_and_few_rows(cauchy):
     derivatives = phase_derivatives(torch.zeros(cauchy.shape), cauchy)
     assert all(torch.isfinite(d).all() for d in derivatives)
     for f_min in (1950.0, 1500.0):  # one row, and a handful
-        few = Scalogram(64, RATE, "cauchy", 4, f_min=f_min, f_max=2000)
+        few = Scalogram(64, RATE, wavelet="cauchy", voices_per_octave=4, f_min=f_min, f_max=2000)
         x = phase_gradient(few.magnitude(signals.clicks(64, RATE)), few, n_iter=2).signal
         assert torch.isfinite(x).all()
 
 
 @pytest.mark.parametrize("lowpass", ["modulus", "signed"])
 def test_a_lowpass_row_is_left_out_of_the_integration(lowpass):
-    W = Scalogram(N, RATE, "cauchy", 32, lowpass=lowpass)
+    W = Scalogram(N, RATE, wavelet="cauchy", voices_per_octave=32, lowpass=lowpass)
     x = W.project(signals.exponential_chirp(N, RATE))
     S = W.magnitude(x)
     gradient = phase_derivatives(S, W)
@@ -294,7 +294,7 @@ def test_the_queue_goes_by_size_to_a_tenth_of_a_decibel(cauchy):
     """Whoever is taken is, to LEVEL_DB, the largest neighbour of all taken before."""
     S = cauchy.magnitude(signals.white_noise(N, seed=1))
     gradient = phase_derivatives(S, cauchy)
-    _, order, _ = integrate_phase(S, cauchy, *gradient, torch.zeros(S.shape), 0.5)
+    _, order, _ = integrate_phase(S, cauchy, *gradient, torch.zeros(S.shape), tolerance=0.5)
     S, order = S.numpy(), order.numpy()
     points = [divmod(int(p), N) for p in order.argsort(axis=None)[(order < 0).sum() :]]
     waiting, seen, slack = set(), set(), 10 ** (-0.1 / 20)

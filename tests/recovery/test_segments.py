@@ -16,7 +16,7 @@ N, RATE = 1024, 8000
 
 @pytest.fixture(scope="module")
 def W():
-    return Scalogram(N, RATE, "cauchy", voices_per_octave=16, f_min=300)
+    return Scalogram(N, RATE, wavelet="cauchy", voices_per_octave=16, f_min=300)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def sound(slices, n_samples=2500, name="speech"):
 @pytest.mark.parametrize("overlap", [1, 100, 256, 512])
 @pytest.mark.parametrize("n_samples", [1, 700, 1024, 3001])
 def test_windows_add_up_to_one(W, overlap, n_samples):
-    cut = Slices(W, overlap)
+    cut = Slices(W, overlap=overlap)
     total = torch.zeros(cut.count(n_samples) * cut.hop + overlap, dtype=torch.float64)
     for k in range(cut.count(n_samples)):
         total[k * cut.hop :][:N] += cut.window
@@ -130,7 +130,7 @@ def test_as_many_scalograms_as_slices(slices, change, message):
 @pytest.mark.parametrize("overlap", [0, 513, 2.5])
 def test_bad_overlaps(W, overlap):
     with pytest.raises((ValueError, TypeError), match="overlap must be"):
-        Slices(W, overlap)
+        Slices(W, overlap=overlap)
 
 
 def test_one_signal_at_a_time(slices):
@@ -139,7 +139,7 @@ def test_one_signal_at_a_time(slices):
 
 
 def test_a_lowpass_leaves_a_sign_and_no_rotation():
-    W = Scalogram(N, RATE, "cauchy", voices_per_octave=16, f_min=300, lowpass="signed")
+    W = Scalogram(N, RATE, wavelet="cauchy", voices_per_octave=16, f_min=300, lowpass="signed")
     cut = Slices(W, overlap=384)
     x = sound(cut)
     signs = iter([1.0, -1.0, -1.0, 1.0, -1.0, 1.0])

@@ -15,7 +15,12 @@ from scalinv_utils.transforms.scalogram import Scalogram
 
 def cauchy_riemann_residual(voices_per_octave, beta=30, n_samples=256):
     """The largest |dc/dlog s - beta c - i s dc/dt| / (beta |c|) above -60 dB, off the edges."""
-    W = Scalogram(n_samples, 1.0, ("gmw", {"gamma": 1, "beta": beta}), voices_per_octave)
+    W = Scalogram(
+        n_samples,
+        1.0,
+        wavelet=("gmw", {"gamma": 1, "beta": beta}),
+        voices_per_octave=voices_per_octave,
+    )
     c, s = W(W.project(noise(1, n_samples))).numpy(), W.scales.numpy()[:, None]
     along_scale = scale_derivative(W.n_freqs, voices_per_octave) @ c
     residual = along_scale - beta * c - 1j * s * time_derivative(c)
@@ -32,7 +37,7 @@ def test_cauchy_riemann_holds_inside_a_scalogram_to_the_order_of_the_difference(
 
 def test_cauchy_riemann_holds_with_the_beta_of_the_wavelet_and_no_other():
     assert cauchy_riemann_residual(64, beta=20.5) < 1e-6
-    W = Scalogram(256, 1.0, "cauchy", 64)
+    W = Scalogram(256, 1.0, wavelet="cauchy", voices_per_octave=64)
     c, s = W(W.project(noise(1, 256))).numpy(), W.scales.numpy()[:, None]
     wrong = scale_derivative(W.n_freqs, 64) @ c - 31 * c - 1j * s * time_derivative(c)
     assert np.linalg.norm(wrong) > 0.01 * np.linalg.norm(c)
@@ -40,7 +45,7 @@ def test_cauchy_riemann_holds_with_the_beta_of_the_wavelet_and_no_other():
 
 def test_coefficients_are_lines_of_one_analytic_function():
     """c(s, t) = 2 (e s / beta)^beta F(t + i s), F(z) = 1/N sum X_k w_k^beta exp(i w_k z)."""
-    W = Scalogram(128, 1.0, "cauchy", 8)
+    W = Scalogram(128, 1.0, wavelet="cauchy", voices_per_octave=8)
     x = W.project(noise(2))
     omega = 2 * math.pi * torch.arange(1, 64, dtype=torch.float64) / 128
     s, t = W.scales[:, None, None], torch.arange(128)[:, None]
@@ -51,7 +56,7 @@ def test_coefficients_are_lines_of_one_analytic_function():
 
 @pytest.mark.parametrize("wavelet", ["cauchy", ("gmw", {"gamma": 2, "beta": 15})])
 def test_all_vortices_of_the_phase_turn_one_way(wavelet):
-    W = Scalogram(256, 1.0, wavelet, 16)
+    W = Scalogram(256, 1.0, wavelet=wavelet, voices_per_octave=16)
     for c, one_way in (
         (W(W.project(noise(3, 256))), True),
         (torch.complex(noise(4, *W.shape), noise(5, *W.shape)), False),
@@ -67,7 +72,7 @@ def test_ridge_of_a_chirp_is_low_by_the_predicted_factor():
     n, rate, octaves = 1024, 4000, 3
     k = octaves * math.log(2) * rate / n
     truth = 125 * torch.exp(k * torch.arange(n, dtype=torch.float64) / rate)
-    W = Scalogram(n, rate, "gmw", 32, f_min=60)
+    W = Scalogram(n, rate, wavelet="gmw", voices_per_octave=32, f_min=60)
     height = W.magnitude(signals.exponential_chirp(n, rate, 125, 1000)).amax(0)
     law = (1 + (W.time_bandwidth * k / (2 * math.pi * truth)) ** 2) ** -0.25
     middle = slice(n // 4, -n // 4)
@@ -75,7 +80,7 @@ def test_ridge_of_a_chirp_is_low_by_the_predicted_factor():
 
 
 def test_two_rows_know_all_but_the_circle_and_real_parts_know_that_too():
-    W = Scalogram(64, 64.0, "cauchy", 8, f_min=3)
+    W = Scalogram(64, 64.0, wavelet="cauchy", voices_per_octave=8, f_min=3)
     x = W.project(noise(1, 64))
     band = torch.linalg.eigh(torch.func.jacrev(W.project)(torch.zeros_like(x)))
     basis = band.eigenvectors[:, band.eigenvalues > 0.5]

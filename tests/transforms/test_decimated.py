@@ -51,7 +51,7 @@ def test_where_nothing_divides_everything_is_kept():
 @pytest.mark.parametrize("wavelet", ("cauchy", "gmw"))
 @pytest.mark.parametrize("name", ("speech", "bell"))
 def test_the_waveform_comes_back_from_a_part_of_the_scalogram(name, wavelet):
-    W = Scalogram(1024, 8000, wavelet, 32)
+    W = Scalogram(1024, 8000, wavelet=wavelet, voices_per_octave=32)
     D = Decimated(W)
     x = W.project(signals.recording(name, 8000, 1024)[0])
     y = recover(D.complete(D.magnitude(x)), W, progress=False).signal
@@ -60,7 +60,7 @@ def test_the_waveform_comes_back_from_a_part_of_the_scalogram(name, wavelet):
 
 
 def test_it_can_be_descended_on():
-    W = Scalogram(256, 2000, "cauchy", 16)
+    W = Scalogram(256, 2000, wavelet="cauchy", voices_per_octave=16)
     D, x = Decimated(W), noise(1, 256)
     target = D.magnitude(x)
     run = invert_gradient(target, D.magnitude, n_samples=256, n_iter=30)
@@ -71,7 +71,7 @@ def test_it_can_be_descended_on():
 
 
 def test_single_precision_stays_single():
-    W = Scalogram(256, 2000, "gmw", 16).float()
+    W = Scalogram(256, 2000, wavelet="gmw", voices_per_octave=16).float()
     D, x = Decimated(W), noise(1, 256)
     assert all(part.dtype == torch.float32 for part in D.magnitude(x))
     assert metrics.misfit_db(D.complete(D.magnitude(x)), W.magnitude(x)) < -60

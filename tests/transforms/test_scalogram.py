@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 from small import N, complex_noise, cosine, error_db, noise, scalogram
 
 from scalinv_utils.metrics import hilbert_rotation
-from scalinv_utils.transforms.scalogram import ALIASES, Scalogram
+from scalinv_utils.transforms import Scalogram
 
 WAVELETS = ("gmw", "cauchy", "morlet")
 # A Morlet wavelet so short that it passes negative frequencies: the filters keep all DFT bins.
@@ -40,8 +40,9 @@ def matrix(W):
 def test_rows_agree_with_ssqueezepy(wavelet, n_samples, dtype, tolerance):
     """In float32 ssqueezepy rounds exponents near 100 before it takes exp of them."""
     W, x = scalogram(n_samples, wavelet), noise(1, n_samples).numpy()
+    ours = {"gmw": ("gmw", {"gamma": 3, "beta": 60}), "cauchy": ("gmw", {"gamma": 1, "beta": 30})}
     plain = wavelet if isinstance(wavelet, tuple) else (wavelet, {})
-    name, parameters = ALIASES.get(wavelet, plain)
+    name, parameters = ours.get(wavelet, plain)
     peer = ssqueezepy.Wavelet((name, dict(parameters)), dtype=dtype)
     expected, _ = ssqueezepy.cwt(x, peer, scales=W.scales.numpy(), padtype=None)
     expected = torch.as_tensor(expected)
@@ -116,6 +117,18 @@ def test_what_is_known_about_the_wavelet():
     assert scalogram(wavelet="gmw").wavelet == ("gmw", {"gamma": 3, "beta": 60})
 
 
+@pytest.mark.parametrize("name", ["cauchy", "gmw", "morlet", "bump"])
+def test_the_name_that_was_asked_for_is_the_name_that_is_printed(name):
+    W = Scalogram(256, wavelet=name)
+    assert W.wavelet[0] == name and f"({name} " in repr(W)
+    assert torch.equal(Scalogram(256, wavelet=W.wavelet).filters, W.filters)
+
+
+def test_a_cauchy_wavelet_has_gamma_1():
+    with pytest.raises(ValueError, match="gamma 1 where it is 'cauchy', got 3"):
+        Scalogram(256, wavelet=("cauchy", {"gamma": 3}))
+
+
 @pytest.mark.parametrize(
     "wavelet",
     ["bump", "cmhat", "hhhat", ("gmw", {"gamma": 3, "beta": 20}), ("cauchy", {"beta": 900})],
@@ -131,8 +144,15 @@ def test_every_wavelet_of_ssqueezepy_can_be_inverted(wavelet):
 
 
 def test_repr_says_what_it_is():
-    text = repr(Scalogram(64, 8000, "cauchy", f_min=1000, lowpass="signed"))
-    for words in ("gmw", "'beta': 30", "34 x 64", "1000 to 4000 Hz", "8000 Hz", "lowpass='signed'"):
+    text = repr(Scalogram(64, 8000, wavelet="cauchy", f_min=1000, lowpass="signed"))
+    for words in (
+        "cauchy {",
+        "'beta': 30",
+        "34 x 64",
+        "1000 to 4000 Hz",
+        "8000 Hz",
+        "lowpass='signed'",
+    ):
         assert words in text
 
 

@@ -183,7 +183,7 @@ def test_the_loss_by_order_is_the_sum_of_relative_errors():
     target, output = W(noise(0, N)), W(noise(1, N))
     errors = {k: 10 ** (level / 10) for k, level in misfit_by_order(output, target, W).items()}
     assert float(order_loss(W)([output], [target])) == pytest.approx(errors[1] + errors[2])
-    weighted = order_loss(W, {2: 3.0})([output], [target])
+    weighted = order_loss(W, weights={2: 3.0})([output], [target])
     assert float(weighted) == pytest.approx(3 * errors[2])
 
 
@@ -213,7 +213,7 @@ def test_the_loss_by_order_of_silence_is_zero():
 )
 def test_bad_weights(weights, error):
     with pytest.raises(error, match="weights"):
-        order_loss(scattering(), weights)
+        order_loss(scattering(), weights=weights)
 
 
 def test_a_score_for_each_order():
@@ -231,7 +231,7 @@ def test_a_score_for_each_order():
 def test_divided_by_its_parent_order_2_forgets_the_level_of_its_carrier():
     W = scattering("global")
     S = W(noise(0, N))
-    ratio = W.split(Renormalized(W, S, "parent", floor=1e-9).renormalize(S))
+    ratio = W.split(Renormalized(W, S, form="parent", floor=1e-9).renormalize(S))
     expected = [float(S[row] / S[W.parents[row]]) for row in torch.where(W.order == 2)[0]]
     assert error_db(ratio[2].squeeze(), torch.tensor(expected, dtype=torch.float64)) < -120
     assert torch.equal(ratio[1], W.split(S)[1])
@@ -243,7 +243,7 @@ def test_the_log_is_one_of_coefficients_over_their_median():
     S = W(noise(0, N))
     mu = S.median(-1, keepdim=True).values
     c = 5 / float((S / mu).mean())
-    assert error_db(Renormalized(W, S, "log").renormalize(S), torch.log(1 + c * S / mu)) < -200
+    assert error_db(Renormalized(W, S, form="log").renormalize(S), torch.log(1 + c * S / mu)) < -200
 
 
 def skewness(rows):
@@ -254,7 +254,7 @@ def skewness(rows):
 def test_the_log_makes_coefficients_less_skewed():
     W = scattering(8, n_samples=1024)
     S = W(noise(0, 1024) * torch.linspace(-4, 0, 1024).exp())
-    log = Renormalized(W, S, "log").renormalize(S)
+    log = Renormalized(W, S, form="log").renormalize(S)
     assert skewness(log).abs().median() < 0.7 * skewness(S).abs().median()
 
 
@@ -262,8 +262,8 @@ def test_the_log_makes_coefficients_less_skewed():
 def test_a_batch_is_renormalised_signal_by_signal(form):
     W = scattering(8)
     x = noise(0, 2, N) * torch.tensor([[1.0], [100.0]], dtype=torch.float64)
-    together = Renormalized(W, W(x), form)(x)
-    alone = torch.stack([Renormalized(W, W(v), form)(v) for v in x])
+    together = Renormalized(W, W(x), form=form)(x)
+    alone = torch.stack([Renormalized(W, W(v), form=form)(v) for v in x])
     assert error_db(together, alone) < -200
 
 
@@ -271,17 +271,17 @@ def test_a_batch_is_renormalised_signal_by_signal(form):
 @pytest.mark.parametrize("T", [0, 16, "global"])
 def test_silence_stays_silent_and_its_gradient_finite(form, T):
     W = scattering(T)
-    f = Renormalized(W, W(torch.zeros(N)), form)
+    f = Renormalized(W, W(torch.zeros(N)), form=form)
     assert f(torch.zeros(N)).abs().max() == 0
     x = noise(0, N).requires_grad_()
-    Renormalized(W, W(noise(1, N)), form)(x).sum().backward()
+    Renormalized(W, W(noise(1, N)), form=form)(x).sum().backward()
     assert torch.isfinite(x.grad).all()
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_the_gradient_of_renormalised_coefficients(form):
     W = Scattering(32, J=3, Q=2, T=8)
-    f = Renormalized(W, W(noise(1, 32)), form)
+    f = Renormalized(W, W(noise(1, 32)), form=form)
     assert torch.autograd.gradcheck(f, noise(0, 32).requires_grad_())
 
 
@@ -296,7 +296,7 @@ def test_the_gradient_of_renormalised_coefficients(form):
 def test_bad_forms(form, orders, words):
     W = scattering(orders=orders)
     with pytest.raises(ValueError, match=words):
-        Renormalized(W, W(noise(0, N)), form)
+        Renormalized(W, W(noise(0, N)), form=form)
 
 
 # -- inversion ---------------------------------------------------------------------------------
@@ -320,7 +320,7 @@ def test_a_batch_of_targets_starts_and_descends():
 @pytest.mark.parametrize("form", FORMS)
 def test_descent_on_renormalised_coefficients(form):
     W = scattering(64)
-    f = Renormalized(W, W(noise(4, N)), form)
+    f = Renormalized(W, W(noise(4, N)), form=form)
     run = invert_gradient(f(noise(4, N)), f, n_iter=30)
     assert run.history["consistency_db"][-1] < run.history["consistency_db"][0] - 10
 
@@ -360,7 +360,7 @@ def test_a_texture_may_be_longer_than_its_recording():
 
 def test_seeds_give_different_textures_and_silence_gives_silence():
     W = scattering("global")
-    first, second = (synthesize_texture(W(noise(0, N)), W, 5, seed=k).signal for k in (0, 1))
+    first, second = (synthesize_texture(W(noise(0, N)), W, n_iter=5, seed=k).signal for k in (0, 1))
     assert error_db(first, second) > -10
     assert synthesize_texture(W(torch.zeros(N)), W).signal.abs().max() == 0
 

@@ -51,7 +51,7 @@ def _one_short(c, sample_rate):
     "ratio instead of the difference of two logs that have branches.",
 )
 def check_instantaneous_frequency(answer):
-    W = Scalogram(N, RATE, "cauchy", voices_per_octave=4)
+    W = Scalogram(N, RATE, wavelet="cauchy", voices_per_octave=4)
     rows = W(signals.exponential_chirp(N, RATE))[4:12]
     for c, name in [(rows[3], "one row"), (rows, "several rows")]:
         complaint = compare(
@@ -102,7 +102,7 @@ def _delayed(x, theta):
 )
 def check_turned(answer):
     x = signals.exponential_chirp(N, RATE, 50, 800)
-    x = Scalogram(N, RATE, "cauchy", voices_per_octave=4).project(x)
+    x = Scalogram(N, RATE, wavelet="cauchy", voices_per_octave=4).project(x)
     for degrees in (0, 180, 90, 37):
         theta = math.radians(degrees)
         complaint = compare(
@@ -160,7 +160,7 @@ def check_measurements(answer):
 
 
 def _difference_db(wavelet, options, keep):
-    W = Scalogram(N, RATE, wavelet, voices_per_octave=4, f_min=150, **options)
+    W = Scalogram(N, RATE, wavelet=wavelet, voices_per_octave=4, f_min=150, **options)
     x = W.project(signals.exponential_chirp(N, RATE, 30, 800))
     spectrum = torch.fft.rfft(x)
     spectrum[0] = 0  # a constant has no Hilbert transform

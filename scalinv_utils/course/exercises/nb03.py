@@ -9,7 +9,7 @@ from . import compare, exercise
 
 def _small_problem():
     """A transform, a signal without silence and a direction, both within its band."""
-    W = Scalogram(64, 1000, "cauchy", voices_per_octave=8)
+    W = Scalogram(64, 1000, wavelet="cauchy", voices_per_octave=8)
     x, d = torch.randn(2, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
     return W, W.project(x), W.project(d)
 

@@ -51,7 +51,9 @@ def check_griffin_lim_step(answer):
     W, S, x = _small_problem()
     for count in (1, 2):
         step = answer(x, S, W)
-        complaint = compare(step, griffin_lim_step(x, S, W), f"the signal after step {count}")
+        complaint = compare(
+            step, griffin_lim_step(x, S, n_power=W), f"the signal after step {count}"
+        )
         if complaint:
             return complaint
         x = step

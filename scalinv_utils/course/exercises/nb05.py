@@ -11,7 +11,7 @@ from . import compare, exercise
 
 def _small_problem():
     """A transform that is not Cauchy's, a scalogram, and coefficients that are nearly right."""
-    W = Scalogram(128, 1000, "gmw", voices_per_octave=16)
+    W = Scalogram(128, 1000, wavelet="gmw", voices_per_octave=16)
     x = W.project(signals.exponential_chirp(128, 1000))
     noise = torch.randn(128, dtype=x.dtype, generator=torch.Generator().manual_seed(5))
     return W, W.magnitude(x), W(x + 0.1 * W.project(noise) * x.norm() / noise.norm())

@@ -1,0 +1,94 @@
+"""Wavelets by name: what a person asks for, as ssqueezepy's wavelet and as a function of frequency.
+
+The names are ssqueezepy's ("gmw", "morlet", "bump", ...) and "cauchy", the generalised Morse
+wavelet with gamma = 1.
+"""
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from ssqueezepy import Wavelet
+
+from .._validation import check_choice
+
+__all__ = ["MORSE", "named", "peak_frequency", "response", "ssqueezepy_wavelet", "time_spread"]
+
+# Generalised Morse wavelets, w^beta exp(-w^gamma), by the names and with the parameters of default.
+MORSE = {"gmw": {"gamma": 3, "beta": 60}, "cauchy": {"gamma": 1, "beta": 30}}
+
+
+def named(wavelet):
+    """Spell out a wavelet as (name, {parameters}), the name as it was asked for."""
+    name, parameters = (wavelet, {}) if isinstance(wavelet, str) else _pair(wavelet)
+    check_choice(name, sorted({*MORSE, *Wavelet.SUPPORTED}), "wavelet")
+    parameters = {**MORSE.get(name, {}), **parameters}
+    if name == "cauchy" and parameters["gamma"] != 1:
+        raise ValueError(
+            f"wavelet must have gamma 1 where it is 'cauchy', got {parameters['gamma']!r}; "
+            f"('gmw', {parameters}) takes any gamma"
+        )
+    return name, parameters
+
+
+def _pair(wavelet):
+    try:
+        name, parameters = wavelet
+        return name, dict(parameters)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"wavelet must be a name or (name, {{parameters}}), got {wavelet!r}"
+        ) from None
+
+
+def ssqueezepy_wavelet(wavelet, dtype="float64"):
+    """Make the `ssqueezepy.Wavelet` of a (name, {parameters})."""
+    name, parameters = wavelet
+    try:
+        made = Wavelet(("gmw" if name in MORSE else name, parameters), dtype=dtype)
+        with np.errstate(all="ignore"):
+            made(np.ones(1))
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"wavelet must have parameters that ssqueezepy's {name} takes, "
+            f"got {parameters}: {error}"
+        ) from error
+    return made
+
+
+def response(wavelet):
+    """Make psi_hat of a (name, {parameters}): angular frequency at scale 1 -> real response."""
+    function = ssqueezepy_wavelet(wavelet)
+
+    def psi(w):
+        # A copy (flatten), as ssqueezepy writes into what it is given; bump is 0/0 at its ends.
+        with np.errstate(all="ignore"):
+            values = np.real(function(np.asarray(w).flatten()))
+        return np.nan_to_num(values).reshape(np.shape(w))
+
+    return psi
+
+
+def peak_frequency(psi):
+    """The angular frequency where psi_hat is largest (closed forms differ by wavelet)."""
+    grid = np.geomspace(0.05, 5000, 10001)
+    response = psi(grid)
+    k = int(np.argmax(response))
+    if k in (0, len(grid) - 1) or response[k] <= 0:
+        raise ValueError(
+            f"wavelet must peak between {grid[0]:g} and {grid[-1]:g} radians per "
+            f"sample at scale 1; with these parameters it does not"
+        )
+    best = minimize_scalar(
+        lambda w: -float(psi(w)),
+        bounds=(grid[k - 1], grid[k + 1]),
+        method="bounded",
+        options={"xatol": 1e-12},
+    )
+    return float(best.x)
+
+
+def time_spread(psi, peak):
+    """Standard deviation in time of |psi|^2, in periods of the wavelet's peak frequency."""
+    w = np.linspace(0, 8 * peak, 20001)
+    response = psi(w)
+    spread = np.sqrt(np.sum(np.gradient(response, w) ** 2) / np.sum(response**2))
+    return spread * peak / (2 * np.pi)
