@@ -10,15 +10,16 @@ bold driver. Its pieces are exchanged by name or by a callable of one's own: los
 plans for the learning rate and the bold driver in `schedules`.
 """
 
+import functools
 import math
 
 import torch
 from scipy.optimize import minimize
-from tqdm.auto import tqdm
 
 from .._validation import check_callable, check_choice, check_count, check_number, check_positive
-from ._objective import DIVERGED, Equaliser, Problem, griffin_lim_step, spectral_gain
-from ._result import Recorder
+from ._errors import DivergenceError
+from ._objective import Equaliser, Objective, griffin_lim_step, spectral_gain
+from ._stages import Run, Stage
 from .losses import LOSSES, name_of
 from .schedules import BoldDriver
 
@@ -35,7 +36,7 @@ OPTIMIZERS = ("lbfgs", "sgd", "adam", "bold")
 LR_UNITS = ("own", "griffin-lim")
 
 # L-BFGS remembers so many gradients.
-MEMORY = 20
+REMEMBERED_GRADIENTS = 20
 
 
 def invert_gradient(
@@ -129,32 +130,39 @@ def invert_gradient(
     >>> W = Scalogram(2048, sample_rate=8000)                          # doctest: +SKIP
     >>> invert_gradient(W.magnitude(x), W, n_iter=100).signal          # doctest: +SKIP
     """
-    problem = Problem(target, transform, loss)
+    objective = Objective(target, transform, loss)
     name = optimizer if callable(optimizer) else check_choice(optimizer, OPTIMIZERS, "optimizer")
     _check_options(name, lr, lr_unit, schedule, precondition)
     n_iter = check_count(n_iter, "n_iter")
-    recorder = Recorder(
-        f"gradient descent ({name_of(name)}, {name_of(loss)})", callback, keep_every
+    run = Run(
+        f"gradient descent ({name_of(name)}, {name_of(loss)})",
+        callback,
+        keep_every=keep_every,
+        progress=progress,
     )
-    x = problem.start(init, n_samples, seed)
-    if problem.silent:
-        recorder.record(x, -math.inf)
-        return recorder.finish(x, evaluations=problem.evaluations)
-    details = {}
-    with tqdm(total=n_iter, delay=2, leave=False, disable=not progress) as bar:
-        step = _Steps(recorder, bar, problem)
-        if name == "lbfgs":
-            x = _descend_lbfgs(problem, x, n_iter, step, precondition is not False)
-        elif name == "bold":
-            x, details = _descend_bold(problem, x, lr, lr_unit, momentum, n_iter, step)
-        else:
-            make = (
-                name
-                if callable(name)
-                else _torch_optimizer(name, lr, lr_unit, momentum, problem, x)
-            )
-            x = _descend_torch(problem, x, make, n_iter, step, schedule)
-    return recorder.finish(x, evaluations=problem.evaluations, **details)
+    start = objective.start(init, n_samples, seed)
+    descend = _descent(name, lr, lr_unit, momentum, schedule, precondition)
+
+    def stage(objective, transform, run):
+        run.details.update(descend(objective, start, n_iter, run.step) or {})
+
+    silence = start if objective.silent else None
+    run.through([Stage(name_of(name), stage, n_iter)], objective, transform, silence)
+    return run.recovery(evaluations=objective.evaluations)
+
+
+def _descent(name, lr, lr_unit, momentum, schedule, precondition):
+    """Choose the loop: a function of (objective, x, n_iter, step) that may return details."""
+    if name == "lbfgs":
+        return functools.partial(descend_lbfgs, precondition=precondition is not False)
+    if name == "bold":
+        return functools.partial(_descend_bold, lr=lr, lr_unit=lr_unit, momentum=momentum)
+    if callable(name):
+        return functools.partial(
+            _descend_torch, make=lambda objective, x: name([x]), schedule=schedule
+        )
+    make = _torch_optimizer(name, lr, lr_unit, momentum)
+    return functools.partial(_descend_torch, make=make, schedule=schedule)
 
 
 def random_start(target, transform, n_samples, *, seed=0, coloured=False):
@@ -176,8 +184,8 @@ def random_start(target, transform, n_samples, *, seed=0, coloured=False):
     -------
     real Tensor, shape (n_samples,)
     """
-    problem = Problem(target, transform, "l2")
-    return (problem.coloured if coloured else problem.noise)(n_samples, seed)
+    objective = Objective(target, transform, "l2")
+    return (objective.coloured if coloured else objective.noise)(n_samples, seed)
 
 
 def _check_options(name, lr, lr_unit, schedule, precondition):
@@ -207,141 +215,133 @@ def _check_options(name, lr, lr_unit, schedule, precondition):
 
 
 class _Steps:
-    """What happens after every iteration, whichever optimiser makes it."""
+    """Counts iterations and tells a loss that changes on the way how far the descent is."""
 
-    def __init__(self, recorder, bar, problem):
-        self.recorder, self.bar, self.problem = recorder, bar, problem
-        self.changed = False
-
-    @property
-    def done(self):
-        """Iterations so far; the start is none."""
-        return len(self.recorder.recovery.history["seconds"]) - 1
+    def __init__(self, objective, step):
+        self.objective, self.step = objective, step
+        self.done, self.changed, self.stop = -1, False, False  # the start is no iteration
 
     def __call__(self, x, consistency_db):
-        stop = self.recorder.record(x, consistency_db)
-        self.changed = self.problem.advance(self.done, consistency_db)
-        if self.done > 0:
-            self.bar.update()
-            self.bar.set_postfix_str(f"{consistency_db:.1f} dB", refresh=False)
-        return stop
+        """Hand on one iterate; whether the descent is to stop."""
+        self.done += 1
+        self.stop = self.step(x, consistency_db)
+        self.changed = self.objective.advance(self.done, consistency_db)
+        return self.stop
 
 
-def _descend_torch(problem, x, make_optimizer, n_iter, step, schedule):
-    """The loop of the recipe: loss, backpropagate, update."""
+def _descend_torch(objective, x, n_iter, step, *, make, schedule):
+    """Run the loop of the recipe: loss, backpropagate, update."""
     x = x.clone().requires_grad_()
-    optimizer = make_optimizer([x])
+    optimizer, steps = make(objective, x), _Steps(objective, step)
     plan = schedule and torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
-    loss, consistency = problem(x)
-    stop = step(x, consistency)
-    for _ in range(n_iter):
-        if stop:
-            break
-        if step.changed:
-            loss, _ = problem(x)
+    loss, consistency = objective(x)
+    steps(x, consistency)
+    while not steps.stop and steps.done < n_iter:
+        if steps.changed:
+            loss, _ = objective(x)
         optimizer.zero_grad()
         loss.backward(inputs=[x])
         optimizer.step()
         if plan:
             plan.step()
-        loss, consistency = problem(x)
-        stop = step(x, consistency)
-    return x
+        loss, consistency = objective(x)
+        steps(x, consistency)
 
 
-def _descend_bold(problem, x, lr, lr_unit, momentum, n_iter, step):
-    """`BoldDriver` until the iterations are used up; a step that fails counts as one."""
+def _descend_bold(objective, x, n_iter, step, *, lr, lr_unit, momentum):
+    """Run `BoldDriver` until the iterations are used up; a step that fails counts as one."""
 
     def evaluate(point):
-        point = point.clone().requires_grad_()
-        try:
-            loss, latest["consistency"] = problem(point)
-        except ValueError as error:
-            if str(error) != DIVERGED or not latest:
-                raise
-            return math.inf, torch.zeros_like(point)
-        (gradient,) = torch.autograd.grad(loss, point)
-        return loss.item(), gradient
+        nonlocal latest_db
+        loss, gradient, latest_db = objective.value_and_gradient(point)
+        return loss, gradient
 
-    latest = {}
-    driver = BoldDriver(evaluate, x, _first_lr(lr, lr_unit, problem, x), momentum)
+    latest_db, steps = math.inf, _Steps(objective, step)
+    driver = BoldDriver(evaluate, x, _first_lr(lr, lr_unit, objective, x), momentum)
     if not torch.isfinite(driver.gradient).all():
-        raise ValueError(DIVERGED)
-    consistency = latest["consistency"]
-    stop = step(driver.x, consistency)
-    for _ in range(n_iter):
-        if stop:
-            break
-        if step.changed:
+        raise DivergenceError
+    consistency = latest_db
+    steps(driver.x, consistency)
+    while not steps.stop and steps.done < n_iter:
+        if steps.changed:
             driver.refresh()
         if driver.step():
-            consistency = latest["consistency"]
-        stop = step(driver.x, consistency)
-    return driver.x, {"accepted": driver.accepted, "rejected": driver.rejected}
+            consistency = latest_db
+        steps(driver.x, consistency)
+    return {"accepted": driver.accepted, "rejected": driver.rejected}
 
 
-def _descend_lbfgs(problem, x, n_iter, step, precondition):
-    """scipy's L-BFGS-B, begun anew whenever the loss has changed."""
-    loss, consistency = problem(x)
-    if step(x, consistency):
-        return x
-    variables = Equaliser(problem, x) if precondition else None
+def descend_lbfgs(objective, x, n_iter, step, *, precondition):
+    """Run scipy's L-BFGS-B, begun anew whenever the loss has changed.
+
+    Parameters
+    ----------
+    objective : Objective
+    x : real Tensor, shape (..., n_samples)
+        Where to start.
+    n_iter : int
+    step : callable
+        ``step(x, consistency_db)`` after each iteration; a true return value stops.
+    precondition : bool
+        Whether to descend in the variables of an `Equaliser`.
+    """
+    steps = _Steps(objective, step)
+    loss, consistency = objective(x)
+    if steps(x, consistency):
+        return
+    variables = Equaliser(objective, x) if precondition else None
     while True:
-        before = step.done
-        x, stop = _lbfgs_run(problem, x, loss.item(), n_iter - before, step, variables)
-        if stop or step.done >= n_iter or not step.changed or step.done == before:
-            return x
-        loss, _ = problem(x)
+        before = steps.done
+        x = _lbfgs_run(objective, x, loss.item(), n_iter - before, steps, variables)
+        if steps.stop or not steps.changed or steps.done in (before, n_iter):
+            return
+        loss, _ = objective(x)
 
 
-def _lbfgs_run(problem, x, loss, n_iter, step, variables):
-    """L-BFGS on u, x = level A u: its first step depends neither on loudness nor on the bands."""
+def _lbfgs_run(objective, x, loss, n_iter, steps, variables):
+    """Run L-BFGS on u, x = level A u: its first step depends neither on loudness nor on bands."""
     level = float(x.square().mean().sqrt()) or 1.0
+    scale = abs(loss) or 1.0  # the loss relative to that of the start: a number near one
     to_signal = variables.to_signal if variables else lambda u: u
     from_signal = variables.from_signal if variables else lambda u: u
-    latest = {"stop": False}
+    latest_db = math.inf
 
     def signal(u):
         return to_signal(torch.as_tensor(u).reshape(x.shape).to(x)) * level
 
-    def objective(u):
-        point = signal(u).requires_grad_()
-        loss, latest["consistency"] = problem(point)
-        (gradient,) = torch.autograd.grad(loss, point)
+    def value(u):
+        nonlocal latest_db
+        loss, gradient, latest_db = objective.value_and_gradient(signal(u))
         gradient = to_signal(gradient) * (level / scale)
-        return loss.item() / scale, gradient.double().flatten().cpu().numpy()
+        return loss / scale, gradient.double().flatten().cpu().numpy()
 
     def after(intermediate_result):
-        latest["stop"] = step(signal(intermediate_result.x), latest["consistency"])
-        if latest["stop"] or step.changed:
+        if steps(signal(intermediate_result.x), latest_db) or steps.changed:
             raise StopIteration
 
-    # The loss relative to that of the start: a number near one, whatever the units.
-    scale = abs(loss) or 1.0
-    result = minimize(
-        objective,
-        (from_signal(x) / level).double().flatten().cpu().numpy(),
-        jac=True,
-        method="L-BFGS-B",
-        callback=after,
-        options=dict(maxiter=n_iter, maxfun=10 * n_iter, maxcor=MEMORY, ftol=0, gtol=0),
-    )
-    return signal(result.x), latest["stop"]
+    options = dict(maxiter=n_iter, maxfun=10 * n_iter, maxcor=REMEMBERED_GRADIENTS, ftol=0, gtol=0)
+    start = (from_signal(x) / level).double().flatten().cpu().numpy()
+    result = minimize(value, start, jac=True, method="L-BFGS-B", callback=after, options=options)
+    return signal(result.x)
 
 
-def _first_lr(lr, lr_unit, problem, x):
-    """lr in the loss's own units; one Griffin-Lim step by default."""
+def _first_lr(lr, lr_unit, objective, x):
+    """Convert lr to the loss's own units; one Griffin-Lim step by default."""
     if lr is not None and lr_unit == "own":
         return check_positive(lr, "lr")
-    return problem.lr_unit(x) * (1.0 if lr is None else check_positive(lr, "lr"))
+    return objective.lr_unit(x) * (1.0 if lr is None else check_positive(lr, "lr"))
 
 
-def _torch_optimizer(name, lr, lr_unit, momentum, problem, x):
-    """A function that makes the named torch optimiser, with this package's default lr."""
-    if name == "adam":
-        lr = 0.1 * float(x.square().mean().sqrt()) if lr is None else check_positive(lr, "lr")
-        return lambda parameters: torch.optim.Adam(parameters, lr=lr)
-    if not 0 <= check_number(momentum, "momentum") < 1:
-        raise ValueError(f"momentum must be in [0, 1), got {momentum!r}")
-    lr = check_positive(_first_lr(lr, lr_unit, problem, x), "lr")
-    return lambda parameters: torch.optim.SGD(parameters, lr=lr, momentum=momentum)
+def _torch_optimizer(name, lr, lr_unit, momentum):
+    """Return a function that makes the named torch optimiser, with this package's default lr."""
+
+    def make(objective, x):
+        if name == "adam":
+            first = 0.1 * float(x.detach().square().mean().sqrt()) if lr is None else lr
+            return torch.optim.Adam([x], lr=check_positive(first, "lr"))
+        if not 0 <= check_number(momentum, "momentum") < 1:
+            raise ValueError(f"momentum must be in [0, 1), got {momentum!r}")
+        first = check_positive(_first_lr(lr, lr_unit, objective, x), "lr")
+        return torch.optim.SGD([x], lr=first, momentum=momentum)
+
+    return make

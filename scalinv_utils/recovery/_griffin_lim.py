@@ -14,14 +14,14 @@ find the global minimum, and a good fit is no proof of a good waveform: notebook
 """
 
 import functools
+import itertools
 import math
 
 import torch
-from tqdm.auto import tqdm
 
 from .._validation import check_choice, check_count, check_signal
 from ..metrics import decibels
-from ._result import Recorder
+from ._stages import Run, Stage, silence_of
 
 __all__ = [
     "RULES",
@@ -35,7 +35,7 @@ __all__ = [
     "settle",
 ]
 
-STARTS = ("random", "zero")
+STARTS_BY_PHASE = ("random", "zero")
 
 
 def gl(S, W, c):
@@ -66,15 +66,27 @@ def fast(S, W, c, momentum=0.99):
         yield x, t
 
 
-def settle(S, W, x, n_steps, momentum):
-    """`fast` from a signal, when nobody asks for what is in between.
+def settle(refit, x, n_steps, momentum):
+    """Run `fast` from a signal, where nobody asks for what is in between.
 
     W is linear, so t + momentum (t - t_old) = W (x + momentum (x - x_old)): the coefficients need
     not be kept.
+
+    Parameters
+    ----------
+    refit : callable
+        x -> W^+ P2 W x, one step of Griffin-Lim.
+    x : real Tensor, shape (..., n_samples)
+    n_steps : int
+    momentum : float
+
+    Returns
+    -------
+    Tensor, shape of x
     """
     x_old = x
     for _ in range(n_steps):
-        x, x_old = W.refit(S, x + momentum * (x - x_old)), x
+        x, x_old = refit(x + momentum * (x - x_old)), x
     return x
 
 
@@ -185,25 +197,28 @@ def griffin_lim(
     S = W.check_scalogram(S).detach()
     n_iter = check_count(n_iter, "n_iter")
     name, iterate = _rule(rule, momentum)
-    recorder = Recorder(f"griffin_lim ({name})", callback, keep_every)
+    run = Run(f"griffin_lim ({name})", callback, keep_every=keep_every, progress=progress)
+    alternate = functools.partial(_alternate, iterate=iterate, init=init, seed=seed, n_iter=n_iter)
+    return run.through([Stage(name, alternate, n_iter)], S, W, silence_of(S)).recovery()
+
+
+@torch.no_grad()
+def _alternate(S, W, run, *, iterate, init, seed, n_iter):
+    """Carry out the stage: as many steps of a rule as are asked for."""
     norm = float(S.norm())
-    if norm == 0:
-        x = S.new_zeros(S.shape[:-2] + S.shape[-1:])
-        recorder.record(x, -math.inf)
-        return recorder.finish(x)
+    for x, c in itertools.islice(_pairs(S, W, iterate, init, seed), n_iter + 1):
+        if run.step(x, decibels(float((W.modulus(c) - S).norm()) / norm)):
+            break
 
-    def record(x, c):
-        return recorder.record(x, decibels(float((W.modulus(c) - S).norm()) / norm))
 
-    with torch.no_grad(), tqdm(total=n_iter, delay=2, leave=False, disable=not progress) as bar:
-        x = _start(init, S, W, seed)
-        c = W.coefficients(x)
-        stop = record(x, c)
-        for _, (x, c) in zip(range(n_iter if not stop else 0), iterate(S, W, c)):
-            bar.update()
-            if record(x, c):
-                break
-    return recorder.finish(x)
+def _pairs(S, W, iterate, init, seed):
+    """Generate (x, W x), the start first."""
+    x = _start(init, S, W, seed)
+    c = W.coefficients(x)
+    pairs = iterate(S, W, c)
+    yield x, c
+    del c  # memory that a rule which copies it does not need any more
+    yield from pairs
 
 
 def _rule(rule, momentum):
@@ -223,7 +238,7 @@ def _rule(rule, momentum):
 def _start(init, S, W, seed):
     """The signal to start from, in the band of W."""
     if init is None or isinstance(init, str):
-        kind = check_choice("random" if init is None else init, STARTS, "init")
+        kind = check_choice("random" if init is None else init, STARTS_BY_PHASE, "init")
         return W.inverse(W.impose(S, _phase(kind, S, seed)))
     init = torch.as_tensor(init)
     if init.is_complex():

@@ -29,51 +29,61 @@ LEFT_OUT, SMALL_PART = 0.01, 0.5
 GAIN_DB = 10.0
 
 
-class Patch(Scalogram):
-    """The map e -> c + W e on some columns, e the change of a signal whose coefficients are c.
+class Patch:
+    """Some columns of a scalogram: which change e of the signal there makes |c + W e| = S?
 
     Parameters
     ----------
+    S : real Tensor, shape (..., n_freqs, n_samples)
+        The given scalogram.
     W : Scalogram
         Of the whole signal, without a lowpass.
     c : complex Tensor, shape (..., n_freqs, n_samples)
         W y of the signal so far.
     columns : integer Tensor, shape (n_columns,)
         Neighbours in time, the first sample being that of the last.
+
+    Attributes
+    ----------
+    W : Scalogram
+        The same wavelets for signals as long as the patch.
+    S, c : Tensors, shape (..., n_freqs, n_columns)
+        What was given, on these columns.
     """
 
-    def __init__(self, W, c, columns):
-        f_min, f_max = float(W.frequencies[-1]), float(W.frequencies[0])
-        # A hair lower and not above Nyquist, whatever single precision has made of the two.
-        super().__init__(
-            len(columns),
-            W.sample_rate,
-            wavelet=W.wavelet,
-            voices_per_octave=W.voices_per_octave,
-            f_min=f_min * (1 - 1e-6),
-            f_max=min(f_max, W.sample_rate / 2),
-        )
-        self.to(W.filters)
-        self.columns, self.c = columns, c[..., columns]
+    def __init__(self, S, W, c, columns):
+        self.columns, self.S, self.c = columns, S[..., columns], c[..., columns]
+        self.W = _shorter(W, len(columns))
 
-    def coefficients(self, e, out=None):
-        """c + W e, shape (..., n_freqs, n_columns)."""
-        return super().coefficients(e, out).add_(self.c)
+    def coefficients(self, e):
+        """Compute c + W e, shape (..., n_freqs, n_columns)."""
+        return self.W.coefficients(e).add_(self.c)
 
-    def inverse(self, c):
-        """The e whose c + W e is closest to given coefficients, shape (..., n_columns)."""
-        return super().inverse(c - self.c)
-
-    def refit(self, S, e):
-        """The e whose c + W e is closest to having modulus S and its own phase."""
-        return self.inverse(self.impose(S, self.coefficients(e)))
+    def refit(self, e):
+        """Find the e whose c + W e is closest to having modulus S and its own phase."""
+        return self.W.inverse(self.W.impose(self.S, self.coefficients(e)) - self.c)
 
 
-def patches(W, c, error):
+def _shorter(W, n_samples):
+    """Make the transform with the rows of W for shorter signals."""
+    f_min, f_max = float(W.frequencies[-1]), float(W.frequencies[0])
+    # A hair lower and not above Nyquist, whatever single precision has made of the two.
+    return Scalogram(
+        n_samples,
+        W.sample_rate,
+        wavelet=W.wavelet,
+        voices_per_octave=W.voices_per_octave,
+        f_min=f_min * (1 - 1e-6),
+        f_max=min(f_max, W.sample_rate / 2),
+    ).to(W.filters)
+
+
+def patches(S, W, c, error):
     """The patches that hold the error; none if they would be no cheaper than the whole.
 
     Parameters
     ----------
+    S : real Tensor, shape (..., n_freqs, n_samples)
     W : Scalogram
     c : complex Tensor, shape (..., n_freqs, n_samples)
         W y of the signal so far.
@@ -90,7 +100,7 @@ def patches(W, c, error):
     wrong = maximum_filter1d(wrong, 2 * _margin(W) + 1, mode="wrap")
     if wrong.mean() > SMALL_PART:
         return []
-    return [Patch(W, c, columns) for columns in _stretches(wrong)]
+    return [Patch(S, W, c, columns) for columns in _stretches(wrong)]
 
 
 def mend(S, W, x, n_steps, momentum, c):
@@ -114,11 +124,11 @@ def mend(S, W, x, n_steps, momentum, c):
     """
     c = W.coefficients(x, out=c)
     error, gain = _column_errors(S, W, c), np.inf
-    while gain >= 10 ** (GAIN_DB / 10) and (places := patches(W, c, error)):
+    while gain >= 10 ** (GAIN_DB / 10) and (places := patches(S, W, c, error)):
         mended = x.clone()
         for patch in places:
             e = torch.zeros_like(x[..., patch.columns])
-            mended[..., patch.columns] += settle(S[..., patch.columns], patch, e, n_steps, momentum)
+            mended[..., patch.columns] += settle(patch.refit, e, n_steps, momentum)
         c = W.coefficients(mended, out=c)
         after = _column_errors(S, W, c)
         gain = float(error.sum() / after.sum())

@@ -1,6 +1,6 @@
 """What a descent needs to know of target, transform and loss, whichever optimiser runs it.
 
-`Problem` evaluates; `Equaliser` changes variables so that frequencies are felt more alike;
+`Objective` evaluates; `Equaliser` changes variables so that frequencies are felt more alike;
 `griffin_lim_step` gives learning rates their unit.
 """
 
@@ -11,15 +11,16 @@ import torch
 
 from .._validation import check_callable, check_count, check_signal
 from ..metrics import decibels
+from ._errors import DivergenceError
 from ._phase_gradient import phase_gradient
 from .losses import LOSSES, resolve
 
-__all__ = ["Equaliser", "Problem", "griffin_lim_step", "spectral_gain"]
+__all__ = ["Equaliser", "Objective", "griffin_lim_step", "spectral_gain"]
 
 # Starts are a random stream of their own: where the unknown signal is itself noise made with
 # seed 0, seed 0 must not start at the solution.
 START_STREAM = 1
-STARTS = ("noise", "coloured", "phase_gradient")
+NAMED_STARTS = ("noise", "coloured", "phase_gradient")
 
 # The power gain of the transform is taken to be at least this share of its maximum.
 GAIN_FLOOR = 1e-2
@@ -30,13 +31,8 @@ WHITENING = 0.5
 PROBES = 8
 POWER_ITERATIONS = 12
 
-DIVERGED = (
-    "lr is too large (try a tenth of it), or transform and loss have no finite value or "
-    "gradient: the descent left the finite numbers"
-)
 
-
-class Problem:
+class Objective:
     """The target, the transform and the loss; what any optimiser needs to know of them."""
 
     def __init__(self, target, transform, loss):
@@ -51,15 +47,22 @@ class Problem:
     def __call__(self, x):
         """(loss, consistency in dB) at x."""
         if not torch.isfinite(x).all():
-            raise ValueError(DIVERGED)
+            raise DivergenceError
         self.evaluations += 1
         output = self.analyse(x)
         loss = self.loss(output, self.target)
         if not torch.isfinite(loss):
-            raise ValueError(DIVERGED)
+            raise DivergenceError
         with torch.no_grad():
             residual = _norm([o - t for o, t in zip(output, self.target)])
         return loss, decibels(residual / self.norm)
+
+    def value_and_gradient(self, x):
+        """Evaluate (loss, gradient, consistency in dB) at x; the loss is a float."""
+        x = x.detach().clone().requires_grad_()
+        loss, consistency_db = self(x)
+        (gradient,) = torch.autograd.grad(loss, x)
+        return loss.item(), gradient, consistency_db
 
     def gradient(self, x, loss=None):
         """The gradient of the loss (or of another one) at x."""
@@ -135,7 +138,7 @@ class Problem:
 
     def start(self, init, n_samples, seed):
         """Where the descent begins; the transform must give there what the target has."""
-        named = init is None or isinstance(init, str) and init in STARTS
+        named = init is None or isinstance(init, str) and init in NAMED_STARTS
         x = (
             getattr(self, init or "noise")(self._shape(n_samples), seed)
             if named
@@ -207,16 +210,16 @@ class Equaliser:
 
     Parameters
     ----------
-    problem : Problem
+    objective : Objective
     x : real Tensor, shape (..., n_samples)
         Where the gain is estimated.
     """
 
-    def __init__(self, problem, x):
-        gain = getattr(problem.transform, "gain", None)
+    def __init__(self, objective, x):
+        gain = getattr(objective.transform, "gain", None)
         if not isinstance(gain, torch.Tensor) or gain.shape != (x.shape[-1] // 2 + 1,):
-            gain = spectral_gain(problem.analyse, x)
-            problem.evaluations += PROBES
+            gain = spectral_gain(objective.analyse, x)
+            objective.evaluations += PROBES
         highest = float(gain.max())
         flat = torch.ones_like(gain)
         self.response = (

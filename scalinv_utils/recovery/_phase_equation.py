@@ -23,15 +23,16 @@ Prusa, Abreu (2019), arXiv:1906.00738. The alternation with a self-consistent w 
 its evidence is the numbers in the tests and in notebook 05.
 """
 
+import functools
+
 import numpy as np
 import torch
 from scipy import linalg
-from tqdm.auto import tqdm
 
 from ..metrics import decibels
 from ..transforms._derivatives import scale_derivative, time_derivative
 from ._griffin_lim import random_angles
-from ._result import Recorder
+from ._stages import Run, Stage, one_scalogram, silence_of
 
 __all__ = ["PhaseEquation", "solve_phase_equation", "spectral_gap"]
 
@@ -44,7 +45,7 @@ RIDGES = (1e-3, 1e-4, 1e-6, 1e-8, 1e-9, 1e-10)
 FIRST_SOLVES, SOLVES = 20, 5
 
 # Where the power is this far below its maximum, logarithmic derivatives mean nothing.
-POWER_FLOOR = 1e-12
+EQUATION_POWER_FLOOR = 1e-12
 FREQUENCY_LIMIT = 10.0
 
 
@@ -77,7 +78,7 @@ class PhaseEquation:
         self.d_dlogs[:, wavelets] = derivative[self.rows]
         power = S**2
         # One floored power in every term: A stays a sum of squares, positive definite.
-        self.power = power[self.rows] + POWER_FLOOR * power.max()
+        self.power = power[self.rows] + EQUATION_POWER_FLOOR * power.max()
         self.power_slope = time_derivative(power[self.rows])
         self.log_slope = 0.5 * (self.d_dlogs @ power) / self.power
         self._prepare_band()
@@ -98,7 +99,7 @@ class PhaseEquation:
     def consistent_frequency(self, c):
         """w given an estimate's coefficients c: exact at the solution for every wavelet."""
         power = np.abs(c) ** 2
-        c, floored = c[self.rows], power[self.rows] + POWER_FLOOR * power.max()
+        c, floored = c[self.rows], power[self.rows] + EQUATION_POWER_FLOOR * power.max()
         frequency = (time_derivative(c) * c.conj()).imag / floored
         gap = self.log_slope - 0.5 * (self.d_dlogs @ power) / floored
         centre = self.W.peak / self.scales
@@ -178,23 +179,27 @@ def solve_phase_equation(
     Recovery
         The round with the best consistency.
     """
-    S = torch.as_tensor(S, dtype=torch.float64)
-    equation = PhaseEquation(S.numpy(), W)
-    recorder = Recorder("phase equation", callback, keep_every)
+    S = one_scalogram(S, W)
+    run = Run("phase equation", callback, keep_every=keep_every, progress=progress, result="best")
+    solve = functools.partial(_solve, seed=seed, ridges=ridges, target_db=target_db)
+    stages = [Stage("phase equation", solve, len(ridges) - 1)]
+    return run.through(stages, S, W, silence_of(S)).recovery()
+
+
+def _solve(S, W, run, *, seed, ridges, target_db):
+    """Carry out the stage: one round for each ridge."""
+    equation, n_solves = PhaseEquation(S.numpy(), W), FIRST_SOLVES
     frequency = equation.first_order_frequency()
     fitted = torch.polar(S, random_angles(S, seed))
-    best, n_solves = (np.inf, None), FIRST_SOLVES
-    for ridge in tqdm(ridges, delay=2, leave=False, disable=not progress, desc="phase equation"):
+    for ridge in ridges:
         factor = _factorise(equation.matrix(frequency), ridge)
         for _ in range(n_solves):
             x, c = _inverse_step(equation, factor, S, fitted)
             fitted = W.impose(S, c)
         frequency, n_solves = equation.consistent_frequency(c.numpy()), SOLVES
         fit = decibels((W.modulus(c) - S).norm() / S.norm())
-        best = min(best, (fit, x), key=lambda pair: pair[0])
-        if recorder.record(x, fit) or fit < target_db:
+        if run.step(x, fit) or fit < target_db:
             break
-    return recorder.finish(best[1], best_consistency_db=best[0])
 
 
 def spectral_gap(S, W, x, *, ridge=1e-9):
@@ -216,7 +221,7 @@ def spectral_gap(S, W, x, *, ridge=1e-9):
     -------
     float
     """
-    S = torch.as_tensor(S, dtype=torch.float64)
+    S = one_scalogram(S, W)
     equation = PhaseEquation(S.numpy(), W)
     A = _full(equation.matrix(equation.consistent_frequency(W(x).numpy())))
     A += ridge * np.trace(A).real / len(A) * np.eye(len(A))

@@ -27,42 +27,43 @@ The correction is derived here, not taken from the literature; its evidence is t
 tests and in notebook 05.
 """
 
+import functools
+import itertools
 import math
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
 from .._validation import check_choice, check_count, check_share
-from ..metrics import decibels
+from ..metrics import consistency_db, decibels
 from ..transforms._derivatives import scale_derivative, time_derivative
 from ._griffin_lim import random_angles, settle
 from ._heap_integration import Paths
 from ._local_refinement import mend
 from ._phase_equation import solve_phase_equation
-from ._result import Recorder
+from ._stages import Run, Stage, silence_of
 
 __all__ = ["integrate_phase", "phase_derivatives", "phase_gradient"]
 
-METHODS = ("heap", "eigen")
+PHASE_METHODS = ("heap", "eigen")
 
 # Relative to the maximum of S: below it nothing is integrated. Double precision still knows the
 # derivatives of the modulus there.
-TOLERANCE = 1e-6
+REACHED_DOWN_TO = 1e-6
 
 # Numbers that stay in a processor's cache.
-BLOCK = 2**17
+CACHED_NUMBERS = 2**17
 
 # Power is floored this far below its maximum, where rounding makes up its derivatives.
-POWER_FLOOR = 1e-14
+DERIVATIVE_POWER_FLOOR = 1e-14
 
 # Steps of fast Griffin-Lim in a round, with this momentum. Each round that brings nothing adds as many
 # to all that follow. In the few places where most of the error stands there are MENDING times as many.
 SETTLING_STEPS, MOMENTUM, MENDING = 10, 0.9, 3
 
-# The iteration ends below ENOUGH_DB, or after PATIENCE rounds without a gain of 1 dB, or at the
+# The iteration ends below ENOUGH_DB, or after PATIENT_ROUNDS rounds without a gain of 1 dB, or at the
 # first of them below GOOD_DB. Not sooner: what S hardly sees is still 30 dB behind the fit.
-PATIENCE, GOOD_DB, ENOUGH_DB = 4, -180.0, -195.0
+PATIENT_ROUNDS, GOOD_DB, ENOUGH_DB = 4, -180.0, -195.0
 
 
 def phase_gradient(
@@ -101,7 +102,7 @@ def phase_gradient(
     -------
     Recovery
         The iterate with the best consistency. ``details``, of "heap": "islands", the number of
-        points where an integration started, and "best_consistency_db".
+        points where an integration started.
 
     Raises
     ------
@@ -113,17 +114,10 @@ def phase_gradient(
     >>> W = Scalogram(2048, sample_rate=8000, voices_per_octave=32)    # doctest: +SKIP
     >>> phase_gradient(W.magnitude(x), W).signal                       # doctest: +SKIP
     """
-    if check_choice(method, METHODS, "method") == "heap":
-        return _heap(S, W, seed, callback, keep_every, progress, **options)
-    return solve_phase_equation(
-        W.check_scalogram(S),
-        W,
-        seed=seed,
-        callback=callback,
-        keep_every=keep_every,
-        progress=progress,
-        **options,
-    )
+    common = {"seed": seed, "callback": callback, "keep_every": keep_every, "progress": progress}
+    if check_choice(method, PHASE_METHODS, "method") == "eigen":
+        return solve_phase_equation(S, W, **common, **options)
+    return _heap(S, W, **common, **options)
 
 
 def phase_derivatives(S, W):
@@ -153,16 +147,16 @@ def phase_derivatives(S, W):
     S = W.check_scalogram(S).detach().double().cpu()
     rows = _wavelets(W)
     power = S[..., rows, :].numpy() ** 2
-    power += POWER_FLOOR * (power.max() or 1.0)
+    power += DERIVATIVE_POWER_FLOOR * (power.max() or 1.0)
     centre = W.peak / W.scales.cpu().double().numpy()[rows, None]
     dphi_dt, dphi_dlogs = torch.zeros_like(S), torch.zeros_like(S)
     in_time, in_scale = dphi_dlogs.numpy()[..., rows, :], dphi_dt.numpy()[..., rows, :]
     D = scale_derivative(power.shape[-2], W.voices_per_octave)
     # Block by block, so that what is in between stays in the cache.
-    for few in _blocks(power.shape[-2], BLOCK // power.shape[-1]):
+    for few in _blocks(power.shape[-2], CACHED_NUMBERS // power.shape[-1]):
         P = power[..., few, :]
         in_time[..., few, :] = W.time_bandwidth / centre[few] * (time_derivative(P) / (2 * P))
-    for few in _blocks(power.shape[-1], BLOCK // power.shape[-2]):
+    for few in _blocks(power.shape[-1], CACHED_NUMBERS // power.shape[-2]):
         P = power[..., few]
         in_scale[..., few] = centre * (1 - D @ P / (2 * P) / W.time_bandwidth)
     return dphi_dt, dphi_dlogs
@@ -172,7 +166,7 @@ def _blocks(n, size):
     return (slice(first, first + max(size, 1)) for first in range(0, n, max(size, 1)))
 
 
-def integrate_phase(S, W, dphi_dt, dphi_dlogs, start, *, tolerance=TOLERANCE):
+def integrate_phase(S, W, dphi_dt, dphi_dlogs, start, *, tolerance=REACHED_DOWN_TO):
     """Add up a phase gradient along paths through large moduli.
 
     From the largest point on, the largest of all neighbours of points reached so far is always
@@ -236,28 +230,47 @@ def _integrate(paths, W, gradient, phase):
         part.add_up(*(f[item][rows].numpy() for f in gradient), spacing, phase[item][rows].numpy())
 
 
-def _heap(S, W, seed, callback, keep_every, progress, n_iter=30, tolerance=TOLERANCE):
-    """Rounds until one is good enough or no better; the best of them."""
+def _heap(S, W, *, seed, callback, keep_every, progress, n_iter=30, tolerance=REACHED_DOWN_TO):
+    """Run the stage of this module alone."""
     S = W.check_scalogram(S).detach()
-    n_iter, start = check_count(n_iter, "n_iter", 0), _from(random_angles(S, seed), W)
+    check_count(n_iter, "n_iter", 0)
     check_share(tolerance, "tolerance")
-    recorder = Recorder("phase gradient (heap)", callback, keep_every)
-    norm = float(S.norm())
-    if norm == 0:
-        x = S.new_zeros(S.shape[:-2] + S.shape[-1:])
-        recorder.record(x, -math.inf)
-        return recorder.finish(x, islands=0, best_consistency_db=-math.inf)
-    best = math.inf, None
-    with tqdm(total=n_iter + 1, delay=2, leave=False, disable=not progress) as bar:
-        for x, residual, n_islands in _rounds(S, W, start, tolerance):
-            fit = decibels(residual / norm)
-            arrived = fit < ENOUGH_DB or (fit < GOOD_DB and fit > best[0] - 1)
-            best = min(best, (fit, x), key=lambda pair: pair[0])
-            bar.update()
-            stop = recorder.record(x, fit)
-            if stop or len(recorder.recovery.history["seconds"]) > n_iter or arrived:
-                break
-    return recorder.finish(best[1], islands=n_islands, best_consistency_db=best[0])
+    check_count(seed, "seed", 0)
+    run = Run(
+        "phase gradient (heap)",
+        callback,
+        keep_every=keep_every,
+        progress=progress,
+        result="best",
+    )
+    stage = functools.partial(integrate_and_correct, seed=seed, n_iter=n_iter, tolerance=tolerance)
+    run.details["islands"] = 0
+    return run.through([Stage("phase gradient", stage, n_iter)], S, W, silence_of(S)).recovery()
+
+
+def integrate_and_correct(S, W, run, *, seed=0, n_iter=30, tolerance=REACHED_DOWN_TO, given=None):
+    """Carry out the stage: rounds until one is good enough or no better; it hands on the best.
+
+    Parameters
+    ----------
+    S : real Tensor, shape (..., n_freqs, n_samples)
+    W : Scalogram
+    run : Run
+    seed, n_iter, tolerance
+        As for `phase_gradient`.
+    given : real Tensor, shape of S, optional
+        The scalogram against which the run counts the fit, where S is a denoised version of it.
+    """
+    norm, best = float(S.norm()), (math.inf, None)
+    start = _from(random_angles(S, seed), W)
+    rounds = _rounds(S, W, start, tolerance)
+    for x, residual, run.details["islands"] in itertools.islice(rounds, n_iter + 1):
+        fit = decibels(residual / norm)
+        arrived = fit < ENOUGH_DB or (fit < GOOD_DB and fit > best[0] - 1)
+        best = min(best, (fit, x), key=lambda pair: pair[0])
+        if run.step(x, fit if given is None else consistency_db(x, given, W)) or arrived:
+            break
+    run.x = best[1]
 
 
 def _rounds(S, W, phase, tolerance):
@@ -272,8 +285,8 @@ def _rounds(S, W, phase, tolerance):
     c = W.coefficients(x)
     yield x, float((W.modulus(c) - S).norm()), islands
     least, failures, n_steps = math.inf, 0, SETTLING_STEPS
-    while failures < PATIENCE:
-        x = settle(S, W, x, n_steps, MOMENTUM)
+    while failures < PATIENT_ROUNDS:
+        x = settle(functools.partial(W.refit, S), x, n_steps, MOMENTUM)
         x, residual = mend(S, W, x, MENDING * SETTLING_STEPS, MOMENTUM, c)
         yield x, residual, islands
         if decibels(residual) > decibels(least) - 1:

@@ -1,136 +1,117 @@
-"""recover(): the best pipeline of this project."""
+"""recover(): the best pipeline of this project, as a list of stages."""
 
+import functools
 import math
 
-import torch
-
-from ..metrics import consistency_db, decibels
-from ._gradient_descent import invert_gradient
-from ._phase_gradient import phase_gradient
-from ._result import Recorder
+from ..metrics import decibels
+from ._gradient_descent import descend_lbfgs
+from ._objective import Objective
+from ._phase_gradient import integrate_and_correct
+from ._stages import Run, Stage, one_scalogram, silence_of
 from .denoising import denoise
 
 __all__ = ["recover"]
 
 # A stage is left out when the modulus fits this well; the polish ends there, and when it gains no
-# more than PROGRESS_DB over PATIENCE iterations.
+# more than STALLED_DB over POLISH_PATIENCE iterations.
 GOAL_DB = -120.0
-POLISH_ITERATIONS, PATIENCE, PROGRESS_DB = 300, 25, 0.003
+POLISH_ITERATIONS, POLISH_PATIENCE, STALLED_DB = 300, 25, 0.003
 
 # Where denoising changes S by more than this, relative to S, it is worth a start of its own.
-QUIET_DB = -60.0
+NOISE_FREE_DB = -60.0
 
 
 def recover(S, W, *, seed=0, callback=None, keep_every=None, progress=True):
-    """The waveform behind a scalogram: the best pipeline this project knows.
+    """Recover the waveform behind a scalogram by the best pipeline that this project knows.
 
     The phase's gradient, integrated and corrected, gives a start (`phase_gradient`); L-BFGS in
-    whitened variables polishes the fit. A scalogram that contains more than a scalogram can, noise
-    say, is denoised for the start and polished as it is; a second start leaves out the denoising,
-    and the better fit is kept. No step sees anything but S.
+    whitened variables polishes the fit. A scalogram that contains more than a scalogram can, such
+    as noise, is denoised for the start and polished as it is; a second start leaves out the
+    denoising, and the better fit is kept. No step sees anything but S.
 
     Parameters
     ----------
     S : real array, shape (n_freqs, n_samples)
         The scalogram: one at a time.
     W : Scalogram
-        Of any wavelet. Dense rows (32 voices per octave) carry the phase best.
+        Any wavelet will do. Dense rows (32 voices per octave) carry the phase best.
     seed : int
-        Of the random phases where an island starts: the same seed gives the same signal.
+        Seed for the random phases assigned to each island's starting point: the same seed gives
+        the same signal.
     callback : callable, optional
         ``callback(iteration, x, consistency_db)`` after each step; a true return value stops
         and keeps the best signal so far.
     keep_every : int, optional
         Keep a copy of the signal every so many steps in ``Recovery.iterates``.
     progress : bool
-        Show progress bars on work longer than two seconds.
+        Show progress bars on stages longer than two seconds.
 
     Returns
     -------
     Recovery
         The best signal seen. ``details``: "stages", (stage, the best consistency in dB after it)
-        in the order they ran; "best_consistency_db"; "noise_db", the level of what denoising
-        took off, relative to S.
+        in the order they ran; "noise_db", the level of what denoising took off, relative to S;
+        "islands", the number of points where an integration of the phase started.
 
     Raises
     ------
     ValueError, TypeError
         NaN, infinite, negative or ill-fitting magnitudes.
+
+    Examples
+    --------
+    >>> from scalinv_utils import Scalogram, metrics, recover
+    >>> from scalinv_utils.course import signals
+    >>> W = Scalogram(256, 8000, wavelet="cauchy", voices_per_octave=32)
+    >>> x = W.project(signals.linear_chirp(256, 8000, 800, 3000))
+    >>> y = recover(W.magnitude(x), W).signal
+    >>> metrics.waveform_error_db(y, x) < -100
+    True
     """
-    S = _one_scalogram(S, W)
-    run = _Pipeline(S, W, Recorder("recover", callback, keep_every), seed, progress)
-    if not S.any():
-        run.note(0, torch.zeros(W.n_samples, dtype=S.dtype), -math.inf)
-        return run.finish(noise_db=-math.inf)
-    cleaned = denoise(S, W)
-    noise_db = decibels((cleaned - S).norm() / S.norm())
-    if noise_db > QUIET_DB:
-        run.stage("phase gradient, denoised", lambda: run.start(cleaned))
-        run.stage("polish", run.polish)
-    run.stage("phase gradient", lambda: run.start(S))
-    run.stage("polish", run.polish)
-    return run.finish(noise_db=noise_db)
+    S = one_scalogram(S, W)
+    run = Run(
+        "recover",
+        callback,
+        keep_every=keep_every,
+        progress=progress,
+        result="best",
+        goal_db=GOAL_DB,
+    )
+    silence = silence_of(S)
+    cleaned = denoise(S, W) if silence is None else S
+    noise_db = decibels((cleaned - S).norm() / S.norm()) if silence is None else -math.inf
+    stages = _stages(cleaned if noise_db > NOISE_FREE_DB else None, seed)
+    recovery = run.through(stages, S, W, silence).recovery(noise_db=noise_db)
+    recovery.details["stages"] = run.stages
+    return recovery
 
 
-def _one_scalogram(S, W):
-    """S as one float64 scalogram of W."""
-    S = W.check_scalogram(S).detach().double()
-    if S.ndim != 2:
-        raise ValueError(
-            f"S must be one scalogram of shape (n_freqs, n_samples) = {W.shape}, "
-            f"got shape {tuple(S.shape)}"
-        )
-    return S
+def _stages(cleaned, seed):
+    """List the stages: a start and a polish, and before them the same from a denoised S."""
+    start = functools.partial(integrate_and_correct, seed=seed)
+    denoised = functools.partial(_integrate_denoised, cleaned=cleaned, seed=seed)
+    polish = Stage("polish", _polish, POLISH_ITERATIONS)
+    from_denoised = [Stage("phase gradient, denoised", denoised, 30), polish]
+    return [
+        *(from_denoised if cleaned is not None else []),
+        Stage("phase gradient", start, 30),
+        polish,
+    ]
 
 
-class _Pipeline:
-    """The stages of `recover`: each goes on from the latest signal, the best one is kept."""
+def _integrate_denoised(S, W, run, *, cleaned, seed):
+    """Carry out the stage: integrate the phase of the denoised scalogram; S tells the fit."""
+    integrate_and_correct(cleaned, W, run, seed=seed, given=S)
 
-    def __init__(self, S, W, recorder, seed, progress):
-        self.S, self.W, self.recorder = S, W, recorder
-        self.seed, self.progress = seed, progress
-        self.best, self.best_db, self.stages, self.stopped = None, math.inf, [], False
 
-    def note(self, _, x, consistency_db):
-        """Record and keep the best; whether the callback asks to stop."""
-        self.latest = x
-        if self.best is None or consistency_db < self.best_db:
-            self.best, self.best_db = x, consistency_db
-        self.stopped |= self.recorder.record(x, consistency_db)
-        return self.stopped
+def _polish(S, W, run):
+    """Carry out the stage: L-BFGS in variables in which W is a tight frame, until it stalls."""
+    objective = Objective(S, lambda u: W.magnitude(W.whiten(u)), "l2")
+    fits = []
 
-    def stage(self, name, run):
-        if not (self.stopped or self.best_db < GOAL_DB):
-            run()
-            self.stages.append((name, self.best_db))
+    def step(u, fit):
+        fits.append(fit)
+        stalled = len(fits) > POLISH_PATIENCE and fits[-1 - POLISH_PATIENCE] - fit < STALLED_DB
+        return run.step(W.whiten(u), fit) or fit < GOAL_DB or stalled
 
-    def start(self, S):
-        def note(k, x, fit):
-            return self.note(k, x, fit if S is self.S else consistency_db(x, self.S, self.W))
-
-        self.latest = phase_gradient(
-            S, self.W, seed=self.seed, progress=self.progress, callback=note
-        ).signal
-
-    def polish(self):
-        W, fits = self.W, []
-
-        def after(k, u, fit):
-            fits.append(fit)
-            stalled = k >= PATIENCE and fits[-1 - PATIENCE] - fit < PROGRESS_DB
-            return self.note(k, W.whiten(u), fit) or fit < GOAL_DB or stalled
-
-        invert_gradient(
-            self.S,
-            lambda u: W.magnitude(W.whiten(u)),
-            init=W.unwhiten(self.latest),
-            n_iter=POLISH_ITERATIONS,
-            precondition=False,
-            progress=self.progress,
-            callback=after,
-        )
-
-    def finish(self, **details):
-        return self.recorder.finish(
-            self.best, stages=self.stages, best_consistency_db=self.best_db, **details
-        )
+    descend_lbfgs(objective, W.unwhiten(run.x), POLISH_ITERATIONS, step, precondition=False)

@@ -10,6 +10,7 @@ import math
 import torch
 
 from .._validation import check_count, check_number, check_positive
+from ._errors import DivergenceError
 
 __all__ = ["BoldDriver", "cosine_decay", "step_decay"]
 
@@ -75,7 +76,7 @@ class BoldDriver:
     ----------
     evaluate : callable
         x -> (loss, gradient), a float and a Tensor of the shape of x. A loss that is not finite
-        counts as failure.
+        counts as failure, and so does a `DivergenceError` on the way.
     x : real Tensor
     lr : float
         The first learning rate.
@@ -114,7 +115,10 @@ class BoldDriver:
         """One evaluation; whether the step was accepted."""
         velocity = self.momentum * self.velocity + self.gradient
         x = self.x - self.lr * velocity
-        loss, gradient = self.evaluate(x)
+        try:
+            loss, gradient = self.evaluate(x)
+        except DivergenceError:  # a step too far is a failed step
+            loss, gradient = math.inf, self.gradient
         if loss < self.loss and torch.isfinite(gradient).all():
             self.x, self.velocity, self.loss, self.gradient = x, velocity, loss, gradient
             self.lr, self.failures, self.accepted = self.lr * self.grow, 0, self.accepted + 1

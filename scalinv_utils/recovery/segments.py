@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 from .._validation import check_count, check_signal
 from ..metrics import analytic, decibels
 from ._pipeline import recover
-from ._result import Recorder
+from ._stages import Run
 
 __all__ = ["Slices"]
 
@@ -128,7 +128,8 @@ class Slices:
         Returns
         -------
         Recovery
-            ``history``: consistency and time after each slice. ``details``: "links_db", how strong
+            ``consistency_db``: that of all slices together. ``history``: consistency of each slice
+            and time after it. ``details``: "links_db", how strong
             the overlap with the slice before is, relative to the slice: where it is very weak (a
             pause) the phase between what was before and what comes after is not determined.
 
@@ -137,20 +138,21 @@ class Slices:
         ValueError, TypeError
             Scalograms that do not fit, or too few or too many of them.
         """
-        recorder, links = Recorder("slices", callback), []
-        sound, before = (
-            torch.zeros(self.count(n_samples) * self.hop + self.overlap, dtype=torch.float64),
-            None,
-        )
+        run, links, energies, before = Run("slices", callback), [], [], None
+        n_padded = self.count(n_samples) * self.hop + self.overlap
+        sound = torch.zeros(n_padded, dtype=torch.float64)
         for k, S in enumerate(self._counted(scalograms, n_samples, progress)):
             result = method(S, self.W, progress=False)
             turned, link = self._turn(analytic(result.signal.double()), before)
             links.append(link)
+            energies.append(float(torch.as_tensor(S).double().square().sum()))
             sound[k * self.hop :][: len(turned)] += turned.real
             before = turned
-            if recorder.record(sound[self.overlap :][:n_samples], result.consistency_db):
+            if run.step(sound[self.overlap :][:n_samples], result.consistency_db):
                 break
-        return recorder.finish(sound[self.overlap :][:n_samples], links_db=links[1:])
+        recovery = run.recovery(links_db=links[1:])
+        recovery.consistency_db = _together(recovery.history["consistency_db"], energies)
+        return recovery
 
     @staticmethod
     def _check(x):
@@ -185,3 +187,9 @@ class Slices:
             shared = shared.real.to(z.dtype)  # a lowpass leaves a sign and no rotation
         level = decibels(shared.abs().sqrt() / z.norm()) if z.any() else -math.inf
         return z * (torch.sgn(shared) if shared != 0 else 1), level
+
+
+def _together(levels, energies):
+    """Combine the consistency of slices, each counted by the energy of its scalogram; in dB."""
+    squares = [10 ** (level / 10) * energy for level, energy in zip(levels, energies)]
+    return decibels((sum(squares) / (sum(energies) or 1.0)) ** 0.5)

@@ -149,7 +149,7 @@ def test_corrections_reach_the_waveform_with_every_wavelet(W):
         history = recovery.history["consistency_db"]
         # The history is that of the signals, and the best of them is what comes back.
         assert consistency_db(recovery.signal, S, W) == pytest.approx(min(history), abs=0.1)
-        assert recovery.details["best_consistency_db"] == min(history)
+        assert recovery.consistency_db == min(history)
     assert statistics.median(finals.values()) < -100, finals
     assert max(finals.values()) < -60, finals
 
@@ -234,7 +234,7 @@ def test_a_lowpass_row_is_left_out_of_the_integration(lowpass):
     phase, order, _ = integrate_phase(S, W, *gradient, torch.ones(S.shape))
     assert not phase[-1].any() and (order[-1] == -1).all()
     recovery = phase_gradient(S, W, n_iter=3)
-    assert torch.isfinite(recovery.signal).all() and recovery.details["best_consistency_db"] < -20
+    assert torch.isfinite(recovery.signal).all() and recovery.consistency_db < -20
 
 
 def test_noise_degrades_it_and_breaks_nothing(cauchy):

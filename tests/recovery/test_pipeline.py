@@ -28,7 +28,7 @@ def test_recover_finds_the_waveform(wavelet, seed):
     x = chirp(W)
     recovery = recover(W.magnitude(x), W, seed=seed, progress=False)
     assert metrics.waveform_error_db(recovery.signal, x) < -90
-    assert recovery.details["best_consistency_db"] == min(recovery.history["consistency_db"])
+    assert recovery.consistency_db == min(recovery.history["consistency_db"])
 
 
 @pytest.mark.parametrize("wavelet", ["cauchy", "gmw"])

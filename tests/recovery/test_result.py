@@ -1,24 +1,33 @@
-"""Recovery: what a method returns, and the Recorder that fills it."""
+"""Recovery, what a method returns, and Run, which carries the stages out and fills it."""
 
 import pickle
 
 import pytest
 import torch
-from small import N, cosine, noise
+from small import N, cosine, noise, scalogram
 
 from scalinv_utils.metrics import analytic
-from scalinv_utils.recovery._result import Recorder, Recovery
+from scalinv_utils.recovery._result import Recovery
+from scalinv_utils.recovery._stages import Run, Stage, one_scalogram, silence_of
+
+
+def counting(n_iter):
+    """A stage that writes its iterates into one buffer, as torch optimisers do."""
+
+    def carry_out(S, W, run):
+        x = torch.zeros(N, dtype=torch.float64)
+        for iteration in range(n_iter + 1):
+            x.fill_(iteration)
+            if run.step(x, -iteration):
+                break
+
+    return Stage("counting", carry_out, n_iter)
 
 
 def run(n_iter, keep_every=None, callback=None):
-    """A method that writes its iterates into one buffer, as torch optimisers do."""
-    recorder = Recorder("counting", callback, keep_every)
-    x = torch.zeros(N, dtype=torch.float64)
-    for iteration in range(n_iter + 1):
-        x.fill_(iteration)
-        if recorder.record(x, -iteration):
-            break
-    return recorder.finish(x, gap=0.5)
+    """A method of one stage."""
+    around = Run("counting", callback, keep_every=keep_every)
+    return around.through([counting(n_iter)], None, None).recovery(gap=0.5)
 
 
 def test_iterates_are_copies():
@@ -79,7 +88,9 @@ def test_history():
 
 def test_the_signal_is_a_copy_without_graph():
     x = noise(2).requires_grad_()
-    signal = Recorder("m").finish(x).signal
+    around = Run("m")
+    around.step(x, 0.0)
+    signal = around.recovery().signal
     assert not signal.requires_grad and signal.data_ptr() != x.data_ptr()
 
 
@@ -138,4 +149,66 @@ def test_loading_runs_no_code(tmp_path):
 )
 def test_bad_options_are_named(options, error, name):
     with pytest.raises(error, match=f"^{name} must be "):
-        Recorder("m", **options)
+        Run("m", **options)
+
+
+# Stages
+
+
+def levels(*fits):
+    """A stage whose iterates are signals full of their own fit."""
+
+    def carry_out(S, W, run):
+        for fit in fits:
+            if run.step(torch.full((N,), fit, dtype=torch.float64), fit):
+                break
+
+    return Stage(f"down to {min(fits)}", carry_out, len(fits) - 1)
+
+
+def test_the_best_signal_is_kept_and_the_fit_is_that_of_the_signal():
+    around = Run("m", result="best").through([levels(0.0, -30.0, -10.0), levels(-20.0)], None, None)
+    best = around.recovery()
+    assert float(best.signal[0]) == best.consistency_db == around.best_db == -30
+    assert "consistency -30.0 dB, 3 iterations" in repr(best)
+    assert around.stages == [("down to -30.0", -30), ("down to -20.0", -30)]
+    last = Run("m").through([levels(0.0, -30.0, -10.0)], None, None).recovery()
+    assert float(last.signal[0]) == last.consistency_db == -10
+
+
+def test_a_stage_goes_on_from_what_the_one_before_hands_on():
+    seen = []
+
+    def hand_on(S, W, run):
+        run.step(torch.ones(N), -1.0)
+        run.x = torch.full((N,), 7.0)
+
+    def go_on(S, W, run):
+        seen.append((S, W, float(run.x[0])))
+        run.step(run.x, -2.0)
+
+    stages = [Stage("one", hand_on, 0), Stage("two", go_on, 0)]
+    assert float(Run("m").through(stages, "S", "W").recovery().signal[0]) == 7
+    assert seen == [("S", "W", 7.0)]
+
+
+def test_no_stage_begins_after_the_goal_or_a_stop():
+    stages = [levels(-10.0, -50.0), levels(-60.0)]
+    reached = Run("m", goal_db=-40).through(stages, None, None)
+    assert [name for name, _ in reached.stages] == ["down to -50.0"]
+    stopped = Run("m", lambda k, x, fit: True).through(stages, None, None)
+    assert stopped.history["consistency_db"] == [-10.0]
+
+
+def test_silence_needs_no_stage():
+    silence = silence_of(torch.zeros(3, 5, N))
+    assert silence.shape == (3, N) and silence_of(torch.ones(5, N)) is None
+    recovery = Run("m").through([levels(-1.0)], None, None, silence).recovery()
+    assert not recovery.signal.any() and recovery.consistency_db == float("-inf")
+
+
+def test_one_scalogram_is_one():
+    W = scalogram()
+    assert one_scalogram(torch.ones(W.shape).float(), W).dtype == torch.float64
+    with pytest.raises(ValueError, match="one scalogram of shape"):
+        one_scalogram(torch.ones(2, *W.shape), W)

@@ -60,7 +60,7 @@ def test_rotated_slices_are_turned_into_one_sound(slices):
     turned = ((analytic(part) * torch.exp(1j * next(angles))).real for part in slices.split(x))
 
     def rotated(S, W, progress):
-        return Recovery(next(turned), "known", {"consistency_db": [0.0], "seconds": [0.0]})
+        return Recovery(next(turned), "known", consistency_db=0.0)
 
     result = slices.recover(slices.magnitude(x), len(x), method=rotated)
     assert waveform_error_db(result.signal, held(slices, x)) < -30
@@ -111,7 +111,7 @@ def test_only_one_scalogram_is_held_at_a_time(slices):
     def first(S, W, progress):
         assert len(alive) == len(seen) + 1
         seen.append(S.shape)
-        return Recovery(torch.zeros(N), "nothing", {"consistency_db": [0.0], "seconds": [0.0]})
+        return Recovery(torch.zeros(N), "nothing", consistency_db=0.0)
 
     seen = []
     slices.recover(one_by_one(), len(x), method=first)
@@ -146,9 +146,7 @@ def test_a_lowpass_leaves_a_sign_and_no_rotation():
     parts = cut.split(x)
 
     def signed(S, W, progress):
-        return Recovery(
-            next(signs) * next(parts), "known", {"consistency_db": [0.0], "seconds": [0.0]}
-        )
+        return Recovery(next(signs) * next(parts), "known", consistency_db=0.0)
 
     result = cut.recover(cut.magnitude(x), len(x), method=signed)
     assert float((result.signal - x).norm() / x.norm()) < 0.01

@@ -1,0 +1,195 @@
+"""How a scalogram travels through a method: stage by stage, inside one run.
+
+A *stage* is a function of (S, W, run): the scalogram, its transform, and the run, which knows the
+signal so far. It starts, refines or polishes, hands every iterate to `run.step`, ends when that
+says so, and leaves in `run.x` the signal from which the next stage goes on.
+
+The *run* does once what every method needs: silence, the history, copies of iterates, the
+callback, the progress bar, stopping, and keeping the best signal.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from numpy.typing import ArrayLike
+from tqdm.auto import tqdm
+
+from .._validation import check_callable, check_count
+from ..transforms.scalogram import Scalogram
+from ._result import Recovery
+
+__all__ = ["Run", "Stage", "one_scalogram", "silence_of"]
+
+# Copies of the signal share blocks of this many. Allocated one by one, between the large arrays
+# that come and go, they would keep that memory from being used again: 10 MB a run in notebook 04.
+COPIES_PER_BLOCK = 32
+
+Callback = Callable[[int, torch.Tensor, float], Any]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One part of a method.
+
+    Attributes
+    ----------
+    name : str
+    carry_out : callable
+        ``carry_out(S, W, run)``.
+    n_iter : int
+        How many iterations it makes at most after its start, for the progress bar.
+    """
+
+    name: str
+    carry_out: Callable[[Any, Any, Run], None]
+    n_iter: int
+
+
+class Run:
+    """One run of a method.
+
+    Parameters
+    ----------
+    method : str
+        The name that the Recovery gets.
+    callback : callable, optional
+        Called as ``callback(iteration, x, consistency_db)`` with a copy of the signal. A true
+        return value stops the run after this iteration.
+    keep_every : int, optional
+        Keep a copy of the signal every so many iterations (and the last one).
+    progress : bool
+        Show a progress bar on stages longer than two seconds.
+    result : "last" or "best"
+        Which iterate becomes the recovered signal.
+    goal_db : float
+        Stages are left out once the best fit is below this level.
+
+    Attributes
+    ----------
+    x : Tensor
+        The latest signal; stages go on from it.
+    best_db : float
+        The best fit so far.
+    stages : list of (str, float)
+        The stages that were carried out, each with the best fit after it.
+    details : dict
+        What becomes ``Recovery.details``.
+    """
+
+    x: torch.Tensor
+    _best: torch.Tensor
+    _last: torch.Tensor
+    _block: torch.Tensor
+
+    def __init__(
+        self,
+        method: str,
+        callback: Callback | None = None,
+        *,
+        keep_every: int | None = None,
+        progress: bool = False,
+        result: Literal["last", "best"] = "last",
+        goal_db: float = -math.inf,
+    ) -> None:
+        if callback is not None:
+            check_callable(callback, "callback", "a function of (iteration, x, consistency_db)")
+        if keep_every is not None:
+            check_count(keep_every, "keep_every")
+        self.method, self.callback, self.keep_every = method, callback, keep_every
+        self.progress, self.result, self.goal_db = progress, result, goal_db
+        self.history: dict[str, list[float]] = {"consistency_db": [], "seconds": []}
+        self.iterates: list[tuple[int, torch.Tensor]] = []
+        self.details: dict[str, Any] = {}
+        self.stages: list[tuple[str, float]] = []
+        self.best_db, self.stopped = math.inf, False
+        self._bar: tqdm | None = None
+        self._start = time.perf_counter()
+
+    def through(
+        self, stages: Sequence[Stage], S: Any, W: Any, silence: torch.Tensor | None = None
+    ) -> Run:
+        """Carry out stages in turn, until one is stopped or the goal is reached.
+
+        Parameters
+        ----------
+        stages : sequence of Stage
+        S, W
+            What is given, as the stages take it.
+        silence : Tensor, optional
+            The recovered signal where S is silent; then no stage runs. None: S is not silent.
+        """
+        if silence is not None:
+            self.step(silence, -math.inf)
+            return self
+        for stage in stages:
+            if self.stopped or self.best_db < self.goal_db:
+                break
+            # The start is no iteration: its step brings the bar from -1 to 0.
+            with tqdm(
+                total=stage.n_iter,
+                initial=-1,
+                desc=stage.name,
+                delay=2,
+                leave=False,
+                disable=not self.progress,
+            ) as self._bar:
+                stage.carry_out(S, W, self)
+            self._bar = None
+            self.stages.append((stage.name, self.best_db))
+        return self
+
+    def step(self, x: torch.Tensor, consistency_db: float) -> bool:
+        """Take note of one iterate; whether the stage is to stop."""
+        fit, iteration = float(consistency_db), len(self.history["seconds"])
+        self.x = self._last = x
+        self.history["consistency_db"].append(fit)
+        self.history["seconds"].append(time.perf_counter() - self._start)
+        if iteration == 0 or fit < self.best_db:
+            self.best_db = fit
+            if self.result == "best":  # a copy, as optimisers write all iterates into one place
+                self._best = x.detach().clone()
+        if self.keep_every and iteration % self.keep_every == 0:
+            self.iterates.append((iteration, self._copy(x)))
+        if self._bar is not None:
+            self._bar.update()
+            self._bar.set_postfix_str(f"{fit:.1f} dB", refresh=False)
+        if self.callback and self.callback(iteration, x.detach().clone(), fit):
+            self.stopped = True
+        return self.stopped
+
+    def _copy(self, x: torch.Tensor) -> torch.Tensor:
+        place = len(self.iterates) % COPIES_PER_BLOCK
+        if place == 0:
+            self._block = x.detach().new_empty((COPIES_PER_BLOCK, *x.shape))
+        return self._block[place].copy_(x.detach())
+
+    def recovery(self, **details: Any) -> Recovery:
+        """Make the Recovery: its signal is the last or the best iterate, as `result` says."""
+        last, fit = len(self.history["seconds"]) - 1, self.history["consistency_db"][-1]
+        if self.keep_every and self.iterates[-1][0] != last:
+            self.iterates.append((last, self._last.detach().clone()))
+        x, fit = (self._best, self.best_db) if self.result == "best" else (self._last, fit)
+        details = {**self.details, **details}
+        return Recovery(x.detach().clone(), self.method, fit, self.history, self.iterates, details)
+
+
+def silence_of(S: torch.Tensor) -> torch.Tensor | None:
+    """Return the silent signal where the scalogram S is silent, None where it is not."""
+    return None if S.norm() > 0 else S.new_zeros(S.shape[:-2] + S.shape[-1:])
+
+
+def one_scalogram(S: ArrayLike, W: Scalogram) -> torch.Tensor:
+    """Check that S is one scalogram of W, and return it in double precision."""
+    S = W.check_scalogram(S).detach().double()
+    if S.ndim != 2:
+        raise ValueError(
+            f"S must be one scalogram of shape (n_freqs, n_samples) = {W.shape}, "
+            f"got shape {tuple(S.shape)}"
+        )
+    return S
