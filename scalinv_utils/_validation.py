@@ -1,15 +1,18 @@
-"""One place where arguments are checked, so that bad input is answered alike everywhere.
+"""Check arguments in one place, so that bad input gets the same answer everywhere.
 
-Every function here returns the checked value in the form that the rest of the package uses, or
-raises ``ValueError`` (``TypeError`` for types) with a sentence that names the argument, says what
-it got and what it takes.
+Every public function here returns the checked value in the form that the rest of the package uses.
+It raises ``ValueError`` (``TypeError`` for types) with a sentence that names the argument, says
+what it got and says what it takes.
 """
 
 import math
+from collections.abc import Callable, Iterable
 from numbers import Integral, Real
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 __all__ = [
     "check_callable",
@@ -23,9 +26,14 @@ __all__ = [
     "check_signal",
 ]
 
+Choice = TypeVar("Choice")
+Function = TypeVar("Function", bound=Callable)
 
-def check_signal(x, min_samples=1, name="x", ndim=None):
-    """A real, finite signal as a floating-point tensor.
+
+def check_signal(
+    x: ArrayLike, min_samples: int = 1, name: str = "x", ndim: int | None = None
+) -> torch.Tensor:
+    """Return a real, finite signal as a floating-point tensor.
 
     Parameters
     ----------
@@ -34,9 +42,9 @@ def check_signal(x, min_samples=1, name="x", ndim=None):
     min_samples : int
         Shortest acceptable length of the last axis.
     name : str
-        What the caller calls this argument; used in the messages.
+        Name that the caller gives this argument; the messages use it.
     ndim : int, optional
-        Demand exactly this many axes. ``ndim=1`` means one mono signal.
+        Required number of axes. ``ndim=1`` means one mono signal.
 
     Returns
     -------
@@ -46,9 +54,15 @@ def check_signal(x, min_samples=1, name="x", ndim=None):
     Raises
     ------
     TypeError
-        Complex or not numeric.
+        If x is complex or not numeric.
     ValueError
-        NaN or infinite samples, empty, shorter than `min_samples`, or the wrong number of axes.
+        If x has NaN or infinite samples, is empty or shorter than `min_samples`, or has the wrong
+        number of axes.
+
+    Examples
+    --------
+    >>> check_signal([1, 2, 3])
+    tensor([1., 2., 3.], dtype=torch.float64)
     """
     x = _as_real_tensor(x, name, "a real signal of shape (..., n_samples)")
     shape = tuple(x.shape)
@@ -70,8 +84,10 @@ def check_signal(x, min_samples=1, name="x", ndim=None):
     return x
 
 
-def check_magnitudes(S, shape=None, name="S", n_signed=0):
-    """A scalogram: real, finite, non-negative, and fitting its transform.
+def check_magnitudes(
+    S: ArrayLike, shape: tuple[int, int] | None = None, name: str = "S", n_signed: int = 0
+) -> torch.Tensor:
+    """Return a real, finite, non-negative scalogram of the right shape as a tensor.
 
     Parameters
     ----------
@@ -79,9 +95,9 @@ def check_magnitudes(S, shape=None, name="S", n_signed=0):
     shape : (int, int), optional
         The (n_freqs, n_samples) that the transform produces.
     name : str
-        What the caller calls this argument; used in the messages.
+        Name that the caller gives this argument; the messages use it.
     n_signed : int
-        How many of the last rows keep a sign (that of a "signed" lowpass does).
+        Number of last rows that may be negative (the row of a "signed" lowpass keeps its sign).
 
     Returns
     -------
@@ -91,9 +107,16 @@ def check_magnitudes(S, shape=None, name="S", n_signed=0):
     Raises
     ------
     TypeError
-        Complex or not numeric.
+        If S is complex or not numeric.
     ValueError
-        NaN, infinite or negative entries, empty, or a shape that does not fit.
+        If S has NaN, infinite or negative entries, is empty, or does not fit `shape`.
+
+    Examples
+    --------
+    >>> check_magnitudes([[1.0, -2.0]])
+    Traceback (most recent call last):
+        ...
+    ValueError: S must not be negative, being a modulus; its smallest entry is -2
     """
     S = _as_real_tensor(S, name, "real magnitudes of shape (..., n_freqs, n_samples)")
     _require_plane(S, shape, name)
@@ -107,8 +130,10 @@ def check_magnitudes(S, shape=None, name="S", n_signed=0):
     return S
 
 
-def check_coefficients(c, shape=None, name="c"):
-    """Wavelet coefficients: finite, and fitting their transform.
+def check_coefficients(
+    c: ArrayLike, shape: tuple[int, int] | None = None, name: str = "c"
+) -> torch.Tensor:
+    """Return finite wavelet coefficients of the right shape as a tensor.
 
     Parameters
     ----------
@@ -116,7 +141,7 @@ def check_coefficients(c, shape=None, name="c"):
     shape : (int, int), optional
         The (n_freqs, n_samples) that the transform takes.
     name : str
-        What the caller calls this argument; used in the messages.
+        Name that the caller gives this argument; the messages use it.
 
     Returns
     -------
@@ -125,9 +150,14 @@ def check_coefficients(c, shape=None, name="c"):
     Raises
     ------
     TypeError
-        Not numeric.
+        If c is not numeric.
     ValueError
-        NaN or infinite entries, empty, or a shape that does not fit.
+        If c has NaN or infinite entries, is empty, or does not fit `shape`.
+
+    Examples
+    --------
+    >>> check_coefficients([[1j, 2.0]]).dtype
+    torch.complex128
     """
     c = _as_tensor(c, name, "coefficients of shape (..., n_freqs, n_samples)")
     _require_plane(c, shape, name)
@@ -135,112 +165,156 @@ def check_coefficients(c, shape=None, name="c"):
     return c
 
 
-def check_choice(value, choices, name):
-    """`value` if it is one of `choices`, else a ``ValueError`` that lists them."""
+def check_choice(value: object, choices: Iterable[Choice], name: str) -> Choice:
+    """Return `value` if it is one of `choices`; otherwise raise a ``ValueError`` that lists them.
+
+    Examples
+    --------
+    >>> check_choice("fft", ("fft", "direct"), "method")
+    'fft'
+    """
     choices = list(choices)
-    # A comparison of strings only: an array would answer == with an array.
-    if not any(type(value) is type(choice) and value == choice for choice in choices):
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
-    return value
+    for choice in choices:
+        # Types are compared first: an array would answer == with an array, and 0 == False.
+        if type(value) is type(choice) and value == choice:
+            return choice
+    raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
 
 
-def check_count(value, name, minimum=1):
-    """`value` as an int, if it is a whole number of at least `minimum`.
+def check_count(value: object, name: str, minimum: int = 1) -> int:
+    """Return `value` as an int if it is a whole number of at least `minimum`.
 
     Raises
     ------
     TypeError
-        Not an integer (booleans are not numbers here).
+        If it is not an integer (booleans are not numbers here).
     ValueError
-        Too small.
+        If it is too small.
+
+    Examples
+    --------
+    >>> check_count(np.int64(3), "n_iter")
+    3
     """
-    value = _scalar(value)
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"{name} must be a whole number of at least {minimum}, got {value!r}")
-    if value < minimum:
-        raise ValueError(f"{name} must be a whole number of at least {minimum}, got {value}")
-    return int(value)
+    number = _scalar(value)
+    if not _is_number(number, Integral):
+        raise TypeError(f"{name} must be a whole number of at least {minimum}, got {number!r}")
+    if number < minimum:
+        raise ValueError(f"{name} must be a whole number of at least {minimum}, got {number}")
+    return int(number)
 
 
-def check_number(value, name, wanted="a finite number"):
-    """`value` if it is a finite number, be it Python's, numpy's or a tensor of no axes.
+def check_number(value: object, name: str, wanted: str = "a finite number") -> float:
+    """Return `value` if it is a finite number: Python's, numpy's or a tensor without axes.
 
     Raises
     ------
     TypeError
-        Not a real number (booleans are not numbers here).
+        If it is not a real number (booleans are not numbers here).
     ValueError
-        NaN or infinite.
+        If it is NaN or infinite.
+
+    Examples
+    --------
+    >>> check_number(torch.tensor(2.5), "snr_db")
+    2.5
     """
-    value = _scalar(value)
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be {wanted}, got {value!r}")
-    if not math.isfinite(value):
-        raise ValueError(f"{name} must be {wanted}, got {value!r}")
-    return value
+    number = _scalar(value)
+    if not _is_number(number, Real):
+        raise TypeError(f"{name} must be {wanted}, got {number!r}")
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be {wanted}, got {number!r}")
+    return number
 
 
-def check_positive(value, name):
-    """`value` if it is a finite number above zero.
+def check_positive(value: object, name: str) -> float:
+    """Return `value` if it is a finite number above zero.
 
     Raises
     ------
     TypeError
-        Not a real number (booleans are not numbers here).
+        If it is not a real number (booleans are not numbers here).
     ValueError
-        Zero, negative, NaN or infinite.
+        If it is zero, negative, NaN or infinite.
+
+    Examples
+    --------
+    >>> check_positive(0, "sample_rate")
+    Traceback (most recent call last):
+        ...
+    ValueError: sample_rate must be a positive, finite number, got 0
     """
     wanted = "a positive, finite number"
-    value = check_number(value, name, wanted)
-    if value <= 0:
-        raise ValueError(f"{name} must be {wanted}, got {value!r}")
-    return value
+    number = check_number(value, name, wanted)
+    if number <= 0:
+        raise ValueError(f"{name} must be {wanted}, got {number!r}")
+    return number
 
 
-def check_share(value, name):
-    """`value` if it is a number between 0 and 1, neither of them included.
+def check_share(value: object, name: str) -> float:
+    """Return `value` if it is a number between 0 and 1, neither of them included.
 
     Raises
     ------
-    TypeError, ValueError
-        As `check_number`; not between 0 and 1.
+    TypeError
+        If it is not a real number (booleans are not numbers here).
+    ValueError
+        If it is NaN, infinite or not between 0 and 1.
+
+    Examples
+    --------
+    >>> check_share(0.25, "tolerance")
+    0.25
     """
-    if not 0 < check_number(value, name) < 1:
+    number = check_number(value, name)
+    if not 0 < number < 1:
         raise ValueError(f"{name} must be between 0 and 1, got {value!r}")
-    return value
+    return number
 
 
-def check_callable(value, name, wanted):
-    """`value` if it can be called, else a ``TypeError``; `wanted` says what it is called with."""
+def check_callable(value: Function, name: str, wanted: str) -> Function:
+    """Return `value` if it can be called; `wanted` says in the ``TypeError`` how it is called.
+
+    Examples
+    --------
+    >>> check_callable(3, "callback", "a function of the iteration and the signal")
+    Traceback (most recent call last):
+        ...
+    TypeError: callback must be a function of the iteration and the signal, got 3
+    """
     if not callable(value):
         raise TypeError(f"{name} must be {wanted}, got {value!r}")
     return value
 
 
-def _scalar(value):
-    """numpy's numbers and tensors of no axes as Python's numbers; all else as it is."""
+def _scalar(value: Any) -> Any:
+    """Turn numpy's numbers and tensors without axes into Python's numbers; keep all else."""
     return value.item() if getattr(value, "ndim", None) == 0 else value
 
 
-def _as_real_tensor(value, name, wanted):
-    """`value` as a float32 or float64 tensor; refuse what is not an array of real numbers."""
-    value = _as_tensor(value, name, wanted)
-    if value.is_complex():
-        raise TypeError(f"{name} must be {wanted}, got {_type_name(value)}")
-    return value if value.dtype in (torch.float32, torch.float64) else value.double()
+def _is_number(value: object, kind: type) -> bool:
+    """Tell numbers of a kind from all else, booleans included, which Python counts as integers."""
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
-def _as_tensor(value, name, wanted):
-    """`value` as a tensor; refuse what is not an array of numbers."""
-    if not isinstance(value, torch.Tensor):
-        value = _tensor_from_array(value, name, wanted)
-    if value.dtype == torch.bool:
-        raise TypeError(f"{name} must be {wanted}, got {_type_name(value)}")
-    return value
+def _as_real_tensor(value: ArrayLike, name: str, wanted: str) -> torch.Tensor:
+    """Return `value` as a float32 or float64 tensor; refuse all but arrays of real numbers."""
+    tensor = _as_tensor(value, name, wanted)
+    if tensor.is_complex():
+        raise TypeError(f"{name} must be {wanted}, got {_type_name(tensor)}")
+    return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.double()
 
 
-def _tensor_from_array(value, name, wanted):
-    """A numpy array or sequence as a tensor that owns its memory."""
+def _as_tensor(value: ArrayLike, name: str, wanted: str) -> torch.Tensor:
+    """Return `value` as a tensor; refuse all but arrays of numbers."""
+    tensor = value if isinstance(value, torch.Tensor) else _tensor_from_array(value, name, wanted)
+    if tensor.dtype == torch.bool:
+        raise TypeError(f"{name} must be {wanted}, got {_type_name(tensor)}")
+    return tensor
+
+
+def _tensor_from_array(value: Any, name: str, wanted: str) -> torch.Tensor:
+    """Copy a numpy array or a sequence into a tensor that owns its memory."""
     if isinstance(value, (list, tuple)) and any(isinstance(v, torch.Tensor) for v in value):
         value = [v.detach().cpu().numpy() if isinstance(v, torch.Tensor) else v for v in value]
     try:
@@ -249,24 +323,25 @@ def _tensor_from_array(value, name, wanted):
         raise ValueError(f"{name} must be {wanted}, got rows of different lengths") from None
     if array.dtype.kind not in "iufcb":
         raise TypeError(f"{name} must be {wanted}, got {type(value).__name__}")
-    # A copy: views with negative strides and foreign byte orders are no tensors otherwise, and
-    # what happens later to the caller's array must not reach into the tensor.
+    # The array is copied because torch takes neither negative strides nor foreign byte orders, and
+    # because later changes of the caller's array must not reach the tensor.
     return torch.from_numpy(np.array(array, dtype=_tensor_dtype(array.dtype), order="C"))
 
 
-def _tensor_dtype(dtype):
-    """The numpy type that a tensor can hold: booleans and single precision stay what they are."""
-    if dtype.kind == "b" or dtype.newbyteorder("=") in (np.float32, np.complex64):
-        return dtype.newbyteorder("=")
-    return np.complex128 if dtype.kind == "c" else np.float64
+def _tensor_dtype(dtype: np.dtype) -> np.dtype:
+    """Choose the numpy type for a tensor: booleans and single precision stay, others are double."""
+    native = dtype.newbyteorder("=")
+    if dtype.kind == "b" or native in (np.float32, np.complex64):
+        return native
+    return np.dtype(np.complex128 if dtype.kind == "c" else np.float64)
 
 
-def _type_name(tensor):
+def _type_name(tensor: torch.Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
 
 
-def _require_plane(plane, shape, name):
-    """Two axes at least, not empty, the last two as the transform has them."""
+def _require_plane(plane: torch.Tensor, shape: tuple[int, int] | None, name: str) -> None:
+    """Raise unless there are two axes or more, no empty one, and the last two fit `shape`."""
     if plane.ndim < 2 or plane.numel() == 0:
         raise ValueError(
             f"{name} must have the shape (..., n_freqs, n_samples), got shape {tuple(plane.shape)}"
@@ -278,8 +353,10 @@ def _require_plane(plane, shape, name):
         )
 
 
-def _require_finite(x, name):
-    # One NaN or infinite value makes the sum one, and a sum is ten times as fast as a look at each.
+def _require_finite(x: torch.Tensor, name: str) -> None:
+    """Raise if any entry is NaN or infinite."""
+    # A NaN or infinite entry makes the sum NaN or infinite, and a sum takes a tenth of the time
+    # of a look at each entry. A sum of finite entries may overflow, so the entries are counted.
     if torch.isfinite(x.detach().sum()):
         return
     bad = int((~torch.isfinite(x)).sum())
