@@ -1,4 +1,4 @@
-"""Transforms of signals: the scalogram and its inverse, decimated scalograms, scattering."""
+"""Transform signals: scalograms and their inverse, decimated scalograms, scattering."""
 
 from ._derivatives import scale_derivative, time_derivative
 from .decimated import Decimated

@@ -1,24 +1,41 @@
-"""The inner loop of a Scalogram: filters in the Fourier domain, and their derivatives by hand.
+"""Run the inner loop of a Scalogram: filters in the Fourier domain, their derivatives by hand.
 
     analysis    c_j = IDFT( h_j X )          synthesis    Re IDFT( sum_j h_j DFT(c_j) )
 
-Beside the FFTs it is memory traffic that costs time. So products are made only where a filter is
-not zero, into a buffer that is zero elsewhere and is kept; and where that buffer would be large,
-rows are taken in blocks that fit into a processor's cache. Each of the two maps is the other's
-derivative (in the real inner product), which saves autograd its intermediate results, and the
-modulus has a rule of its own for the same reason. They differentiate any number of times,
-forwards too, and under ``torch.func``.
+After the FFTs, memory traffic dominates the run time. Products are therefore computed only where a
+filter is not zero, in a buffer that is zero elsewhere and is kept for the next call. Where that
+buffer would be large, rows are processed in blocks that fit into a processor's cache.
+
+The derivative of each map is the other map (its adjoint in the real inner product), so that
+autograd need not store intermediate results. The modulus has its own derivative rule for the same
+reason. All of them can be differentiated any number of times, in forward mode too, and under
+``torch.func``.
 """
+
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
 from numba import njit
 from torch.autograd import Function, forward_ad
 
-__all__ = ["Bank", "analyse", "modulus", "plain", "synthesise", "turned"]
+__all__ = ["Bank", "analyse", "cpu_without_autograd", "modulus", "synthesise", "turned"]
 
-# Coefficients (of one signal) in a block, and up to how many, of a batch, a buffer is kept.
-BLOCK, KEPT = 2**20, 2**21
+# Number of coefficients (of one signal) that are computed together in one block of rows.
+COEFFICIENTS_PER_BLOCK = 2**20
+
+# Number of coefficients (of a whole batch) up to which the buffer is kept for the next call.
+LARGEST_KEPT_BUFFER = 2**21
+
+# torch offers no public function that tells whether a transform of torch.func (vmap, grad, jvp) is
+# running; torch.autograd.Function asks this private one. Looking at the tensors is not enough:
+# inside grad even an operation on constants gives a wrapped tensor, which has no memory for numpy
+# to read. If a version of torch lacks the function, autograd's path is always taken, which gives
+# the same numbers (to rounding) more slowly.
+_torch_func_is_active = getattr(torch._C, "_are_functorch_transforms_active", lambda: True)
+
+LinearMap = Callable[[torch.Tensor], torch.Tensor]
 
 
 class Bank:
@@ -27,60 +44,74 @@ class Bank:
     Parameters
     ----------
     filters : real Tensor, shape (n_freqs, n_bins)
-        Their zeros at both ends cost nothing; rows that are neighbours should have them in common.
+        Zeros at both ends of a row cost nothing if neighbouring rows have them too.
     n_samples : int
+
+    Attributes
+    ----------
+    filters : real Tensor, shape (n_freqs, n_bins)
+    shape : (int, int)
+        (n_freqs, n_samples).
     """
 
-    def __init__(self, filters, n_samples):
+    def __init__(self, filters: torch.Tensor, n_samples: int):
         self.filters, self.shape = filters, (len(filters), n_samples)
         self._blocks = [
             (rows, bins, filters[rows, bins].to(filters.dtype.to_complex()))
-            for rows, bins in _spans(filters, max(1, BLOCK // n_samples))
+            for rows, bins in _spans(filters, max(1, COEFFICIENTS_PER_BLOCK // n_samples))
         ]
-        self._buffer = None
+        self._buffer: torch.Tensor | None = None
 
-    def analyse(self, x, out=None):
-        """Complex coefficients (..., n_freqs, n_samples) of real signals (..., n_samples).
+    def analyse(self, x: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
+        """Compute complex coefficients (..., n_freqs, n_samples) of signals (..., n_samples).
 
-        Large ones are written into `out`, if it is given: fresh memory costs as much as the FFTs.
+        A large result is written into `out` if it is given, because fresh memory costs as much
+        time as the FFTs.
         """
         spectrum = torch.fft.fft(x)[..., None, :]
         shape = (*x.shape[:-1], *self.shape)
-        if np.prod(shape) <= (KEPT if out is None else BLOCK) or x.device.type != "cpu":
+        at_once = LARGEST_KEPT_BUFFER if out is None else COEFFICIENTS_PER_BLOCK
+        if np.prod(shape) <= at_once or x.device.type != "cpu":
             return self._at_once(spectrum, shape)
         c = spectrum.new_empty(shape) if out is None else out
         for block in self._blocks:
             c[..., block[0], :] = self._part(spectrum, *block)
         return c
 
-    def _part(self, spectrum, rows, bins, weights):
-        """The coefficients in some rows."""
+    def _part(
+        self, spectrum: torch.Tensor, rows: slice, bins: slice, weights: torch.Tensor
+    ) -> torch.Tensor:
+        """Compute the coefficients of one block of rows."""
         product = spectrum.new_zeros((*spectrum.shape[:-2], len(weights), self.shape[1]))
         torch.mul(spectrum[..., bins], weights, out=product[..., bins])
         return torch.fft.ifft(product)
 
-    def _at_once(self, spectrum, shape):
-        # Taken and put back: another thread that comes meanwhile makes a buffer of its own.
+    def _at_once(self, spectrum: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+        """Compute all coefficients in one buffer, which is kept unless it is large."""
+        # The buffer is taken out and put back, so that another thread makes its own meanwhile.
         product, self._buffer = self._buffer, None
         if product is None or product.shape != shape:
             product = spectrum.new_zeros(shape)
         for rows, bins, weights in self._blocks:
             torch.mul(spectrum[..., bins], weights, out=product[..., rows, bins])
         c = torch.fft.ifft(product)
-        self._buffer = product if product.numel() <= KEPT else None
+        self._buffer = product if product.numel() <= LARGEST_KEPT_BUFFER else None
         return c
 
-    def synthesise(self, c):
-        """Real signals (..., n_samples) of coefficients (..., n_freqs, n_samples)."""
+    def synthesise(self, c: torch.Tensor) -> torch.Tensor:
+        """Compute real signals (..., n_samples) of coefficients (..., n_freqs, n_samples)."""
         spectrum = c.new_zeros((*c.shape[:-2], c.shape[-1]))
         for block in self._blocks:
             _gather(spectrum, c[..., block[0], :], *block[1:])
         return torch.fft.ifft(spectrum).real
 
-    def refit(self, S, x):
-        """synthesise(S c/|c|) of c = analyse(x): block by block, with no array of the size of S.
+    def refit(self, S: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """Give the coefficients of x the modulus S and synthesise them, block by block.
 
-        CPU tensors without a graph, S of shape (..., n_freqs, n_samples).
+            synthesise(S c/|c|)  with  c = analyse(x)
+
+        No array of the size of S is made. S, shape (..., n_freqs, n_samples), and x must be
+        `cpu_without_autograd`.
         """
         spectrum = torch.fft.fft(x)
         result = torch.zeros_like(spectrum)
@@ -91,35 +122,43 @@ class Bank:
         return torch.fft.ifft(result).real
 
 
-def _spans(filters, step):
-    """(rows, bins) as slices: every `step` rows, and the bins where not all of them are zero."""
+def _spans(filters: torch.Tensor, step: int) -> Iterator[tuple[slice, slice]]:
+    """Yield slices (rows, bins): `step` rows each, and the bins where not all of them are zero."""
     for first in range(0, len(filters), step):
         rows = slice(first, min(first + step, len(filters)))
         bins = torch.where((filters[rows] != 0).any(0))[0]
         yield rows, slice(int(bins[0]), int(bins[-1]) + 1) if len(bins) else slice(0)
 
 
-def _gather(spectrum, c, bins, weights):
-    """Add what the coefficients in some rows give to the spectrum of a signal."""
+def _gather(spectrum: torch.Tensor, c: torch.Tensor, bins: slice, weights: torch.Tensor) -> None:
+    """Add the contribution of one block of coefficients to the spectrum of a signal, in place."""
     part = torch.view_as_real(torch.fft.fft(c)[..., bins] * weights)
     spectrum[..., bins] += torch.view_as_complex(_sum_rows(part))
 
 
-def _sum_rows(part):
-    """Sum over the rows of (..., n_rows, n_bins, 2), by a matrix product: BLAS is quick at that."""
+def _sum_rows(part: torch.Tensor) -> torch.Tensor:
+    """Sum over the rows of (..., n_rows, n_bins, 2) by a matrix product, which BLAS does fast."""
     ones = part.new_ones(1, part.shape[-3])
     return (ones @ part.flatten(-2)).reshape(*part.shape[:-3], *part.shape[-2:])
 
 
-def turned(g, c, modulus, at_zero=0.0, out=None):
-    """g c/|c| in one pass through the memory, `at_zero` times g where c is zero.
+def turned(
+    g: torch.Tensor,
+    c: torch.Tensor,
+    modulus: torch.Tensor,
+    at_zero: float = 0.0,
+    out: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Compute g c/|c| in one pass through the memory; where c is zero, `at_zero` times g.
 
-    CPU tensors of one shape, g and modulus = |c| real, without a graph. `out` may be c itself.
+    The tensors have one shape and are `cpu_without_autograd`; g and modulus = |c| are real. `out`
+    may be c itself.
     """
-    g, c, modulus = (part.detach().contiguous().numpy() for part in (g, c, modulus))
-    # Not torch's: numpy asks for large pages, half the time of small ones.
-    result = np.empty_like(c) if out is None else out.numpy()
-    _turn(*(part.ravel() for part in (g, c, modulus)), g.dtype.type(at_zero), result.ravel())
+    reals, directions, moduli = (part.detach().contiguous().numpy() for part in (g, c, modulus))
+    # numpy makes the result because it asks for large pages: they take half the time of small ones.
+    result = np.empty_like(directions) if out is None else out.numpy()
+    zero = reals.dtype.type(at_zero)
+    _turn(reals.ravel(), directions.ravel(), moduli.ravel(), zero, result.ravel())
     return torch.from_numpy(result)
 
 
@@ -132,87 +171,98 @@ def _turn(g, c, modulus, at_zero, result):
             result[k] = at_zero * g[k]
 
 
-def plain(*tensors):
-    """Whether these are ordinary tensors in the processor's memory that nobody differentiates."""
-    forwards = forward_ad._current_level >= 0 or torch._C._are_functorch_transforms_active()
-    return not forwards and not any(
-        tensor.device.type != "cpu" or (tensor.requires_grad and torch.is_grad_enabled())
-        for tensor in tensors
-    )
+def cpu_without_autograd(*tensors: torch.Tensor) -> bool:
+    """Tell whether all tensors lie in the processor's memory and none is being differentiated.
+
+    Only then may numpy work on their memory behind autograd's back.
+    """
+    return not _torch_func_is_active() and all(map(_is_cpu_without_autograd, tensors))
 
 
-def analyse(x, bank):
-    """``bank.analyse(x)``, to be differentiated if need be."""
+def _is_cpu_without_autograd(tensor: torch.Tensor) -> bool:
+    recorded = tensor.requires_grad and torch.is_grad_enabled()
+    carries_tangent = forward_ad.unpack_dual(tensor).tangent is not None
+    return tensor.device.type == "cpu" and not recorded and not carries_tangent
+
+
+def analyse(x: torch.Tensor, bank: Bank) -> torch.Tensor:
+    """Compute ``bank.analyse(x)`` so that autograd can differentiate it."""
     return _linear(x, bank.analyse, bank.synthesise)
 
 
-def synthesise(c, bank):
-    """``bank.synthesise(c)``, to be differentiated if need be."""
+def synthesise(c: torch.Tensor, bank: Bank) -> torch.Tensor:
+    """Compute ``bank.synthesise(c)`` so that autograd can differentiate it."""
     return _linear(c, bank.synthesise, bank.analyse)
 
 
-def modulus(c):
-    """|c| of a complex Tensor; its gradient at zero is zero."""
-    return _magnitude(c) if plain(c) else _Modulus.apply(c)
+def modulus(c: torch.Tensor) -> torch.Tensor:
+    """Compute |c| of a complex Tensor; the gradient at zero is zero."""
+    return _magnitude(c) if cpu_without_autograd(c) else _Modulus.apply(c)
 
 
-def _magnitude(c):
-    # numpy's is several times as fast as torch's, and as safe from overflow.
+def _magnitude(c: torch.Tensor) -> torch.Tensor:
+    # numpy's modulus is several times as fast as torch's, and as safe from overflow.
     return torch.from_numpy(np.abs(c.detach().numpy())) if c.device.type == "cpu" else c.abs()
 
 
 class _Linear(Function):
-    """A linear operator that comes with its adjoint (in the real inner product), for autograd."""
+    """A linear operator whose derivative is given by its adjoint (in the real inner product)."""
 
     @staticmethod
-    def forward(x, operator, adjoint):
+    def forward(x: torch.Tensor, operator: LinearMap, adjoint: LinearMap) -> torch.Tensor:
         return operator(x)
 
     @staticmethod
-    def setup_context(ctx, inputs, output):
+    def setup_context(ctx: Any, inputs: tuple, output: torch.Tensor) -> None:
         _, *ctx.pair = inputs
 
     @staticmethod
-    def backward(ctx, g):
+    def backward(ctx: Any, *grad_outputs: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        (g,) = grad_outputs
         operator, adjoint = ctx.pair
         return _linear(g, adjoint, operator), None, None
 
     @staticmethod
-    def jvp(ctx, dx, *_):
+    def jvp(ctx: Any, *grad_inputs: Any) -> torch.Tensor:
+        dx, _, _ = grad_inputs
         return _Linear.apply(dx, *ctx.pair)
 
     @staticmethod
-    def vmap(info, in_dims, x, operator, adjoint):
+    def vmap(info: Any, in_dims: tuple, *args: Any) -> tuple[torch.Tensor, int]:
+        x, operator, adjoint = args
         return _Linear.apply(x.movedim(in_dims[0], 0), operator, adjoint), 0
 
 
-def _linear(x, operator, adjoint):
-    """operator(x), to be differentiated if need be: that costs a tenth of a millisecond."""
-    return operator(x) if plain(x) else _Linear.apply(x, operator, adjoint)
+def _linear(x: torch.Tensor, operator: LinearMap, adjoint: LinearMap) -> torch.Tensor:
+    """Compute operator(x); involve autograd, a tenth of a millisecond, only if it is needed."""
+    return operator(x) if cpu_without_autograd(x) else _Linear.apply(x, operator, adjoint)
 
 
 class _Modulus(Function):
-    """|c| for autograd."""
+    """The modulus |c| with its derivative, for autograd."""
 
     @staticmethod
-    def forward(c):
+    def forward(c: torch.Tensor) -> torch.Tensor:
         return _magnitude(c)
 
     @staticmethod
-    def setup_context(ctx, inputs, output):
+    def setup_context(ctx: Any, inputs: tuple, output: torch.Tensor) -> None:
         ctx.save_for_backward(*inputs, output)
         ctx.save_for_forward(*inputs)
 
     @staticmethod
-    def backward(ctx, g):
+    def backward(ctx: Any, *grad_outputs: torch.Tensor) -> torch.Tensor:
+        (g,) = grad_outputs
         c, modulus = ctx.saved_tensors
-        return turned(g, c, modulus) if plain(g, c) else g * torch.sgn(c)
+        return turned(g, c, modulus) if cpu_without_autograd(g, c) else g * torch.sgn(c)
 
     @staticmethod
-    def jvp(ctx, dc):
+    def jvp(ctx: Any, *grad_inputs: torch.Tensor) -> torch.Tensor:
+        (dc,) = grad_inputs
         (c,) = ctx.saved_tensors
         return (torch.sgn(c).conj() * dc).real
 
     @staticmethod
-    def vmap(info, in_dims, c):
+    def vmap(info: Any, in_dims: tuple, *args: torch.Tensor) -> tuple[torch.Tensor, int]:
+        (c,) = args
         return _Modulus.apply(c.movedim(in_dims[0], 0)), 0

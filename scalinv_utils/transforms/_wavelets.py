@@ -1,23 +1,46 @@
-"""Wavelets by name: what a person asks for, as ssqueezepy's wavelet and as a function of frequency.
+"""Turn the name of a wavelet into ssqueezepy's wavelet and into a function of frequency.
 
 The names are ssqueezepy's ("gmw", "morlet", "bump", ...) and "cauchy", the generalised Morse
 wavelet with gamma = 1.
 """
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 from ssqueezepy import Wavelet
 
 from .._validation import check_choice
 
-__all__ = ["MORSE", "named", "peak_frequency", "response", "ssqueezepy_wavelet", "time_spread"]
+__all__ = [
+    "MORSE",
+    "Named",
+    "Response",
+    "named",
+    "peak_frequency",
+    "response",
+    "ssqueezepy_wavelet",
+    "time_spread",
+]
 
-# Generalised Morse wavelets, w^beta exp(-w^gamma), by the names and with the parameters of default.
+# Default parameters of the generalised Morse wavelets, w^beta exp(-w^gamma), by name.
 MORSE = {"gmw": {"gamma": 3, "beta": 60}, "cauchy": {"gamma": 1, "beta": 30}}
 
+# A wavelet spelt out, (name, {parameters}), and its psi_hat.
+Named = tuple[str, dict[str, Any]]
+Response = Callable[[ArrayLike], np.ndarray]
 
-def named(wavelet):
-    """Spell out a wavelet as (name, {parameters}), the name as it was asked for."""
+
+def named(wavelet: str | tuple[str, Mapping[str, Any]]) -> Named:
+    """Spell out a wavelet as (name, {parameters}), keeping the name that was asked for.
+
+    Examples
+    --------
+    >>> named(("cauchy", {"beta": 20}))
+    ('cauchy', {'gamma': 1, 'beta': 20})
+    """
     name, parameters = (wavelet, {}) if isinstance(wavelet, str) else _pair(wavelet)
     check_choice(name, sorted({*MORSE, *Wavelet.SUPPORTED}), "wavelet")
     parameters = {**MORSE.get(name, {}), **parameters}
@@ -29,7 +52,8 @@ def named(wavelet):
     return name, parameters
 
 
-def _pair(wavelet):
+def _pair(wavelet: Any) -> Named:
+    """Take a (name, {parameters}) apart, or say what a wavelet must be."""
     try:
         name, parameters = wavelet
         return name, dict(parameters)
@@ -39,11 +63,12 @@ def _pair(wavelet):
         ) from None
 
 
-def ssqueezepy_wavelet(wavelet, dtype="float64"):
+def ssqueezepy_wavelet(wavelet: Named, dtype: str = "float64") -> Wavelet:
     """Make the `ssqueezepy.Wavelet` of a (name, {parameters})."""
     name, parameters = wavelet
+    spelt: Any = ("gmw" if name in MORSE else name, parameters)
     try:
-        made = Wavelet(("gmw" if name in MORSE else name, parameters), dtype=dtype)
+        made = Wavelet(spelt, dtype=dtype)
         with np.errstate(all="ignore"):
             made(np.ones(1))
     except (TypeError, ValueError) as error:
@@ -54,12 +79,13 @@ def ssqueezepy_wavelet(wavelet, dtype="float64"):
     return made
 
 
-def response(wavelet):
+def response(wavelet: Named) -> Response:
     """Make psi_hat of a (name, {parameters}): angular frequency at scale 1 -> real response."""
     function = ssqueezepy_wavelet(wavelet)
 
-    def psi(w):
-        # A copy (flatten), as ssqueezepy writes into what it is given; bump is 0/0 at its ends.
+    def psi(w: ArrayLike) -> np.ndarray:
+        # flatten() copies, because ssqueezepy writes into its argument. Errors are ignored because
+        # "bump" is 0/0 at its ends.
         with np.errstate(all="ignore"):
             values = np.real(function(np.asarray(w).flatten()))
         return np.nan_to_num(values).reshape(np.shape(w))
@@ -67,8 +93,11 @@ def response(wavelet):
     return psi
 
 
-def peak_frequency(psi):
-    """The angular frequency where psi_hat is largest (closed forms differ by wavelet)."""
+def peak_frequency(psi: Response) -> float:
+    """Find the angular frequency where psi_hat is largest.
+
+    The maximum is searched numerically because each kind of wavelet has another closed form.
+    """
     grid = np.geomspace(0.05, 5000, 10001)
     response = psi(grid)
     k = int(np.argmax(response))
@@ -86,9 +115,9 @@ def peak_frequency(psi):
     return float(best.x)
 
 
-def time_spread(psi, peak):
-    """Standard deviation in time of |psi|^2, in periods of the wavelet's peak frequency."""
+def time_spread(psi: Response, peak: float) -> float:
+    """Compute the standard deviation in time of |psi|^2, in periods of the peak frequency."""
     w = np.linspace(0, 8 * peak, 20001)
     response = psi(w)
     spread = np.sqrt(np.sum(np.gradient(response, w) ** 2) / np.sum(response**2))
-    return spread * peak / (2 * np.pi)
+    return float(spread * peak / (2 * np.pi))

@@ -1,20 +1,25 @@
 """Scalogram: a differentiable wavelet transform with its adjoint and its exact inverse.
 
-Everything here happens in the Fourier domain. A wavelet at scale s is the row
-psi_hat(s w) of a filter bank, sampled on the DFT grid, so that for a real signal x with DFT X
+All computations take place in the Fourier domain. A wavelet at scale s is the row psi_hat(s w) of a
+filter bank, sampled on the DFT grid, so that for a real signal x with DFT X
 
     analysis   (W x)_j  = IDFT( psi_hat(s_j w) X )
     adjoint     W* c    = Re IDFT( sum_j conj(psi_hat(s_j w)) DFT(c_j) )
     W*W         multiplies X by  D(w) = (1/2) sum_j |psi_hat(s_j w)|^2 + |psi_hat(-s_j w)|^2
     dual        x       = D^{-1} W* c     wherever D does not vanish
 
-W*W is diagonal, so its inverse costs one division: the canonical dual frame needs no iteration.
+W*W is diagonal in the Fourier domain, so that its inverse costs one division: the canonical dual
+frame needs no iteration.
 """
 
+from collections.abc import Callable, Mapping
 from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
+from ssqueezepy import Wavelet
 from torch import nn
 
 from .._validation import (
@@ -26,23 +31,24 @@ from .._validation import (
     check_signal,
 )
 from . import _wavelets
-from ._filter_bank import Bank, analyse, modulus, plain, synthesise, turned
+from ._filter_bank import Bank, analyse, cpu_without_autograd, modulus, synthesise, turned
 
 __all__ = ["Scalogram"]
 
 LOWPASS = (None, "modulus", "signed")
 
-# A DFT bin belongs to the analysed band when the filters together pass at least this share of
-# the power that they pass at best. It bounds the frame's condition number B/A.
+# A DFT bin belongs to the analysed band if the filters together pass at least this share of the
+# power that they pass at their best bin. The share bounds the frame's condition number B/A.
 BAND_FLOOR = 1e-3
 
-# By default the lowest wavelet's duration, this many standard deviations, fits into the signal.
+# A wavelet is taken to last this many standard deviations; by default the lowest wavelet is the
+# longest that still fits into the signal.
 DURATIONS = 8.0
 
 MIN_SAMPLES = 16
 
-# A response below this share of the best one is taken for zero.
-NOTHING = 1e-20
+# A filter value below this share of the largest one is set to zero.
+NEGLIGIBLE_RESPONSE = 1e-20
 
 
 class Scalogram(nn.Module):
@@ -51,21 +57,23 @@ class Scalogram(nn.Module):
     Parameters
     ----------
     n_samples : int
-        Length of the signals, at least 16 (32 or so with the f_min of default).
+        Length of the signals, at least 16 (about 32 with the default f_min).
     sample_rate : float
-        In Hz.
+        Samples per second, in Hz.
     wavelet : str or (str, dict)
         "gmw" (generalised Morse, gamma 3, beta 60: ssqueezepy's default), "cauchy" (Morse with
         gamma 1, beta 30), "morlet", or (name, {parameters}) as ``ssqueezepy.Wavelet`` takes them.
     voices_per_octave : int
         Rows per octave.
     f_min, f_max : float, optional
-        Lowest and highest centre frequency in Hz. By default the Nyquist frequency and the
-        frequency whose wavelet still fits into the signal (8 standard deviations in time).
+        Lowest and highest centre frequency in Hz. The default f_max is the Nyquist frequency;
+        the default f_min is the lowest frequency whose wavelet still fits into the signal
+        (8 standard deviations in time).
     lowpass : None, "modulus" or "signed"
-        Add a last row (frequency 0) that fills what the wavelets leave open below their band.
-        "modulus" keeps only its modulus in the scalogram, "signed" keeps its sign as kymatio's
-        order 0 does. Either one breaks the rotation x -> Re(exp(i theta) x_analytic).
+        Add a last row (frequency 0) that covers the frequencies below the band of the wavelets.
+        With "modulus" the scalogram keeps the modulus of this row, with "signed" its sign too, as
+        kymatio's order 0 does. In both cases the rotation x -> Re(exp(i theta) x_analytic) changes
+        the scalogram, which it does not without a lowpass.
 
     Attributes
     ----------
@@ -76,35 +84,63 @@ class Scalogram(nn.Module):
     filters : Tensor, shape (n_freqs, n_bins)
         Frequency responses in ssqueezepy's normalisation: Morse wavelets peak at 2, so that a
         unit cosine gives modulus 1 at its own frequency (morlet peaks at 1.883). n_bins is
-        n_samples // 2 + 1 when no filter passes negative frequencies.
+        n_samples // 2 + 1 if no filter passes negative frequencies, otherwise n_samples.
+    gain : Tensor, shape (n_samples // 2 + 1,)
+        The diagonal D of W*W over the non-negative DFT bins.
     band : Tensor of bool, shape (n_samples // 2 + 1,)
-        The non-negative DFT bins that the filters see: those where they pass at least a
+        True for the non-negative DFT bins that the filters see: those where they pass at least a
         thousandth of their best power. Neither 0 Hz (unless there is a lowpass) nor the Nyquist
-        frequency belongs to it: they have no Hilbert partner.
+        frequency belongs to the band: they have no Hilbert partner.
+    wavelet : (str, dict)
+        The wavelet spelt out as (name, {parameters}).
+    peak : float
+        Angular frequency, in radians per sample, where the wavelet of scale 1 peaks.
 
     Raises
     ------
     ValueError, TypeError
-        A parameter out of range; the message names it, what it got and what it takes.
+        If a parameter is out of range; the message says which one, what it got and what it takes.
 
     Notes
     -----
-    Filters come from ssqueezepy; rows of W agree with ``ssqueezepy.cwt(x, padtype=None)``.
-    float64 unless converted (``.float()``). Frames and duals: Mallat, A Wavelet Tour of Signal
-    Processing, 3rd ed. (2009), section 5.1. Morse wavelets: Lilly and Olhede (2009),
-    doi:10.1109/TSP.2008.2007607.
+    The filters come from ssqueezepy; rows of W agree with ``ssqueezepy.cwt(x, padtype=None)``.
+    Results are float64 unless the transform is converted (``.float()``). For frames and duals see
+    Mallat, A Wavelet Tour of Signal Processing, 3rd ed. (2009), section 5.1; for Morse wavelets
+    Lilly and Olhede (2009), doi:10.1109/TSP.2008.2007607.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from scalinv_utils import Scalogram
+    >>> W = Scalogram(256, 8000, wavelet="cauchy", voices_per_octave=8, f_min=500)
+    >>> x = torch.cos(2 * torch.pi * 1000 * torch.arange(256).double() / 8000)
+    >>> S = W.magnitude(x)
+    >>> S.shape == (W.n_freqs, 256)
+    True
+    >>> loudest = S.mean(-1).argmax()
+    >>> print(f"{W.frequencies[loudest]:.0f} Hz, modulus {S[loudest].mean():.3f}")
+    1000 Hz, modulus 1.000
+    >>> bool(torch.allclose(W.inverse(W(x)), x))
+    True
     """
+
+    __call__: Callable[[ArrayLike], torch.Tensor]  # torch types every module's call as Any
+    frequencies: torch.Tensor
+    scales: torch.Tensor
+    filters: torch.Tensor
+    gain: torch.Tensor
+    band: torch.Tensor
 
     def __init__(
         self,
-        n_samples,
-        sample_rate=1.0,
+        n_samples: int,
+        sample_rate: float = 1.0,
         *,
-        wavelet="gmw",
-        voices_per_octave=16,
-        f_min=None,
-        f_max=None,
-        lowpass=None,
+        wavelet: str | tuple[str, Mapping[str, Any]] = "gmw",
+        voices_per_octave: int = 16,
+        f_min: float | None = None,
+        f_max: float | None = None,
+        lowpass: Literal["modulus", "signed"] | None = None,
     ):
         super().__init__()
         self.n_samples = check_count(n_samples, "n_samples", MIN_SAMPLES)
@@ -122,9 +158,10 @@ class Scalogram(nn.Module):
         for name, value in (("frequencies", frequencies), ("scales", scales), ("filters", filters)):
             self.register_buffer(name, torch.tensor(value))
         self._register_frame_operator()
-        self._laid_out = None
+        self._laid_out: Bank | None = None
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
+        """Describe the transform inside the parentheses of its ``repr``."""
         name, parameters = self.wavelet
         lowest, highest = self.frequencies[self.frequencies > 0].aminmax()
         return (
@@ -135,8 +172,8 @@ class Scalogram(nn.Module):
 
     # -- the transform -------------------------------------------------------------------------
 
-    def forward(self, x):
-        """Complex coefficients of a real signal.
+    def forward(self, x: ArrayLike) -> torch.Tensor:
+        """Compute the complex coefficients W x of a real signal; write ``W(x)``.
 
         Parameters
         ----------
@@ -148,42 +185,59 @@ class Scalogram(nn.Module):
         """
         return self.coefficients(self.check_signal(x))
 
-    def coefficients(self, x, out=None):
-        """W x without looking at x first: for inner loops and for ``torch.func``.
+    def coefficients(self, x: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
+        """Compute W x without checking x first, for inner loops and for ``torch.func``.
 
-        `out`, a complex Tensor that nobody needs any more, may be where the result is put; only
-        where nothing is differentiated.
+        The result may be written into `out`, a complex Tensor whose values are no longer needed.
+        Pass `out` only where nothing is differentiated.
         """
         return analyse(x, self._bank) if out is None else self._bank.analyse(x, out)
 
-    def magnitude(self, x):
-        """The scalogram |W x|, shape (..., n_freqs, n_samples); units of x.
+    def magnitude(self, x: ArrayLike) -> torch.Tensor:
+        """Compute the scalogram |W x|.
 
         The row of a "signed" lowpass keeps its sign. The gradient at a zero of W x is zero.
+
+        Parameters
+        ----------
+        x : real array, shape (..., n_samples)
+
+        Returns
+        -------
+        real Tensor, shape (..., n_freqs, n_samples), in the units of x
         """
         return self.modulus(self(x))
 
-    def modulus(self, c):
-        """|c|, but for the row of a "signed" lowpass, which keeps its sign."""
+    def modulus(self, c: torch.Tensor) -> torch.Tensor:
+        """Compute |c|; the row of a "signed" lowpass keeps its sign."""
         if self.lowpass != "signed":
             return modulus(c)
         return torch.cat([modulus(c[..., :-1, :]), c[..., -1:, :].real], dim=-2)
 
-    def impose(self, S, c, out=None):
-        """The coefficients with modulus S and the phase of c: S c/|c| (S where c is zero).
+    def impose(
+        self, S: torch.Tensor, c: torch.Tensor, out: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Give the coefficients c the modulus S: S c/|c|, and S where c is zero.
 
-        Tensors of shape (..., n_freqs, n_samples). Like `coefficients` it does not look at its
-        input first (`check_scalogram` does) and may put its result into `out`, which may be c.
+        S and c have the shape (..., n_freqs, n_samples) and are not checked first
+        (`check_scalogram` does that). The result may be written into `out`, which may be c.
+
+        Examples
+        --------
+        >>> W = Scalogram(64)
+        >>> c = W(torch.arange(64).double().sin())
+        >>> bool(torch.allclose(W.impose(2 * c.abs(), c), 2 * c))
+        True
         """
-        if self.lowpass != "signed" and S.shape == c.shape and plain(S, c):
+        if self.lowpass != "signed" and S.shape == c.shape and cpu_without_autograd(S, c):
             return turned(S.to(self.filters.dtype), c, modulus(c), at_zero=1.0, out=out)
         phase = torch.where(c == 0, torch.ones_like(c), torch.sgn(c))
         if self.lowpass == "signed":
             phase = torch.cat([phase[..., :-1, :], torch.ones_like(phase[..., -1:, :])], dim=-2)
         return S * phase
 
-    def adjoint(self, c):
-        """W* c, the real signal with Re<W x, c> = <x, W* c> for every real x.
+    def adjoint(self, c: ArrayLike) -> torch.Tensor:
+        """Compute W* c, the real signal with Re<W x, c> = <x, W* c> for every real x.
 
         Parameters
         ----------
@@ -192,13 +246,20 @@ class Scalogram(nn.Module):
         Returns
         -------
         real Tensor, shape (..., n_samples)
+
+        Examples
+        --------
+        >>> W, x = Scalogram(64), torch.arange(64).double().sin()
+        >>> bool(torch.allclose(W(x).abs().square().sum(), x @ W.adjoint(W(x))))
+        True
         """
         return synthesise(self._check_coefficients(c), self._bank)
 
-    def inverse(self, c):
-        """Real signal by the canonical dual frame, (W*W)^{-1} W* c on the analysed band.
+    def inverse(self, c: ArrayLike) -> torch.Tensor:
+        """Invert W by the canonical dual frame: (W*W)^{-1} W* c on the analysed band.
 
-        ``inverse(W(x)) == project(x)`` to rounding; for any other c it is the least-squares fit.
+        ``inverse(W(x)) == project(x)`` to rounding. For coefficients c that no signal has, the
+        result is the signal whose coefficients fit c best in least squares.
 
         Parameters
         ----------
@@ -210,73 +271,94 @@ class Scalogram(nn.Module):
         """
         return self._multiply(self.adjoint(c), self._inverse_gain)
 
-    def refit(self, S, x):
-        """The signal closest to having modulus S and the phase of W x: one step of Griffin-Lim.
+    def refit(self, S: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """Fit a signal to the modulus S and the phase of W x: one step of Griffin-Lim.
 
-        ``inverse(impose(S, coefficients(x)))`` without any array of the size of S. S of shape
-        (..., n_freqs, n_samples), x of shape (..., n_samples); not checked first.
+        The result is ``inverse(impose(S, coefficients(x)))``, computed without an array of the
+        size of S where possible. S, shape (..., n_freqs, n_samples), and x, shape
+        (..., n_samples), are not checked first.
         """
-        if self.lowpass == "signed" or not plain(S, x):
+        if self.lowpass == "signed" or not cpu_without_autograd(S, x):
             return self.inverse(self.impose(S, self.coefficients(x)))
         return self._multiply(self._bank.refit(S.to(self.filters.dtype), x), self._inverse_gain)
 
-    def project(self, x):
-        """x restricted to the band that the filters see, shape (..., n_samples)."""
+    def project(self, x: ArrayLike) -> torch.Tensor:
+        """Restrict x to the band that the filters see, shape (..., n_samples).
+
+        Examples
+        --------
+        >>> W = Scalogram(64)
+        >>> bool(W.project(torch.ones(64)).abs().max() < 1e-12)  # 0 Hz lies outside the band
+        True
+        """
         return self._multiply(self.check_signal(x), self.band.to(self.gain.dtype))
 
-    def whiten(self, x):
-        """(W*W)^{-1/2} x on the band: W after it is a tight frame with bound 1."""
+    def whiten(self, x: ArrayLike) -> torch.Tensor:
+        """Compute (W*W)^{-1/2} x on the band: W applied to it is a tight frame with bound 1."""
         return self._multiply(self.check_signal(x), self._inverse_gain.sqrt())
 
-    def unwhiten(self, x):
-        """(W*W)^{1/2} x on the band, the inverse of `whiten` there."""
+    def unwhiten(self, x: ArrayLike) -> torch.Tensor:
+        """Compute (W*W)^{1/2} x on the band, the inverse of `whiten` there."""
         return self._multiply(self.check_signal(x), torch.where(self.band, self.gain, 0.0).sqrt())
 
     # -- what is known about it ----------------------------------------------------------------
 
     @property
-    def n_freqs(self):
+    def n_freqs(self) -> int:
+        """Number of rows of a scalogram, a lowpass included."""
         return self.filters.shape[0]
 
     @property
-    def shape(self):
-        """(n_freqs, n_samples): the last two axes of a scalogram."""
+    def shape(self) -> tuple[int, int]:
+        """Lengths of the last two axes of a scalogram, (n_freqs, n_samples)."""
         return self.n_freqs, self.n_samples
 
     @property
-    def frame_bounds(self):
-        """(A, B) with A ||x||^2 <= ||W x||^2 <= B ||x||^2 for every x in the band."""
+    def frame_bounds(self) -> tuple[float, float]:
+        """Frame bounds (A, B): A ||x||^2 <= ||W x||^2 <= B ||x||^2 for every x in the band."""
         gain = self.gain[self.band]
         return float(gain.min()), float(gain.max())
 
     @property
-    def _psi(self):
+    def _psi(self) -> _wavelets.Response:
         return _wavelets.response(self.wavelet)
 
-    def ssqueezepy_wavelet(self, dtype="float64"):
+    def ssqueezepy_wavelet(self, dtype: str = "float64") -> Wavelet:
         """Make the `ssqueezepy.Wavelet` that these rows are sampled from."""
         return _wavelets.ssqueezepy_wavelet(self.wavelet, dtype)
 
     @property
-    def is_cauchy(self):
-        """Whether each scalogram samples one analytic function of the upper half-plane."""
+    def is_cauchy(self) -> bool:
+        """Whether W x samples, up to a factor per row, one function analytic in time + i scale."""
         name, parameters = self.wavelet
         return name in _wavelets.MORSE and parameters["gamma"] == 1
 
     @cached_property
-    def time_bandwidth(self):
+    def time_bandwidth(self) -> float:
         """P^2 = -d^2 log psi_hat / d(log w)^2 at the peak: beta gamma for Morse wavelets."""
         psi, h = self._psi, 1e-3
         left, centre, right = np.log(psi(self.peak * np.exp([-h, 0.0, h])))
         return float((2 * centre - left - right) / h**2)
 
     @cached_property
-    def time_spread(self):
+    def time_spread(self) -> float:
         """Standard deviation in time of |psi|^2, in periods of the centre frequency."""
         return _wavelets.time_spread(self._psi, self.peak)
 
-    def response(self, frequency):
-        """What each wavelet row answers to a unit cosine at `frequency` Hz, shape (n_freqs,)."""
+    def response(self, frequency: float) -> torch.Tensor:
+        """Compute the modulus in each wavelet row of a unit cosine at `frequency` Hz.
+
+        Returns
+        -------
+        Tensor, shape (n_freqs,)
+            Real; zero in the row of a lowpass.
+
+        Examples
+        --------
+        >>> W = Scalogram(256, 8000, f_min=500)
+        >>> round(float(W.response(1000).max()), 3)
+        1.0
+        """
         psi = self._psi
         wavelets = self.frequencies > 0
         angular = self.scales[wavelets] * (2 * np.pi * frequency / self.sample_rate)
@@ -286,8 +368,10 @@ class Scalogram(nn.Module):
 
     # -- construction --------------------------------------------------------------------------
 
-    def _frequency_grid(self, psi, f_min, f_max):
-        """Centre frequencies in Hz from f_max down to f_min, V to the octave."""
+    def _frequency_grid(
+        self, psi: _wavelets.Response, f_min: float | None, f_max: float | None
+    ) -> np.ndarray:
+        """Space centre frequencies in Hz from f_max down to f_min, V to the octave."""
         nyquist = self.sample_rate / 2
         lowest = DURATIONS * self.time_spread * self.sample_rate / self.n_samples
         f_max = nyquist if f_max is None else float(check_positive(f_max, "f_max"))
@@ -305,8 +389,8 @@ class Scalogram(nn.Module):
         steps = np.arange(int(self.voices_per_octave * np.log2(f_max / f_min) + 1e-9) + 1)
         return f_max * 2.0 ** (-steps / self.voices_per_octave)
 
-    def _register_frame_operator(self):
-        """The diagonal D of W*W over the non-negative bins, and where it can be inverted."""
+    def _register_frame_operator(self) -> None:
+        """Compute the diagonal D of W*W over the non-negative bins, and where to invert it."""
         n_bins = self.n_samples // 2 + 1
         power = torch.zeros(self.n_samples, dtype=self.filters.dtype)
         power[: self.filters.shape[-1]] = self.filters.square().sum(0)
@@ -324,35 +408,35 @@ class Scalogram(nn.Module):
         self.register_buffer("band", band)
 
     @property
-    def _bank(self):
-        """The filters laid out for the inner loop; anew after a change of type or device."""
+    def _bank(self) -> Bank:
+        """Filters as the inner loop needs them; made anew after a change of type or device."""
         if self._laid_out is None or self._laid_out.filters is not self.filters:
             self._laid_out = Bank(self.filters, self.n_samples)
         return self._laid_out
 
-    def __getstate__(self):
-        """Copies and pickles go without the buffers of the inner loop."""
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the buffers of the inner loop out of copies and pickles."""
         return {**self.__dict__, "_laid_out": None}
 
     @property
-    def _inverse_gain(self):
+    def _inverse_gain(self) -> torch.Tensor:
         return torch.where(self.band, 1 / self.gain.clamp_min(torch.finfo(self.gain.dtype).tiny), 0)
 
-    def _multiply(self, x, response):
+    def _multiply(self, x: torch.Tensor, response: torch.Tensor) -> torch.Tensor:
         """Filter a real signal by a real response over the non-negative DFT bins."""
         return torch.fft.irfft(torch.fft.rfft(x) * response, n=self.n_samples)
 
     # -- bad input -----------------------------------------------------------------------------
 
-    def check_signal(self, x):
-        """x as a Tensor of this transform's dtype and device, if it can be a signal of it.
+    def check_signal(self, x: ArrayLike) -> torch.Tensor:
+        """Return a signal of this transform as a Tensor of its dtype and on its device.
 
         Raises
         ------
         TypeError
-            Complex or not numeric.
+            If x is complex or not numeric.
         ValueError
-            NaN or infinite entries, or a last axis that is not n_samples long.
+            If x has NaN or infinite entries, or its last axis is not n_samples long.
         """
         x = check_signal(x, name="x").to(self.filters)
         if x.shape[-1] != self.n_samples:
@@ -362,27 +446,29 @@ class Scalogram(nn.Module):
             )
         return x
 
-    def _check_coefficients(self, c):
-        c = check_coefficients(c, self.shape)
-        return c.to(self.filters.device, self.filters.dtype.to_complex())
+    def _check_coefficients(self, c: ArrayLike) -> torch.Tensor:
+        checked = check_coefficients(c, self.shape)
+        return checked.to(self.filters.device, self.filters.dtype.to_complex())
 
-    def check_scalogram(self, S, name="S"):
-        """S as a Tensor of this transform's dtype and device, if it can be a scalogram of it.
+    def check_scalogram(self, S: ArrayLike, name: str = "S") -> torch.Tensor:
+        """Return a scalogram of this transform as a Tensor of its dtype and on its device.
 
         Raises
         ------
         TypeError
-            Complex or not numeric.
+            If S is complex or not numeric.
         ValueError
-            NaN, infinite or negative entries (the row of a "signed" lowpass may be negative),
-            or a shape that is not (..., n_freqs, n_samples).
+            If S has NaN, infinite or negative entries (the row of a "signed" lowpass may be
+            negative), or its shape is not (..., n_freqs, n_samples).
         """
         n_signed = int(self.lowpass == "signed")
         return check_magnitudes(S, self.shape, name, n_signed).to(self.filters)
 
 
-def _filter_bank(psi, scales, n_samples, with_lowpass):
-    """Rows psi_hat(s w); the negative bins are left out when no filter reaches them."""
+def _filter_bank(
+    psi: _wavelets.Response, scales: np.ndarray, n_samples: int, with_lowpass: bool
+) -> np.ndarray:
+    """Sample the rows psi_hat(s w), without the negative bins if no filter reaches them."""
     w = 2 * np.pi * np.fft.fftfreq(n_samples)
     n_bins = n_samples // 2 + 1
     w[n_samples // 2] = abs(w[n_samples // 2])
@@ -390,17 +476,17 @@ def _filter_bank(psi, scales, n_samples, with_lowpass):
     if n_samples % 2 == 0:
         # Half of the Nyquist bin belongs to negative frequencies (as in ssqueezepy's cwt).
         rows[:, n_samples // 2] /= 2
-    # What no arithmetic of ours can tell from zero is zero: it costs time, most of all where it
-    # is too small for a normal number of single precision.
-    rows[np.abs(rows) < NOTHING * np.abs(rows).max()] = 0
+    # Negligible filter values become zero, because products with them cost time; those that single
+    # precision could hold only as subnormal numbers would cost most.
+    rows[np.abs(rows) < NEGLIGIBLE_RESPONSE * np.abs(rows).max()] = 0
     if with_lowpass:
         return np.vstack([rows, _lowpass(rows, n_bins)])
     leaks = np.abs(rows[:, n_bins:]).max(initial=0) > np.finfo(float).eps * np.abs(rows).max()
     return rows if leaks else rows[:, :n_bins]
 
 
-def _lowpass(rows, n_bins):
-    """The even response that lifts the frame operator to its plateau below the band."""
+def _lowpass(rows: np.ndarray, n_bins: int) -> np.ndarray:
+    """Make the even response that raises the frame operator below the band to its plateau."""
     gain = (rows**2).sum(0)[:n_bins] / 2
     edge = int(np.argmax(gain > 0.5 * gain.max()))
     plateau = int(np.argmax(gain[: 2 * edge]))

@@ -25,8 +25,8 @@ def plain_analysis(W, x):
 @pytest.fixture(params=["at once", "in blocks"])
 def layout(request, monkeypatch):
     if request.param == "in blocks":
-        monkeypatch.setattr(_filter_bank, "KEPT", 0)
-        monkeypatch.setattr(_filter_bank, "BLOCK", 3 * 128)
+        monkeypatch.setattr(_filter_bank, "LARGEST_KEPT_BUFFER", 0)
+        monkeypatch.setattr(_filter_bank, "COEFFICIENTS_PER_BLOCK", 3 * 128)
 
 
 @pytest.mark.parametrize("options", KINDS, ids=str)
