@@ -1,18 +1,23 @@
-"""Scattering: wavelet moduli, averaged over time, and the same once more on the moduli.
+"""Scattering: average wavelet moduli over time, and repeat this on the moduli themselves.
 
     order 1     S1(t, l)     =  | x * psi_l | * phi_T                averaged scalogram
     order 2     S2(t, l, m)  =  | | x * psi_l | * psi_m | * phi_T    what that averaging removed
 
 (Mallat 2012, doi:10.1002/cpa.21413; for sound Andén and Mallat 2014,
 doi:10.1109/TSP.2014.2326991). The filters and the cascade are kymatio's (Andreux et al. 2020,
-JMLR 21(60)); this module lays its output out on one grid that `recovery.invert_gradient` can
-descend on, says what each row is, and adds what descent needs: a loss for each order,
-renormalised coefficients, textures.
+JMLR 21(60)). This module puts their output on one grid that `recovery.invert_gradient` can descend
+on, describes each row, and renormalises coefficients. A loss for each order is in
+`recovery.losses`, textures are in `recovery.texture`.
+
+kymatio is an optional dependency: only making a `Scattering` imports it.
 """
 
 import warnings
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
 
 import torch
+from numpy.typing import ArrayLike
 
 from .._validation import check_choice, check_count, check_number, check_positive, check_signal
 
@@ -30,15 +35,15 @@ class Scattering(torch.nn.Module):
     sample_rate : float
         Samples per second.
     J : int
-        Number of octaves: the lowest wavelet is as long as about 2**J samples.
+        Number of octaves: the lowest wavelet is about 2**J samples long.
     Q : int or (int, int)
-        Wavelets per octave, of order 1 (and of order 2, default 1).
+        Wavelets per octave for order 1 (and for order 2, default 1).
     T : 0, a number of samples from 1 to n_samples, or "global"
         Length of the average. 0 leaves it out (then order 1 is a scalogram), "global" takes the
         mean over the whole signal. Default: 2**J, as in kymatio.
     orders : sequence of 0, 1 and 2
-        Which to compute. Order 0, the average of the signal itself, keeps its sign and has no
-        modulus: without averaging it *is* the signal, and is refused there.
+        Orders to compute. Order 0, the average of the signal itself, has no modulus and keeps its
+        sign. Without averaging (T=0) it would be the signal itself, and is refused.
 
     Attributes
     ----------
@@ -54,15 +59,41 @@ class Scattering(torch.nn.Module):
     Raises
     ------
     ValueError, TypeError
-        A T longer than the signal, 2**J longer than the signal, an unknown order, order 0 at T=0.
+        If T or 2**J is longer than the signal, an order is unknown, or order 0 is asked at T=0.
+    ImportError
+        If kymatio is not installed.
 
     Examples
     --------
-    >>> scattering = Scattering(2048, sample_rate=4000, T=256)              # doctest: +SKIP
-    >>> S = scattering(x); scattering.split(S)[2]                           # doctest: +SKIP
+    >>> import torch
+    >>> from scalinv_utils import Scattering
+    >>> scattering = Scattering(512, sample_rate=4000, J=5, Q=4, T=64)
+    >>> t = torch.arange(512) / 4000
+    >>> S = scattering(torch.cos(2 * torch.pi * 500 * t))
+    >>> S.shape == (len(scattering.order), 8)
+    True
+    >>> loudest = scattering.split(S)[1].mean(-1).argmax()
+    >>> bool(400 < scattering.frequencies[loudest] < 600)
+    True
     """
 
-    def __init__(self, n_samples, sample_rate=1.0, *, J=6, Q=8, T=None, orders=(1, 2)):
+    __call__: Callable[[ArrayLike], torch.Tensor]  # torch types every module's call as Any
+    order: torch.Tensor
+    frequencies: torch.Tensor
+    modulations: torch.Tensor
+    parents: torch.Tensor
+    bank: Any  # kymatio's transform; kymatio comes without types
+
+    def __init__(
+        self,
+        n_samples: int,
+        sample_rate: float = 1.0,
+        *,
+        J: int = 6,
+        Q: int | tuple[int, int] = 8,
+        T: float | Literal["global"] | None = None,
+        orders: Iterable[int] = (1, 2),
+    ):
         super().__init__()
         self.n_samples = check_count(n_samples, "n_samples", 2)
         self.sample_rate = float(check_positive(sample_rate, "sample_rate"))
@@ -72,8 +103,8 @@ class Scattering(torch.nn.Module):
         paths = [path["n"] for path in self.bank(torch.zeros(self.n_samples).double())]
         self._describe([n for n in paths if len(n) in self.orders])
 
-    def forward(self, x):
-        """Coefficients of x.
+    def forward(self, x: ArrayLike) -> torch.Tensor:
+        """Compute the scattering coefficients of x; write ``scattering(x)``.
 
         Parameters
         ----------
@@ -84,16 +115,27 @@ class Scattering(torch.nn.Module):
         Tensor, shape (..., n_paths, n_frames)
             One frame per 2**floor(log2(T)) samples; n_samples of them at T=0, one at "global".
         """
-        x = check_signal(x).to(self.bank.tensor0).contiguous()  # kymatio refuses strided ones
-        if x.shape[-1] != self.n_samples:
-            raise ValueError(f"x must have {self.n_samples} samples, got shape {tuple(x.shape)}")
-        rows = [path["coef"] for path in self.bank(x) if len(path["n"]) in self.orders]
+        signal = check_signal(x)
+        if signal.shape[-1] != self.n_samples:
+            raise ValueError(
+                f"x must have {self.n_samples} samples, got shape {tuple(signal.shape)}"
+            )
+        paths = self.bank(signal.to(self.frequencies).contiguous())  # kymatio refuses strides
+        rows = [path["coef"] for path in paths if len(path["n"]) in self.orders]
         if self.T == "global":
             rows = [row.mean(-1, keepdim=True) for row in rows]
         return torch.stack(rows, dim=-2)
 
-    def split(self, S):
-        """The rows of each order: dict of int to Tensor, shape (..., n_paths of it, n_frames)."""
+    def split(self, S: ArrayLike) -> dict[int, torch.Tensor]:
+        """Split coefficients by order: each Tensor has shape (..., paths of the order, n_frames).
+
+        Examples
+        --------
+        >>> scattering = Scattering(256, J=4, Q=4)
+        >>> parts = scattering.split(scattering(torch.ones(256)))
+        >>> list(parts), len(parts[1]) + len(parts[2]) == len(scattering.order)
+        ([1, 2], True)
+        """
         S = check_signal(S, name="S")
         if S.ndim < 2 or S.shape[-2] != len(self.order):
             raise ValueError(
@@ -102,7 +144,8 @@ class Scattering(torch.nn.Module):
             )
         return {order: S[..., self.order == order, :] for order in self.orders}
 
-    def _check_scales(self, J, T):
+    def _check_scales(self, J: int, T: float | str | None) -> tuple[int, float | str]:
+        """Check J, and T with its default."""
         J = check_count(J, "J")
         if 2**J > self.n_samples:
             raise ValueError(
@@ -110,15 +153,15 @@ class Scattering(torch.nn.Module):
             )
         if isinstance(T, str):
             return J, check_choice(T, ["global"], "T")
-        T = 2**J if T is None else check_number(T, "T")
-        if T != 0 and not 1 <= T <= self.n_samples:
+        length = 2**J if T is None else check_number(T, "T")
+        if length != 0 and not 1 <= length <= self.n_samples:
             raise ValueError(
-                f"T must be 0, 'global' or from 1 to {self.n_samples} samples, got {T!r}"
+                f"T must be 0, 'global' or from 1 to {self.n_samples} samples, got {length!r}"
             )
-        return J, T
+        return J, length
 
-    def _describe(self, paths):
-        """What each row is, from kymatio's filter numbers: () or (n1,) or (n1, n2)."""
+    def _describe(self, paths: list[tuple[int, ...]]) -> None:
+        """Describe each row by kymatio's filter numbers of its path: () or (n1,) or (n1, n2)."""
         row_of = {n: row for row, n in enumerate(paths)}
         first, second = (
             [psi["xi"] for psi in bank] for bank in (self.bank.psi1_f, self.bank.psi2_f)
@@ -137,44 +180,71 @@ class Scattering(torch.nn.Module):
 
 
 class Renormalized(torch.nn.Module):
-    """Scattering coefficients on scales where quiet ones count.
+    """Scattering coefficients on a scale on which quiet ones count.
 
-    Two published ideas, alone or one after the other:
+    Two published ideas are used, alone or one after the other:
 
-    - "parent": S2 / (S1 of its parent + eps). It removes from order 2 the energy that order 1
-      knows already. The form of published code (V. Lostanlen's scattering.m, which also divides
-      order 1 by |x| * phi_T + eps; that is no function of S, and left out), usually credited to
-      Andén and Mallat (2014, doi:10.1109/TSP.2014.2326991).
-    - "log": log(1 + c S / mu), mu the median of each row, c = 5 / mean of S / mu. A "median-log
-      Gaussianisation": it makes skewed coefficients less skewed. A variant, found in published
-      code (J. Muradeli's WaveSpin), of equation 10 of Lostanlen et al. (2020, arXiv:2007.10926).
-      There the median runs over a data set and c looks at significant entries only; one recording
-      has no data set, so that here the median runs over the frames of the target and the mean
-      over all its entries.
+    - "parent": S2 / (S1 of its parent + eps). This removes from order 2 the energy that order 1
+      contains already. The form is that of published code (V. Lostanlen's scattering.m, which also
+      divides order 1 by |x| * phi_T + eps; that is no function of S and is left out here). It is
+      usually credited to Andén and Mallat (2014, doi:10.1109/TSP.2014.2326991).
+    - "log": log(1 + c S / mu), where mu is the median of each row and c = 5 / mean of S / mu. This
+      "median-log Gaussianisation" makes skewed coefficients less skewed. It is a variant, found in
+      published code (J. Muradeli's WaveSpin), of equation 10 of Lostanlen et al. (2020,
+      arXiv:2007.10926). There the median is taken over a data set and c depends on significant
+      entries only. One recording has no data set, so that here the median is taken over the frames
+      of the target and the mean over all its entries.
 
     Not verified: the wording of section VI.B of Andén, Lostanlen and Mallat (2019,
-    arXiv:1807.08869), which is quoted for this use, and of the two papers above; neither form
-    claims to be the one of section VI.B.
+    arXiv:1807.08869), which is quoted for this use, and of the two papers above. Neither form
+    claims to be that of section VI.B.
 
     Parameters
     ----------
     scattering : Scattering
-        With order 1, if `form` is not "log".
+        The transform; it must have order 1 unless `form` is "log".
     target : real array, shape (..., n_paths, n_frames)
-        Plain coefficients; eps, mu and c are taken from them, for each signal of a batch by
-        itself, and then stay.
+        Coefficients before renormalisation. eps, mu and c are computed from them, separately for
+        each signal of a batch, and stay fixed.
     form : "parent", "log" or "both"
     floor : float
-        eps relative to the largest S1, and the smallest mu relative to the largest of its order:
-        below that, coefficients are rounding and must not be blown up.
+        eps relative to the largest S1, and the smallest mu relative to the largest of its order.
+        Below this share coefficients are rounding errors and must not be amplified.
+
+    Attributes
+    ----------
+    eps : Tensor, shape (..., 1, 1), or None without "parent"
+    gain : Tensor c / mu, shape (..., n_paths, 1), or None without "log"
 
     Raises
     ------
     ValueError, TypeError
-        An unknown form, no order 1 to divide by, a target of another shape.
+        If the form is unknown, there is no order 1 to divide by, or the target's shape is wrong.
+
+    Examples
+    --------
+    >>> import torch
+    >>> scattering = Scattering(256, J=4, Q=4)
+    >>> x = torch.linspace(-4, 0, 256).exp() * (torch.arange(256) ** 1.5).cos()
+    >>> S = scattering(x)
+    >>> R = Renormalized(scattering, S)(x)
+    >>> before, after = S.max() / S.median(), R.max() / R.median()
+    >>> print(f"peak over median: {before:.0f} before, {after:.0f} after")
+    peak over median: 23 before, 2 after
     """
 
-    def __init__(self, scattering, target, *, form="both", floor=1e-3):
+    __call__: Callable[[ArrayLike], torch.Tensor]  # torch types every module's call as Any
+    eps: torch.Tensor | None
+    gain: torch.Tensor | None
+
+    def __init__(
+        self,
+        scattering: Scattering,
+        target: ArrayLike,
+        *,
+        form: Literal["parent", "log", "both"] = "both",
+        floor: float = 1e-3,
+    ):
         super().__init__()
         self.scattering, self.form = scattering, check_choice(form, FORMS, "form")
         self.floor = check_positive(floor, "floor")
@@ -189,26 +259,28 @@ class Renormalized(torch.nn.Module):
         self.gain = None if form == "parent" else self._gain(self.renormalize(target))
 
     @property
-    def n_samples(self):
+    def n_samples(self) -> int:
+        """Length of the signals, as for the scattering transform."""
         return self.scattering.n_samples
 
-    def forward(self, x):
-        """Renormalised coefficients of x, shape as of `Scattering`."""
+    def forward(self, x: ArrayLike) -> torch.Tensor:
+        """Compute renormalised coefficients of x, in the shape of those of `Scattering`."""
         return self.renormalize(self.scattering(x))
 
-    def renormalize(self, S):
-        """The same for given plain coefficients: real array, shape (..., n_paths, n_frames)."""
+    def renormalize(self, S: ArrayLike) -> torch.Tensor:
+        """Renormalise given coefficients, real array of shape (..., n_paths, n_frames)."""
         S = check_signal(S, name="S")
-        if self.form != "log":
-            S = self._by_parents(S)
+        if self.eps is not None:
+            S = self._by_parents(S, self.eps)
         return S if self.gain is None else torch.log1p(self.gain * S)
 
-    def _by_parents(self, S):
+    def _by_parents(self, S: torch.Tensor, eps: torch.Tensor) -> torch.Tensor:
+        """Divide each row of order 2 by the row of order 1 that it was made from."""
         parents = S[..., self.scattering.parents.clamp(min=0), :]
-        return torch.where(self.scattering.order[:, None] == 2, S / (parents + self.eps), S)
+        return torch.where(self.scattering.order[:, None] == 2, S / (parents + eps), S)
 
-    def _gain(self, S):
-        """c / mu for each row, from the target."""
+    def _gain(self, S: torch.Tensor) -> torch.Tensor:
+        """Compute c / mu of each row from the target's coefficients."""
         mu = torch.empty_like(S[..., :1])
         for order, part in self.scattering.split(S).items():
             median = part.median(-1, keepdim=True).values
@@ -218,48 +290,66 @@ class Renormalized(torch.nn.Module):
         return 5 / or_one((S / mu).mean((-2, -1), keepdim=True)) / mu
 
 
-def or_one(x):
-    """x with ones for its zeros: a divisor that leaves silence silent."""
+def or_one(x: torch.Tensor) -> torch.Tensor:
+    """Replace zeros of x by ones, which makes x a divisor that leaves silence silent."""
     return torch.where(x == 0, torch.ones_like(x), x)
 
 
-def _check_orders(orders, T):
+def _check_orders(orders: Iterable[int], T: float | str) -> tuple[int, ...]:
     try:
-        orders = tuple(sorted(set(orders)))
+        chosen = tuple(sorted(set(orders)))
     except TypeError:
         raise TypeError(f"orders must be a sequence of 0, 1 and 2, got {orders!r}") from None
-    for order in orders or (None,):
+    for order in chosen or (None,):
         check_choice(order, (0, 1, 2), "orders")
-    if 0 in orders and T == 0:
+    if 0 in chosen and T == 0:
         raise ValueError(
-            f"orders must not hold 0 at T=0, where order 0 is the signal itself, got {orders}"
+            f"orders must not hold 0 at T=0, where order 0 is the signal itself, got {chosen}"
         )
-    return orders
+    return chosen
 
 
-def _kymatio(n_samples, J, Q, T, max_order):
-    """kymatio's transform in double precision, its output a list of paths."""
-    from kymatio.torch import Scattering1D
-
-    # At T=0 each path has a rate of its own; oversampling by 2**J brings all of them to the full
-    # one. A mean over time needs no such detail.
-    options = {"T": 0 if T == "global" else T, "oversampling": J if T == 0 else 0}
+def _kymatio(
+    n_samples: int, J: int, Q: int | tuple[int, int], T: float | str, max_order: int
+) -> Any:
+    """Make kymatio's transform in double precision, its output a list of paths."""
+    Scattering1D = _import_kymatio()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Signal support is too small")
         bank = Scattering1D(
-            J=J, shape=n_samples, Q=Q, max_order=max_order, out_type="list", **options
+            J=J,
+            shape=n_samples,
+            Q=Q,
+            T=0 if T == "global" else T,
+            max_order=max_order,
+            # At T=0 each path has its own rate, and oversampling by 2**J brings all of them to the
+            # full rate. A mean over time does not need that.
+            oversampling=J if T == 0 else 0,
+            out_type="list",
         )
     for filter in (bank.phi_f, *bank.psi2_f):
         _level_gains(filter["levels"])
     return bank.double()
 
 
-def _level_gains(levels):
+def _import_kymatio() -> Any:
+    """Import kymatio's transform, or say how to install it."""
+    try:
+        from kymatio.torch import Scattering1D
+    except ImportError as error:
+        raise ImportError(
+            f"Scattering needs kymatio, which could not be imported ({error}); "
+            'install it with: pip install "scalinv_utils[course]"'
+        ) from error
+    return Scattering1D
+
+
+def _level_gains(levels: list[torch.Tensor]) -> None:
     """Give the subsampled copies of a filter the gain of the filter itself, in place.
 
     kymatio 0.3.0 divides the copy for input subsampled by 2**k by 2**k although the input has
-    kept its level, so that a path comes out smaller the more it was subsampled on its way (its
-    pull request 736 proposed to mend that). A loss would then hardly see the low frequencies.
+    kept its level: the more a path is subsampled, the smaller it becomes (kymatio's pull request
+    736 proposed a correction). A loss would then hardly depend on the low frequencies.
     """
     for level in levels[1:]:
         level.mul_(levels[0].max() / level.max())
