@@ -1,27 +1,31 @@
-"""The only place where errors are computed.
+"""Compute all errors and scores of the package in one place.
 
-Levels are in dB, 20 log10 of a ratio of norms. Three questions, three scores:
+Levels are in dB, 20 log10 of a ratio of norms. Each score answers one question:
 
-- `consistency_db`: does the scalogram of the answer match the given one? (`misfit_db` asks the
-  same of any other transform.)
+- `consistency_db`: does the scalogram of the result match the given one? (`misfit_db` answers the
+  same for any other transform.)
 - `waveform_error_db`: is it the same waveform, up to the one phase that no scalogram keeps?
-- `island_error_db`: the same with one phase per connected part of the scalogram.
+- `island_error_db`: is it the same waveform, up to one phase per connected part of the scalogram?
+- `frequency_error_db`: does the phase of the coefficients turn equally fast? The phase itself does
+  not matter.
 
-A fourth, `frequency_error_db`, asks how fast the phase turns, and forgives where it stands.
-
-Strictly analytic wavelets give the same scalogram to x and to every Hilbert rotation
-Re(exp(i theta) x_analytic) of it, a circle and not just a sign: a score that removes only the
-sign (`sign_error_db`, kept for comparison) calls perfect recoveries wrong.
+Strictly analytic wavelets give x the same scalogram as every Hilbert rotation
+Re(exp(i theta) x_analytic). These rotations are a circle, not only the two signs x and -x: a score
+that removes only the sign (`sign_error_db`, kept for comparison) calls perfect recoveries wrong.
 """
 
 import cmath
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from scipy import ndimage
 
 from ._validation import check_choice, check_magnitudes, check_number, check_signal
 from .transforms._derivatives import time_derivative
+from .transforms.scalogram import Scalogram
+from .transforms.scattering import Scattering
 
 __all__ = [
     "align",
@@ -40,11 +44,35 @@ __all__ = [
     "waveform_error_db",
 ]
 
+# A level in dB is a float for one signal and a Tensor for a batch. The shapes of the arguments
+# decide which, and type checkers do not see shapes: Any accepts both uses.
+Level = Any
+
+# Level below which a point of a scalogram belongs to no island, relative to the maximum.
 ISLAND_FLOOR_DB = -40.0
 
 
-def decibels(ratio):
-    """20 log10 of a ratio of norms; a float for one number, a tensor for a batch."""
+def decibels(ratio: ArrayLike) -> Level:
+    """Convert a ratio of norms to dB, 20 log10 of it.
+
+    Parameters
+    ----------
+    ratio : real array of any shape, zero or positive
+
+    Returns
+    -------
+    float for a single number, otherwise a Tensor of the shape of `ratio`
+
+    Raises
+    ------
+    ValueError
+        If a ratio is negative or NaN.
+
+    Examples
+    --------
+    >>> decibels(0.1)
+    -20.0
+    """
     ratio = torch.as_tensor(ratio, dtype=torch.float64)
     if not (ratio >= 0).all():
         raise ValueError(f"ratio must be of norms, zero or positive, got {ratio}")
@@ -52,8 +80,8 @@ def decibels(ratio):
     return level if level.ndim else float(level)
 
 
-def analytic(x):
-    """The analytic signal of x: real part x, imaginary part its Hilbert transform.
+def analytic(x: ArrayLike) -> torch.Tensor:
+    """Compute the analytic signal: its real part is x, its imaginary part the Hilbert transform.
 
     Parameters
     ----------
@@ -62,8 +90,14 @@ def analytic(x):
     Returns
     -------
     complex Tensor, shape (..., n_samples)
-        Positive frequencies doubled, negative ones removed; 0 Hz and the Nyquist frequency,
-        which have no partner, stay as they are (Gabor 1946).
+        Positive frequencies are doubled and negative ones removed; 0 Hz and the Nyquist frequency
+        have no partner and stay as they are (Gabor 1946).
+
+    Examples
+    --------
+    >>> angle = 2 * torch.pi * 5 * torch.arange(64).double() / 64
+    >>> bool(torch.allclose(analytic(angle.cos()).imag, angle.sin()))
+    True
     """
     x = check_signal(x)
     n = x.shape[-1]
@@ -75,33 +109,67 @@ def analytic(x):
     return torch.fft.ifft(torch.fft.fft(x) * weights)
 
 
-def hilbert_rotation(x, theta):
-    """Re(exp(i theta) x_analytic) = cos(theta) x - sin(theta) H x, shape as x.
+def hilbert_rotation(x: ArrayLike, theta: float) -> torch.Tensor:
+    """Turn the phase of all frequencies of x by theta radians.
 
-    Every strictly analytic wavelet gives it the scalogram of x (theta in radians). 0 Hz and the
-    Nyquist frequency cannot turn: they shrink by cos(theta).
+        Re(exp(i theta) x_analytic)  =  cos(theta) x - sin(theta) H x
+
+    Every strictly analytic wavelet gives the result the same scalogram as x. 0 Hz and the Nyquist
+    frequency cannot turn: they shrink by cos(theta).
+
+    Parameters
+    ----------
+    x : real array, shape (..., n_samples)
+    theta : float
+
+    Returns
+    -------
+    Tensor, shape and dtype of x
+
+    Examples
+    --------
+    >>> angle = 2 * torch.pi * 5 * torch.arange(64).double() / 64
+    >>> bool(torch.allclose(hilbert_rotation(angle.cos(), 0.3), (angle + 0.3).cos()))
+    True
     """
     return (cmath.exp(1j * check_number(theta, "theta")) * analytic(x)).real
 
 
-def best_phase(a, b, dim=-1):
-    """The unit number u that brings u a closest to b in least squares: the phase of <a, b>.
+def best_phase(a: torch.Tensor, b: torch.Tensor, dim: int = -1) -> torch.Tensor:
+    """Find the unit number u that brings u a closest to b in least squares, the phase of <a, b>.
 
-    Complex Tensors of one shape; the result keeps `dim` with length 1 and is 1 where <a, b> = 0.
+    Parameters
+    ----------
+    a, b : complex Tensors of one shape
+    dim : int
+        The axis of the inner product.
+
+    Returns
+    -------
+    complex Tensor, shape of a but with length 1 along `dim`; 1 where <a, b> = 0
+
+    Examples
+    --------
+    >>> a = torch.tensor([1.0, 2j])
+    >>> best_phase(a, 1j * a)
+    tensor([0.+1.j])
     """
     inner = (a.conj() * b).sum(dim, keepdim=True)
     return torch.where(inner == 0, torch.ones_like(inner), torch.sgn(inner))
 
 
-def align(x, ref, *, by="rotation"):
-    """Turn x into the phase of a reference: remove what no scalogram can tell.
+def align(
+    x: ArrayLike, ref: ArrayLike, *, by: Literal["rotation", "sign"] = "rotation"
+) -> torch.Tensor:
+    """Turn x to the phase of a reference, because no scalogram determines this phase.
 
     Parameters
     ----------
     x, ref : real arrays, shape (..., n_samples)
     by : "rotation" or "sign"
-        "rotation": the Hilbert rotation of x that is closest to `ref`, for analytic wavelets.
-        "sign": x or -x, for transforms that fix the phase but for its sign (a lowpass does).
+        "rotation" gives the Hilbert rotation of x that is closest to `ref`, for analytic wavelets.
+        "sign" gives x or -x, for transforms that determine all of the phase but a sign, such as
+        those with a lowpass.
 
     Returns
     -------
@@ -110,11 +178,10 @@ def align(x, ref, *, by="rotation"):
     Raises
     ------
     ValueError, TypeError
-        NaN, infinite or complex input, shapes that differ, or an unknown `by`.
+        If input is NaN, infinite or complex, shapes differ, or `by` is unknown.
 
     Examples
     --------
-    >>> import torch
     >>> x = torch.cos(2 * torch.pi * torch.arange(64) / 16).double()
     >>> turned = hilbert_rotation(x, 1.0)
     >>> bool(torch.allclose(align(turned, x), x))
@@ -131,11 +198,11 @@ def align(x, ref, *, by="rotation"):
     return turned.to(own.dtype)
 
 
-def consistency_db(x, S, W):
-    """How well the scalogram of x fits S: 20 log10(|| |Wx| - S || / ||S||).
+def consistency_db(x: ArrayLike, S: ArrayLike, W: Scalogram) -> Level:
+    """Measure how well the scalogram of x fits S: 20 log10(|| |Wx| - S || / ||S||).
 
-    Also called spectral convergence (Sturmel and Daudet 2011). A good fit says little about
-    the waveform: see `waveform_error_db`.
+    This level is also called spectral convergence (Sturmel and Daudet 2011). A good fit says
+    little about the waveform: see `waveform_error_db`.
 
     Parameters
     ----------
@@ -150,16 +217,23 @@ def consistency_db(x, S, W):
     Raises
     ------
     ValueError, TypeError
-        NaN, infinite or complex input, or shapes that do not fit W.
+        If input is NaN, infinite or complex, or shapes do not fit W.
+
+    Examples
+    --------
+    >>> W = Scalogram(64)
+    >>> x = torch.arange(64).double().sin()
+    >>> round(consistency_db(1.1 * x, W.magnitude(x), W), 6)
+    -20.0
     """
     target = W.check_scalogram(S)
     return _relative_error_db(W.magnitude(x) - target, target, dim=(-2, -1))
 
 
-def misfit_db(output, target):
-    """How well the coefficients of any transform fit: 20 log10(||output - target|| / ||target||).
+def misfit_db(output: ArrayLike, target: ArrayLike) -> Level:
+    """Measure how well any coefficients fit: 20 log10(||output - target|| / ||target||).
 
-    `consistency_db` for transforms that are no `Scalogram`, such as kymatio's scattering.
+    This is `consistency_db` for transforms other than `Scalogram`, such as kymatio's scattering.
 
     Parameters
     ----------
@@ -174,7 +248,12 @@ def misfit_db(output, target):
     Raises
     ------
     ValueError, TypeError
-        NaN, infinite or complex input, or an output that does not end in the target's shape.
+        If input is NaN, infinite or complex, or the output does not end in the target's shape.
+
+    Examples
+    --------
+    >>> misfit_db([[1.1, 2.2], [1.0, 2.0]], [1.0, 2.0])
+    tensor([-20.0000,     -inf], dtype=torch.float64)
     """
     output, target = check_signal(output, name="output"), check_signal(target, name="target")
     if output.shape[output.ndim - target.ndim :] != target.shape:
@@ -185,18 +264,40 @@ def misfit_db(output, target):
     return _relative_error_db(output - target, target, dim=tuple(range(-target.ndim, 0)))
 
 
-def misfit_by_order(output, target, scattering):
-    """`misfit_db` of each order: dict of int to dB (a Tensor for a batch)."""
-    output, target = scattering.split(output), scattering.split(target)
-    return {order: misfit_db(output[order], target[order]) for order in scattering.orders}
+def misfit_by_order(
+    output: ArrayLike, target: ArrayLike, scattering: Scattering
+) -> dict[int, Level]:
+    """Compute `misfit_db` separately for each order of scattering coefficients.
+
+    Parameters
+    ----------
+    output, target : real arrays, shape (..., n_paths, n_frames)
+    scattering : Scattering
+
+    Returns
+    -------
+    dict of int to float (a Tensor for a batch), in dB
+
+    Examples
+    --------
+    >>> from scalinv_utils import Scattering
+    >>> scattering = Scattering(128, J=4, Q=4)
+    >>> S = scattering(torch.arange(128).double().sin())
+    >>> levels = misfit_by_order(1.1 * S, S, scattering)
+    >>> [(order, round(level)) for order, level in levels.items()]
+    [(1, -20), (2, -20)]
+    """
+    outputs, targets = scattering.split(output), scattering.split(target)
+    return {order: misfit_db(outputs[order], targets[order]) for order in scattering.orders}
 
 
-def waveform_error_db(x, ref):
-    """Error of the analytic signals after removing ONE global phase.
+def waveform_error_db(x: ArrayLike, ref: ArrayLike) -> Level:
+    """Measure the error of the analytic signals after removing ONE global phase.
 
-    min over theta of || exp(i theta) x_a - ref_a || / || ref_a ||, in dB. It does not change when
-    x is replaced by a Hilbert rotation of itself, given that x has nothing at 0 Hz and at the
-    Nyquist frequency, which cannot turn (``W.project`` removes them).
+        min over theta of || exp(i theta) x_a - ref_a || / || ref_a ||, in dB
+
+    The error does not change if x is replaced by a Hilbert rotation of itself, provided that x has
+    no energy at 0 Hz and at the Nyquist frequency, which cannot turn (``W.project`` removes them).
 
     Parameters
     ----------
@@ -209,36 +310,68 @@ def waveform_error_db(x, ref):
     Raises
     ------
     ValueError, TypeError
-        NaN, infinite or complex input, or shapes that differ.
+        If input is NaN, infinite or complex, or shapes differ.
+
+    Examples
+    --------
+    >>> angle = 2 * torch.pi * 5 * torch.arange(64).double() / 64
+    >>> round(waveform_error_db(1.1 * angle.sin(), angle.cos()), 6)
+    -20.0
     """
     a, b = (analytic(v) for v in _same_shape(x, ref))
     return _relative_error_db(best_phase(a, b) * a - b, b)
 
 
-def sign_error_db(x, ref):
-    """Error after removing one global sign, in dB: too strict a score for analytic wavelets."""
+def sign_error_db(x: ArrayLike, ref: ArrayLike) -> Level:
+    """Measure the error in dB after removing one global sign; too strict for analytic wavelets.
+
+    Parameters
+    ----------
+    x, ref : real arrays, shape (..., n_samples)
+
+    Returns
+    -------
+    float (a Tensor for a batch), in dB
+
+    Examples
+    --------
+    >>> angle = 2 * torch.pi * 5 * torch.arange(64).double() / 64
+    >>> sign_error_db(-angle.cos(), angle.cos())
+    -inf
+    >>> round(sign_error_db(angle.sin(), angle.cos()), 2)  # a perfect recovery
+    3.01
+    """
     x, ref = _same_shape(x, ref)
     return _relative_error_db(align(x, ref, by="sign") - ref, ref)
 
 
-def islands(S, *, floor_db=ISLAND_FLOOR_DB):
-    """Connected components of the part of a scalogram above a floor.
+def islands(S: ArrayLike, *, floor_db: float = ISLAND_FLOOR_DB) -> tuple[np.ndarray, int]:
+    """Find the islands of a scalogram: the connected components of the part above a floor.
 
     Parameters
     ----------
     S : real array, shape (n_freqs, n_samples)
     floor_db : float
-        Points this far below the maximum are sea. Default -40 dB.
+        Level relative to the maximum; points below it belong to no island. Default -40 dB.
 
     Returns
     -------
-    (labels, n_islands): integer array of the shape of S, 0 for the sea, and the count. Time is
-    periodic, as the transform is: an island that leaves on the right comes back on the left.
+    labels : integer array of the shape of S
+        Number of the island of each point, 0 for none. Time is periodic, as the transform is: an
+        island that leaves on the right comes back on the left.
+    n_islands : int
 
     Raises
     ------
     ValueError, TypeError
-        Not one scalogram of two axes, NaN, infinite or negative, or a floor above 0 dB.
+        If S is not one scalogram of two axes, has NaN, infinite or negative entries, or the floor
+        is above 0 dB.
+
+    Examples
+    --------
+    >>> labels, n_islands = islands([[1, 0, 0, 1, 0, 1], [0, 0, 0, 0, 0, 0]])
+    >>> n_islands, labels[0].tolist()
+    (2, [1, 0, 0, 2, 0, 1])
     """
     S = check_magnitudes(S).detach().cpu().numpy()
     if S.ndim != 2:
@@ -246,9 +379,10 @@ def islands(S, *, floor_db=ISLAND_FLOOR_DB):
     if check_number(floor_db, "floor_db") > 0:
         raise ValueError(f"floor_db must be at most 0, the level of the maximum, got {floor_db}")
     land = (S >= S.max() * 10 ** (floor_db / 20)) & (S > 0)
-    # The first column once more behind the last one: what touches across the seam gets two
-    # names there, and the loop gives it one.
-    labels, _ = ndimage.label(np.column_stack([land, land[:, 0]]), structure=np.ones((3, 3)))
+    # The first column is appended behind the last one. An island that crosses the seam gets two
+    # labels, one in each copy of that column, and the loop merges them.
+    found: Any = ndimage.label(np.column_stack([land, land[:, 0]]), structure=np.ones((3, 3)))
+    labels = found[0]  # of (labels, count)
     for left, right in zip(labels[:, 0], labels[:, -1]):
         if left != right:
             labels[labels == right] = left
@@ -257,28 +391,41 @@ def islands(S, *, floor_db=ISLAND_FLOOR_DB):
     return labels, int(labels.max())
 
 
-def island_error_db(x, ref, W, *, floor_db=ISLAND_FLOOR_DB):
-    """Error of the coefficients after removing one phase per island of the reference's scalogram.
+def island_error_db(
+    x: ArrayLike, ref: ArrayLike, W: Scalogram, *, floor_db: float = ISLAND_FLOOR_DB
+) -> float:
+    """Measure the error of the coefficients after removing one phase per island of the reference.
 
-    Across silence the relative phase of two components is not determined in any stable way
-    (Alaifari, Daubechies, Grohs, Yin 2019, doi:10.1007/s10208-018-9399-7); this score forgives
-    it and nothing else. Points below the floor do not count.
+    If silence separates two components, their relative phase cannot be determined stably
+    (Alaifari, Daubechies, Grohs, Yin 2019, doi:10.1007/s10208-018-9399-7). This score ignores that
+    phase and nothing else. Points outside the islands of |W ref| do not count.
 
     Parameters
     ----------
     x, ref : real arrays, shape (n_samples,)
     W : Scalogram
     floor_db : float
-        What counts as sea, relative to the maximum of |W ref|. Default -40 dB.
+        Level relative to the maximum of |W ref|; points below it belong to no island. Default
+        -40 dB.
 
     Returns
     -------
-    float, in dB; inf where anything stands for a silent reference
+    float, in dB; inf if the reference is silent and x is not
 
     Raises
     ------
     ValueError, TypeError
-        NaN, infinite or complex input, not one mono signal, or a length that does not fit W.
+        If input is NaN, infinite or complex, not one mono signal, or its length does not fit W.
+
+    Examples
+    --------
+    >>> def two_tones(phase):
+    ...     angle = 2 * torch.pi * torch.arange(512).double() / 512
+    ...     return (24 * angle).cos() + (180 * angle + phase).cos()
+    >>> bool(island_error_db(two_tones(2.0), two_tones(0.0), Scalogram(512)) < -120)
+    True
+    >>> bool(waveform_error_db(two_tones(2.0), two_tones(0.0)) > -6)
+    True
     """
     check_signal(x, ndim=1)
     a, b = (W(v) for v in _same_shape(x, ref))
@@ -293,29 +440,39 @@ def island_error_db(x, ref, W, *, floor_db=ISLAND_FLOOR_DB):
     return _relative_error_db(error.flatten(), torch.where(labels > 0, b, 0).flatten())
 
 
-def frequency_error_db(x, ref, W, *, floor_db=ISLAND_FLOOR_DB):
-    """Error of the instantaneous frequency of the coefficients, weighted by the reference's.
+def frequency_error_db(
+    x: ArrayLike, ref: ArrayLike, W: Scalogram, *, floor_db: float = ISLAND_FLOOR_DB
+) -> float:
+    """Measure the error of the coefficients' instantaneous frequency, weighted by the reference.
 
-    20 log10(|| |c| (w_x - w) || / || |c| w ||) with c = W ref, w = dphi/dt its instantaneous
-    frequency and w_x that of W x, over the points of |c| above the floor. Both are limited to
-    what a sampled signal can have, from 0 to the Nyquist frequency: next to zeros of c phases
-    turn arbitrarily fast.
+        20 log10(|| |c| (w_x - w) || / || |c| w ||)
+
+    Here c = W ref, w = dphi/dt is its instantaneous frequency and w_x that of W x; the norms run
+    over the points of |c| above the floor. Both frequencies are limited to the range that a
+    sampled signal can have, from 0 to the Nyquist frequency, because the phase turns arbitrarily
+    fast next to zeros of c.
 
     Parameters
     ----------
     x, ref : real arrays, shape (n_samples,)
     W : Scalogram
     floor_db : float
-        What does not count, relative to the maximum of |W ref|. Default -40 dB.
+        Level relative to the maximum of |W ref|; points below it do not count. Default -40 dB.
 
     Returns
     -------
-    float, in dB; -inf where nothing is above the floor, as in silence
+    float, in dB; -inf if no point is above the floor, as in silence
 
     Raises
     ------
     ValueError, TypeError
-        NaN, infinite or complex input, not one mono signal, or a length that does not fit W.
+        If input is NaN, infinite or complex, not one mono signal, or its length does not fit W.
+
+    Examples
+    --------
+    >>> angle = 2 * torch.pi * 40 * torch.arange(256).double() / 256
+    >>> bool(frequency_error_db((angle + 1.0).cos(), angle.cos(), Scalogram(256)) < -200)
+    True
     """
     check_signal(x, ndim=1)
     a, b = (W(v).detach().cpu() for v in _same_shape(x, ref))
@@ -324,50 +481,62 @@ def frequency_error_db(x, ref, W, *, floor_db=ISLAND_FLOOR_DB):
     return _relative_error_db((wrong - right).flatten(), right.flatten())
 
 
-def _instantaneous_frequency(c):
-    """Im(c'/c) in rad/sample, limited to 0 ... pi; 0 where c is zero."""
-    c = c.numpy()
+def _instantaneous_frequency(coefficients: torch.Tensor) -> torch.Tensor:
+    """Compute Im(c'/c) in rad/sample, limited to 0 ... pi; it is 0 where c is zero."""
+    c = coefficients.numpy()
     power = np.abs(c) ** 2
-    turning = (time_derivative(c) * c.conj()).imag
+    turning = np.imag(time_derivative(c) * c.conj())
     frequency = np.divide(turning, power, out=np.zeros_like(power), where=power > 0)
     return torch.from_numpy(np.clip(frequency, 0, np.pi))
 
 
-def mean_error_db(levels):
-    """Level of the mean squared error of several runs, and its standard error.
+def mean_error_db(levels: ArrayLike) -> tuple[float, float]:
+    """Compute the level of the mean squared error of several runs, and its standard error.
 
-    What a bound on the mean squared error speaks of. One run that went wrong rules it: look at
-    the median as well.
+    A bound on the mean squared error, such as `bounds.cramer_rao`, limits this level. A single run
+    that went wrong dominates it, so look at the median as well.
 
     Parameters
     ----------
     levels : real array, shape (n_runs,), in dB
-        Two runs or more.
+        Errors of two runs or more.
 
     Returns
     -------
-    (float, float): 10 log10 of the mean of the squares, and how far it is off on average, in dB
+    level : float
+        10 log10 of the mean of the squared errors.
+    standard_error : float
+        Standard error of the level, in dB.
 
     Raises
     ------
     ValueError, TypeError
-        Fewer than two runs, NaN or infinite levels.
+        If there are fewer than two runs, or a level is NaN or infinite.
+
+    Examples
+    --------
+    >>> level, standard_error = mean_error_db([-20.0, -20.0, -26.0])
+    >>> print(f"{level:.1f} dB, give or take {standard_error:.1f} dB")
+    -21.2 dB, give or take 1.4 dB
     """
     levels = check_signal(levels, min_samples=2, name="levels", ndim=1).double()
-    top = levels.max()  # so that no square is too small for a float
+    top = levels.max()  # relative to the largest one the squares do not all underflow
     squares = 10 ** ((levels - top) / 10)
     spread = squares.std() / squares.mean() / len(squares) ** 0.5
     return float(top + 10 * torch.log10(squares.mean())), float(10 / np.log(10) * spread)
 
 
-def _relative_error_db(error, reference, dim=-1):
-    """20 log10(||error|| / ||reference||): silence matched by silence is -inf, missed is inf."""
+def _relative_error_db(
+    error: torch.Tensor, reference: torch.Tensor, dim: int | tuple[int, ...] = -1
+) -> Level:
+    """Compute 20 log10(||error|| / ||reference||): -inf for no error, inf for a zero reference."""
     error = torch.linalg.vector_norm(error.detach(), dim=dim)
     reference = torch.linalg.vector_norm(reference.detach(), dim=dim)
     return decibels(torch.where(error == 0, error, error / reference))
 
 
-def _same_shape(x, ref):
+def _same_shape(x: ArrayLike, ref: ArrayLike) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return two signals of one shape in double precision, on the device of the first."""
     x, ref = check_signal(x), check_signal(ref, name="ref")
     if x.shape != ref.shape:
         raise ValueError(
