@@ -1,7 +1,7 @@
-"""How accurately a scalogram determines its signal: Jacobian, Fisher information, Cramer-Rao.
+"""Bound how accurately a scalogram determines its signal: Fisher information and Cramer-Rao.
 
-A signal x that moves by a small d moves its coefficients c = W x by W d, and their modulus by the
-part of W d that points outwards. With u = c/|c|,
+A small change d of a signal x changes its coefficients c = W x by W d, and their modulus by the
+part of W d that is parallel to c. With u = c/|c|,
 
     J d  =  Re( conj(u) W d ),                        the Jacobian of x -> |W x|
     F    =  J^T J / sigma^2,                          Fisher information for |W x| + sigma n
@@ -12,14 +12,14 @@ J (H x) = Re(conj(u) (-i) c) = 0. `waveform_error_db` removes this rotation, and
 constrained bound here: the information on the complement of H x is inverted (Stoica and Ng 1998,
 doi:10.1109/97.700921; on the matrix, for the range of F, that is the pseudo-inverse).
 
-The noise is white, Gaussian, and added to the modulus. That is the model of a scalogram that was
-measured, rounded, stored or transmitted as numbers, its F is exact, and its maximum-likelihood
-estimate is the least-squares fit that all methods of this package seek. Noise added to c before
-the modulus is taken gives Rice's distribution: the same information where |c| is well above the
-noise and next to none below it (`rice_information`, usable as a weight).
+The noise is white, Gaussian, and added to the modulus. This models a scalogram that was measured,
+rounded, stored or transmitted as numbers. For this model F is exact, and the maximum-likelihood
+estimate is the least-squares fit that all methods of this package seek. Noise that is added to c
+before the modulus is taken leads to Rice's distribution, which has the same information where |c|
+is well above the noise and almost none below it (`rice_information`, usable as a weight).
 
-All of this is local. Below sigma the modulus is no linear function of x, estimates are biased,
-and their error can fall below the bound.
+The bound is local. Where |c| is below sigma the modulus is not a linear function of x, estimates
+are biased, and their error can fall below the bound.
 """
 
 from dataclasses import dataclass
@@ -27,10 +27,12 @@ from functools import cached_property
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from scipy import special
 
 from ._validation import check_count, check_number, check_signal
 from .metrics import analytic, decibels
+from .transforms.scalogram import Scalogram
 
 __all__ = [
     "Bound",
@@ -43,21 +45,38 @@ __all__ = [
     "rice_information",
 ]
 
-# Directions that are pushed through the transform together: bounds the memory of `jacobian`.
-CHUNK = 32
+# Number of directions that go through the transform together; it limits the memory of `jacobian`.
+DIRECTIONS_AT_ONCE = 32
 
-# A filter is taken to pass what is above this share of its peak.
-PASSES = 1e-15
+# Filter values above this share of the filter's peak count as passed.
+PASSED_SHARE = 1e-15
 
-# Eigenvalues below this share of the largest are rounding, and count as this much.
+# Eigenvalues below this share of the largest are rounding errors and are replaced by it.
 EIGENVALUE_FLOOR = 1e-15
 
 
-def band_basis(W):
-    """Orthonormal basis of the signals that the filters see: shape (n_samples, n_unknowns).
+def band_basis(W: Scalogram) -> torch.Tensor:
+    """Make an orthonormal basis of the signals that the filters see.
 
-    Two columns, cosine and sine, for each DFT frequency of ``W.band``, cosines first; one for
-    0 Hz, which only a lowpass lets in.
+    Each DFT frequency of ``W.band`` has two columns, a cosine and a sine, the cosines of all
+    frequencies first. 0 Hz, which only a lowpass lets in, has one column.
+
+    Parameters
+    ----------
+    W : Scalogram
+
+    Returns
+    -------
+    Tensor, shape (n_samples, n_unknowns)
+
+    Examples
+    --------
+    >>> from scalinv_utils import Scalogram
+    >>> W = Scalogram(64)
+    >>> basis = band_basis(W)
+    >>> x = torch.arange(64).double().sin()
+    >>> bool(torch.allclose(basis @ (basis.T @ x), W.project(x)))
+    True
     """
     bins = torch.nonzero(W.band).flatten().to(W.filters)
     times = torch.arange(W.n_samples).to(W.filters)
@@ -66,16 +85,18 @@ def band_basis(W):
     return basis / basis.norm(dim=0)
 
 
-def jacobian(x, W, *, rows=slice(None)):
-    """The Jacobian of x -> |W x| along `band_basis`, by forward differentiation (torch.func).
+def jacobian(
+    x: ArrayLike, W: Scalogram, *, rows: slice | torch.Tensor = slice(None)
+) -> torch.Tensor:
+    """Compute the Jacobian of x -> |W x| along `band_basis`, by forward differentiation.
 
     Parameters
     ----------
     x : real array, shape (n_samples,)
     W : Scalogram
     rows : slice or index tensor
-        Rows of the scalogram: the whole of it takes n_freqs * n_samples * n_unknowns numbers,
-        2 GB at 500 samples.
+        Rows of the scalogram to differentiate. All of them take n_freqs * n_samples * n_unknowns
+        numbers, 2 GB at 500 samples.
 
     Returns
     -------
@@ -84,29 +105,44 @@ def jacobian(x, W, *, rows=slice(None)):
     Raises
     ------
     ValueError, TypeError
-        Not one finite, real signal that fits W, or silence.
+        If x is not one finite, real signal that fits W, or is silent.
+
+    Examples
+    --------
+    >>> from scalinv_utils import Scalogram
+    >>> W = Scalogram(64)
+    >>> x = W.project(torch.arange(64).double().sin())
+    >>> coordinates = band_basis(W).T @ x
+    >>> bool(torch.allclose(jacobian(x, W) @ coordinates, W.magnitude(x)))  # |W x| has degree 1
+    True
     """
-    x = _point(x, W)
+    point = _point(x, W)
 
-    def push(direction):
-        return torch.func.jvp(lambda y: W.modulus(W.coefficients(y))[rows], (x,), (direction,))[1]
+    def moduli(y: torch.Tensor) -> torch.Tensor:
+        return W.modulus(W.coefficients(y))[rows]
 
-    return torch.vmap(push, chunk_size=CHUNK)(band_basis(W).T.contiguous()).movedim(0, -1)
+    def push(direction: torch.Tensor) -> torch.Tensor:
+        return torch.func.jvp(moduli, (point,), (direction,))[1]
+
+    directions = band_basis(W).T.contiguous()
+    return torch.vmap(push, chunk_size=DIRECTIONS_AT_ONCE)(directions).movedim(0, -1)
 
 
-def fisher_information(x, W, *, weight=None):
-    """J^T J along `band_basis`, without ever forming J: F for noise of unit variance.
+def fisher_information(
+    x: ArrayLike, W: Scalogram, *, weight: ArrayLike | None = None
+) -> torch.Tensor:
+    """Compute F = J^T J along `band_basis`, for noise of unit variance, without forming J.
 
-    The product of two directions, each a sum of exponentials in time, is a DFT of the weight or
-    of conj(u)^2 at the sum or difference of their frequencies:
+    Each direction is a sum of exponentials in time. The product of two directions is therefore a
+    DFT of the weight, or of conj(u)^2, at the difference or the sum of their frequencies:
 
         F    = 1/2 Re( T^H A T + T^T B T )
         A_kl = sum_j psi_jk psi_jl DFT( weight_j )(k - l)
         B_kl = sum_j psi_jk psi_jl DFT( weight_j conj(u_j)^2 )(-k - l)
 
-    T takes coordinates to spectra. A is what the complex coefficients would tell (it is W*W for
-    equal weights), B is what the loss of the phase takes away from one direction and gives to
-    its Hilbert transform.
+    T maps coordinates to spectra. A is the information of the complex coefficients (W*W for equal
+    weights). B is the change due to the lost phase: what one direction loses, its Hilbert transform
+    gains.
 
     Parameters
     ----------
@@ -123,25 +159,34 @@ def fisher_information(x, W, *, weight=None):
     Raises
     ------
     ValueError, TypeError
-        Not one finite, real signal that fits W, silence, or weights that do not fit.
+        If x is not one finite, real signal that fits W, x is silent, or the weights do not fit.
+
+    Examples
+    --------
+    >>> from scalinv_utils import Scalogram
+    >>> W, x = Scalogram(64), torch.arange(64).double().sin()
+    >>> J = jacobian(x, W).flatten(0, 1)
+    >>> bool(torch.allclose(fisher_information(x, W), J.T @ J))
+    True
     """
-    x = _point(x, W)
-    weight = torch.ones(W.shape).to(x) if weight is None else W.check_scalogram(weight, "weight")
-    u = _unit_phase(W.coefficients(x), W)
+    point = _point(x, W)
+    ones = torch.ones(W.shape).to(point)
+    weights = ones if weight is None else W.check_scalogram(weight, "weight")
+    u = _unit_phase(W.coefficients(point), W)
     k = torch.arange(W.filters.shape[-1])
-    A = _accumulate(W, torch.fft.fft(weight * (u != 0)), (k[:, None] - k) % W.n_samples)
-    B = _accumulate(W, torch.fft.fft(weight * u.conj().square()), (-k[:, None] - k) % W.n_samples)
+    A = _accumulate(W, torch.fft.fft(weights * (u != 0)), (k[:, None] - k) % W.n_samples)
+    B = _accumulate(W, torch.fft.fft(weights * u.conj().square()), (-k[:, None] - k) % W.n_samples)
     T = torch.fft.fft(band_basis(W), dim=0)[: len(A)] / W.n_samples
     return (T.conj().T @ A @ T + T.T @ B @ T).real / 2
 
 
-def cramer_rao(x, W, *, weight=None):
-    """The Cramer-Rao bound on the waveform error at x, one global phase removed.
+def cramer_rao(x: ArrayLike, W: Scalogram, *, weight: ArrayLike | None = None) -> "Bound":
+    """Compute the Cramer-Rao bound on the waveform error at x, one global phase removed.
 
     Parameters
     ----------
     x : real array, shape (n_samples,)
-        What lies outside the band of W is left out: no scalogram tells it.
+        The part of x outside the band of W is ignored, because no scalogram determines it.
     W : Scalogram
     weight : real array, shape (n_freqs, n_samples), optional
         As in `fisher_information`.
@@ -157,19 +202,32 @@ def cramer_rao(x, W, *, weight=None):
 
     Examples
     --------
-    >>> cramer_rao(x, W).error_db(40.0)      # no unbiased method does better   # doctest: +SKIP
+    No unbiased method has a smaller error than this, in dB, at a signal-to-noise ratio of 40 dB:
 
-    Without the truth, as an error bar of a recovered signal y:
+    >>> from scalinv_utils import Scalogram
+    >>> W = Scalogram(128, 8000, wavelet="cauchy", voices_per_octave=8)
+    >>> x = W.project(torch.arange(128).double().square().sin())
+    >>> bound = cramer_rao(x, W)
+    >>> print(f"{bound.error_db(50.0) - bound.error_db(40.0):.1f} dB from 40 to 50 dB of SNR")
+    -10.0 dB from 40 to 50 dB of SNR
 
-    >>> cramer_rao(y, W).error_db(-consistency_db(y, S, W))                     # doctest: +SKIP
+    If the truth is unknown, the misfit takes the place of the noise. This gives an error bar of an
+    estimate y:
+
+    >>> from scalinv_utils.metrics import consistency_db
+    >>> S = noisy(W.magnitude(x), 40.0)
+    >>> y = maximum_likelihood(S, W, x)
+    >>> error_bar = cramer_rao(y, W).error_db(-consistency_db(y, S, W))
+    >>> bool(abs(error_bar - bound.error_db(40.0)) < 2)
+    True
     """
-    x = W.project(_point(x, W))
-    return Bound(x, W, fisher_information(x, W, weight=weight))
+    point = W.project(_point(x, W))
+    return Bound(point, W, fisher_information(point, W, weight=weight))
 
 
 @dataclass(eq=False)
 class Bound:
-    """What the scalogram of x determines of x, to first order; made by `cramer_rao`.
+    """Describe how well the scalogram of x determines x, to first order; made by `cramer_rao`.
 
     Noise levels are signal-to-noise ratios of the scalogram, rms of S over rms of the noise.
 
@@ -177,73 +235,87 @@ class Bound:
     ----------
     x : Tensor, shape (n_samples,)
     W : Scalogram
-        A rotation leaves 0 Hz alone: a row that sees it (a lowpass) lets the score turn the rest.
+        The rotation that the bound removes leaves 0 Hz unchanged, also if W has a lowpass row that
+        sees 0 Hz.
     fisher : Tensor, shape (n_unknowns, n_unknowns)
-        For noise of unit variance, along `band_basis`.
-    eigenvalues : Tensor, shape (n_unknowns - 1,)
-        Of the information on the complement of the rotation, ascending.
-    directions : Tensor, shape (n_unknowns - 1, n_samples)
-        The signals of norm 1 that belong to them: the least determined ones first.
-    rotation : Tensor, shape (n_samples,)
-        The Hilbert transform of x, norm 1: the direction in which x turns.
+        Fisher information for noise of unit variance, along `band_basis`.
+
+    Examples
+    --------
+    >>> from scalinv_utils import Scalogram
+    >>> W = Scalogram(128)
+    >>> bound = cramer_rao(torch.arange(128).double().square().sin(), W)
+    >>> bound.directions.shape == (len(bound.eigenvalues), 128)
+    True
     """
 
     x: torch.Tensor
-    W: torch.nn.Module
+    W: Scalogram
     fisher: torch.Tensor
 
     @cached_property
-    def rotation(self):
+    def rotation(self) -> torch.Tensor:
+        """Hilbert transform of x, norm 1, shape (n_samples,): the direction in which x turns."""
         turning = self.W.project(analytic(self.x).imag)
         return turning / turning.norm()
 
     @cached_property
-    def _complement(self):
+    def _complement(self) -> torch.Tensor:
         """Coordinates, in columns, of an orthonormal basis of the band without the rotation."""
         turning = (band_basis(self.W).T @ self.rotation)[:, None]
         return torch.linalg.qr(turning, mode="complete")[0][:, 1:]
 
     @cached_property
-    def _eigen(self):
+    def _eigen(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Eigenvalues of the information on the complement, and eigenvectors as coordinates."""
         values, vectors = torch.linalg.eigh(self._complement.T @ self.fisher @ self._complement)
         return values.clamp_min(EIGENVALUE_FLOOR * values[-1]), self._complement @ vectors
 
     @property
-    def eigenvalues(self):
+    def eigenvalues(self) -> torch.Tensor:
+        """Eigenvalues, ascending, of the information on the complement of the rotation.
+
+        The shape is (n_unknowns - 1,).
+        """
         return self._eigen[0]
 
     @cached_property
-    def directions(self):
+    def directions(self) -> torch.Tensor:
+        """Signals of norm 1 that belong to the eigenvalues: the least determined ones first.
+
+        The shape is (n_unknowns - 1, n_samples).
+        """
         return (band_basis(self.W) @ self._eigen[1]).T
 
     @property
-    def condition(self):
+    def condition(self) -> float:
         """Local condition number of x -> |W x|: its largest over its smallest gain."""
         return float((self.eigenvalues[-1] / self.eigenvalues[0]).sqrt())
 
-    def sigma(self, snr_db):
-        """Standard deviation of the noise on the scalogram, units of x."""
+    def sigma(self, snr_db: float) -> float:
+        """Compute the standard deviation of the noise on the scalogram, in the units of x."""
         level = self.W.magnitude(self.x).square().mean().sqrt()
         return float(level) * 10 ** (-check_number(snr_db, "snr_db") / 20)
 
-    def error_db(self, snr_db):
-        """The bound on `waveform_error_db`, in rms over the noise; falls 1 dB per dB of SNR.
+    def error_db(self, snr_db: float) -> float:
+        """Compute the bound on the rms of `waveform_error_db` over the noise, in dB.
 
-        Where it is not well below 0 dB it says no more than that something is not determined.
+        It falls by 1 dB per dB of SNR. A bound that is not well below 0 dB says only that some
+        direction is not determined.
         """
         deviation = (1 / self.eigenvalues).sum().sqrt() * self.sigma(snr_db)
         return decibels(deviation / self.x.norm())
 
-    def per_sample(self, snr_db):
-        """Bound on the standard deviation of each sample, units of x, shape (n_samples,)."""
+    def per_sample(self, snr_db: float) -> torch.Tensor:
+        """Bound the standard deviation of each sample, units of x, shape (n_samples,)."""
         spread = self.directions.square() / self.eigenvalues[:, None]
         return spread.sum(0).sqrt() * self.sigma(snr_db)
 
-    def per_frequency(self, snr_db):
-        """(Hz, bound on the rms error there), one for each DFT frequency of the band.
+    def per_frequency(self, snr_db: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """Bound the rms error at each DFT frequency of the band: (frequencies in Hz, bounds).
 
-        Squared and added up they give the squared norm of the error, as those of x itself give
-        that of x (``(band_basis(W).T @ x)``, cosine and sine added up in squares).
+        The squares of the bounds add up to the squared norm of the error, just as the squared
+        coordinates of x (``band_basis(W).T @ x``, cosine and sine) add up to that of x.
         """
         hertz = torch.nonzero(self.W.band).flatten() * (self.W.sample_rate / self.W.n_samples)
         spread = (self._eigen[1].square() / self.eigenvalues).sum(1)
@@ -252,21 +324,24 @@ class Bound:
         return hertz.to(self.x), variance.sqrt() * self.sigma(snr_db)
 
 
-def maximum_likelihood(S, W, init, *, n_iter=30):
-    """The signal whose scalogram fits S best in least squares, from a start close to it.
+def maximum_likelihood(
+    S: ArrayLike, W: Scalogram, init: ArrayLike, *, n_iter: int = 30
+) -> torch.Tensor:
+    """Find the signal whose scalogram fits S best in least squares, from a start close to it.
 
     For white Gaussian noise on the modulus this is the maximum-likelihood estimate. Levenberg's
     and Marquardt's steps d solve (F + damping) d = J^T (S - |W x|) with the Fisher information of
-    this module (Levenberg 1944; Marquardt 1963, doi:10.1137/0111030). Costs n_unknowns^3 a step.
+    this module (Levenberg 1944; Marquardt 1963, doi:10.1137/0111030). The cost of a step grows as
+    n_unknowns^3.
 
     Parameters
     ----------
     S : real array, shape (n_freqs, n_samples)
-        May be negative, as noise makes it.
+        Entries may be negative because of noise.
     W : Scalogram
     init : real array, shape (n_samples,)
     n_iter : int
-        Steps at most; it ends sooner when the misfit falls no more.
+        Largest number of steps; the search ends earlier if the misfit stops falling.
 
     Returns
     -------
@@ -275,20 +350,30 @@ def maximum_likelihood(S, W, init, *, n_iter=30):
     Raises
     ------
     ValueError, TypeError
-        NaN, infinite or ill-fitting input, or a silent start.
+        If input is NaN or infinite or does not fit W, or the start is silent.
+
+    Examples
+    --------
+    >>> from scalinv_utils import Scalogram
+    >>> from scalinv_utils.metrics import waveform_error_db
+    >>> W = Scalogram(64)
+    >>> x = W.project(torch.arange(64).double().square().sin())
+    >>> y = maximum_likelihood(W.magnitude(x), W, x + 0.01 * x.roll(1))
+    >>> bool(waveform_error_db(y, x) < -200)
+    True
     """
-    S, x = _modulus(S, W), W.project(_point(init, W, "init"))
+    target, x = _modulus(S, W), W.project(_point(init, W, "init"))
     basis, damping = band_basis(W), 1e-9
-    misfit = _misfit(x, S, W)
+    misfit = _misfit(x, target, W)
     for _ in range(check_count(n_iter, "n_iter")):
         c = W.coefficients(x)
-        downhill = basis.T @ W.adjoint(W.impose(S - W.modulus(c), c))
+        downhill = basis.T @ W.adjoint(W.impose(target - W.modulus(c), c))
         F = fisher_information(x, W)
         before = misfit
         while damping < 1e6:
             ridge = damping * F.diagonal().mean() * torch.eye(len(F)).to(F)
             candidate = x + basis @ torch.linalg.solve(F + ridge, downhill)
-            misfit = _misfit(candidate, S, W)
+            misfit = _misfit(candidate, target, W)
             if misfit < before:
                 break
             damping *= 10
@@ -300,22 +385,29 @@ def maximum_likelihood(S, W, init, *, n_iter=30):
     return x
 
 
-def noisy(S, snr_db, seed=0, *, clip=True):
-    """A scalogram with white Gaussian noise on it.
+def noisy(S: ArrayLike, snr_db: float, seed: int = 0, *, clip: bool = True) -> torch.Tensor:
+    """Add white Gaussian noise to a scalogram.
 
     Parameters
     ----------
     S : real array, shape (n_freqs, n_samples)
     snr_db : float
-        rms of S over rms of the noise.
+        Signal-to-noise ratio, rms of S over rms of the noise.
     seed : int
     clip : bool
-        Put what falls below zero to zero, as no modulus is negative. It costs information and
-        lifts silence by 0.4 sigma on average; where S is above the noise nothing is clipped.
+        Set entries below zero to zero, because no modulus is negative. Clipping loses information
+        and raises silence by 0.4 sigma on average; where S is well above the noise it does nothing.
 
     Returns
     -------
     Tensor of the shape of S
+
+    Examples
+    --------
+    >>> from scalinv_utils.metrics import misfit_db
+    >>> S = torch.ones(100, 100).double()
+    >>> round(misfit_db(noisy(S, 20.0), S))
+    -20
     """
     S = check_signal(S, name="S")
     noise = torch.randn(S.shape, dtype=S.dtype, generator=torch.Generator().manual_seed(seed))
@@ -323,8 +415,11 @@ def noisy(S, snr_db, seed=0, *, clip=True):
     return (S + sigma * noise).clamp_min(0 if clip else -torch.inf)
 
 
-def rice_information(ratio):
-    """Fisher information on |c| when Gaussian noise is added to c before the modulus is taken.
+def rice_information(ratio: ArrayLike) -> torch.Tensor:
+    """Compute the Fisher information on |c| if noise is added to c before the modulus is taken.
+
+    The noise is Gaussian and the modulus follows Rice's distribution (Rice 1944). The information
+    is the expectation of the squared score (r I1(a r)/I0(a r) - a)^2, by quadrature.
 
     Parameters
     ----------
@@ -334,19 +429,27 @@ def rice_information(ratio):
     Returns
     -------
     Tensor of the same shape, float64
-        Relative to noise of that deviation on the modulus itself: 1 far above the noise, and
-        ratio^2 far below it. Rice (1944); the expectation of the squared score
-        (r I1(a r)/I0(a r) - a)^2, by quadrature.
+        Information relative to noise of the same deviation on the modulus itself: 1 far above the
+        noise, and ratio^2 far below it.
+
+    Examples
+    --------
+    >>> information = rice_information([0.0, 1.0, 100.0])
+    >>> print(" ".join(f"{value:.2f}" for value in information))
+    0.00 0.52 1.00
     """
     ratio = check_signal(ratio, name="ratio").double().abs().cpu()
-    # Tabulated over a/(1 + a), which takes the whole axis to [0, 1].
+    # The table is equidistant in a/(1 + a), which maps the whole axis to [0, 1].
     places = np.linspace(0, 1, 1025)
     table = np.append(_squared_score(places[:-1] / (1 - places[:-1])), 1.0)
     return torch.from_numpy(np.interp(ratio / (1 + ratio), places, table))
 
 
-def _squared_score(a):
-    """E (r I1(a r)/I0(a r) - a)^2 under Rice's density r exp(-(r^2 + a^2)/2) I0(a r)."""
+def _squared_score(a: np.ndarray) -> np.ndarray:
+    """Integrate the squared score against Rice's density.
+
+    score  r I1(a r)/I0(a r) - a          density  r exp(-(r^2 + a^2)/2) I0(a r)
+    """
     offsets = np.linspace(-9, 9, 721)
     r = np.maximum(a[:, None] + offsets, 0)
     scaled = special.i0e(a[:, None] * r)  # exp(-a r) I0(a r)
@@ -355,28 +458,28 @@ def _squared_score(a):
     return (density * score**2).sum(1) * (offsets[1] - offsets[0])
 
 
-def _unit_phase(c, W):
-    """u = c/|c|, what the modulus is differentiated along; 0 at a zero, where it has a corner."""
+def _unit_phase(c: torch.Tensor, W: Scalogram) -> torch.Tensor:
+    """Compute u = c/|c|, the gradient of the modulus; 0 where c is zero and has no gradient."""
     return torch.where(c == 0, 0, W.impose(torch.ones(W.shape).to(W.filters), c))
 
 
-def _accumulate(W, spectra, lags):
-    """sum over rows j of psi_jk psi_jl spectra_j(lag_kl), where the filters let something pass."""
+def _accumulate(W: Scalogram, spectra: torch.Tensor, lags: torch.Tensor) -> torch.Tensor:
+    """Sum psi_jk psi_jl spectra_j(lag_kl) over the rows j, for the bins that the filters pass."""
     total = torch.zeros(lags.shape).to(spectra)
     for response, spectrum in zip(W.filters, spectra):
-        passed = torch.nonzero(response.abs() > PASSES * response.abs().max()).flatten()
+        passed = torch.nonzero(response.abs() > PASSED_SHARE * response.abs().max()).flatten()
         part = slice(int(passed[0]), int(passed[-1]) + 1)
         pairs = response[part, None] * response[part]
         total[part, part] += pairs * spectrum[lags[part, part]]
     return total
 
 
-def _misfit(x, S, W):
+def _misfit(x: torch.Tensor, S: torch.Tensor, W: Scalogram) -> float:
     return float((W.modulus(W.coefficients(x)) - S).square().sum())
 
 
-def _point(x, W, name="x"):
-    """x as one signal of W, not silent: at silence the modulus has no derivative."""
+def _point(x: ArrayLike, W: Scalogram, name: str = "x") -> torch.Tensor:
+    """Check that x is one signal of W and not silent: at silence the modulus has no derivative."""
     x = check_signal(x, name=name, ndim=1).to(W.filters)
     if len(x) != W.n_samples:
         raise ValueError(f"{name} must have n_samples = {W.n_samples} samples, got {len(x)}")
@@ -388,8 +491,8 @@ def _point(x, W, name="x"):
     return x
 
 
-def _modulus(S, W):
-    """S as one array of W's shape, noise below zero included."""
+def _modulus(S: ArrayLike, W: Scalogram) -> torch.Tensor:
+    """Check that S is one array of W's shape; noise may have made it negative."""
     S = check_signal(S, name="S").to(W.filters)
     if S.shape != W.shape:
         raise ValueError(
