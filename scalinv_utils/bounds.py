@@ -189,7 +189,7 @@ def cramer_rao(x: ArrayLike, W: Scalogram, *, weight: ArrayLike | None = None) -
         The part of x outside the band of W is ignored, because no scalogram determines it.
     W : Scalogram
     weight : real array, shape (n_freqs, n_samples), optional
-        As in `fisher_information`.
+        Weights as in `fisher_information`. Default: ones.
 
     Returns
     -------
@@ -198,7 +198,7 @@ def cramer_rao(x: ArrayLike, W: Scalogram, *, weight: ArrayLike | None = None) -
     Raises
     ------
     ValueError, TypeError
-        As `fisher_information`.
+        Under the same conditions as in `fisher_information`.
 
     Examples
     --------

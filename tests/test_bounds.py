@@ -1,8 +1,9 @@
-"""The bound: its matrices against torch.func, its null space, and noise that obeys it."""
+"""The bound has the right matrices and null space, and the errors of noisy data obey it."""
 
 import numpy as np
 import pytest
 import torch
+from scipy.special import i0e, i1e
 from small import N, noise, scalogram
 
 from scalinv_utils import bounds, metrics
@@ -15,7 +16,7 @@ STRICTLY_ANALYTIC = ["gmw", "cauchy", "bump"]
 
 
 def dense(seed, W):
-    """A signal without silence: noise, as the filters see it."""
+    """Make a signal without silence: noise in the band of the filters."""
     return W.project(noise(seed, W.n_samples))
 
 
@@ -90,7 +91,8 @@ def test_negative_frequencies_and_lowpass_rows_break_the_rotation(options):
 
 @pytest.mark.parametrize("wavelet", STRICTLY_ANALYTIC)
 def test_half_of_the_information_is_in_the_modulus_in_pairs(wavelet):
-    # F + H^T F H = W*W: in whitened coordinates eigenvalues pair up to 1, and x itself has 1.
+    # F + H^T F H = W*W. In whitened coordinates two eigenvalues of a pair add up to 1, and x itself
+    # has the eigenvalue 1.
     W = scalogram(wavelet=wavelet)
     x = dense(8, W)
     gain = W.gain[W.band].repeat(2).rsqrt()
@@ -101,9 +103,9 @@ def test_half_of_the_information_is_in_the_modulus_in_pairs(wavelet):
     assert torch.allclose(whitened @ along, along, atol=1e-10)
 
 
-def test_bound_of_one_coefficient_per_unknown_by_hand():
-    # Sampled once in time, |W x| has one number per row: with weights on a single row the bound
-    # along a direction is 1/(J d)^2.
+def test_bound_of_a_single_coefficient_by_hand():
+    # With all weight on one coefficient, F = weight J^T J has one eigenvalue, weight |J|^2, and its
+    # direction is J.
     W = scalogram()
     x = dense(9, W)
     weight = torch.zeros(W.shape)
@@ -116,7 +118,7 @@ def test_bound_of_one_coefficient_per_unknown_by_hand():
 
 
 def test_bound_for_known_phase_is_the_frame():
-    # Far off its zeros a signed lowpass row is linear: its information is its own W*W.
+    # A signed lowpass row is linear in x, so that its information is its own W*W.
     W = scalogram(lowpass="signed")
     x = dense(10, W)
     weight = torch.zeros(W.shape)
@@ -201,7 +203,7 @@ def test_recover_from_nothing_comes_close_to_the_bound(name):
     S = bounds.noisy(W.magnitude(x), 40.0)
     y = recover(S, W, progress=False).signal
     assert metrics.waveform_error_db(y, x) < bounds.cramer_rao(x, W).error_db(40.0) + 3
-    # Without the truth: at the recovered signal, with the misfit in place of the noise.
+    # Without the truth the bound is taken at the recovered signal, with the misfit for the noise.
     blind = bounds.cramer_rao(y, W).error_db(-metrics.consistency_db(y, S, W))
     assert blind == pytest.approx(bounds.cramer_rao(x, W).error_db(40.0), abs=1.0)
 
@@ -217,7 +219,7 @@ def test_maximum_likelihood_without_noise_returns_the_signal():
 def test_mean_error_is_that_of_the_squares():
     level, bar = metrics.mean_error_db([-20.0, -20.0, -1000.0])
     assert level == pytest.approx(-20 + 10 * np.log10(2 / 3))
-    assert bar == pytest.approx(10 / np.log(10) * 0.5)  # of squares 1, 1 and 0
+    assert bar == pytest.approx(10 / np.log(10) * 0.5)  # the squares are 1, 1 and 0
     assert metrics.mean_error_db([-7000.0, -7000.0]) == (-7000.0, 0.0)
     with pytest.raises(ValueError, match="levels must"):
         metrics.mean_error_db([-20.0])
@@ -236,9 +238,7 @@ def test_rice_information_between_silence_and_certainty():
     assert information[0] == 0 and information[1] == pytest.approx(1e-4, rel=0.02)
     assert information[3] == pytest.approx(1 - 1 / (2 * 50**2), abs=1e-4)
     assert information[4] == pytest.approx(1) and (information.diff() > 0).all()
-    # By Monte Carlo at ratio 1: the variance of the score of Rice's distribution.
-    from scipy.special import i0e, i1e
-
+    # A Monte Carlo estimate at ratio 1: the variance of the score of Rice's distribution.
     draw = np.hypot(*(noise(seed, 400_000).numpy() + shift for seed, shift in ((17, 1.0), (18, 0))))
     score = draw * i1e(draw) / i0e(draw) - 1
     assert information[2] == pytest.approx(score.var(), rel=0.02)
@@ -246,13 +246,13 @@ def test_rice_information_between_silence_and_certainty():
 
 @pytest.mark.parametrize("beta", [15, 30, 60])
 def test_cauchy_wavelets_satisfy_cauchy_riemann(beta):
-    # log|c| alone gives both derivatives of the phase, wherever |c| is above -60 dB:
+    # log|c| alone determines both derivatives of the phase; tested where |c| is above -60 dB:
     # dphi/dt = (beta - dlog|c|/dlog s)/s,  dphi/dlog s = s dlog|c|/dt
     W = Scalogram(256, 4000, wavelet=("gmw", {"gamma": 1, "beta": beta}), voices_per_octave=128)
     x = W.project(signals.crossing_chirps(256, 4000))
     c, s = W(x).numpy(), W.scales.numpy()[:, None]
     along = scale_derivative(len(s), W.voices_per_octave)
-    in_time, in_scale = time_derivative(c) / c, along @ c / c  # d log c: modulus and phase
+    in_time, in_scale = time_derivative(c) / c, along @ c / c  # d log c = d log|c| + i dphi
     loud = np.abs(c) > 1e-3 * np.abs(c).max()
     inner = np.zeros_like(loud)
     inner[4:-4] = True  # where the stencil is centred
@@ -269,7 +269,7 @@ def test_cauchy_wavelets_satisfy_cauchy_riemann(beta):
     "call",
     [
         lambda W: bounds.cramer_rao(torch.zeros(N), W),
-        lambda W: bounds.cramer_rao(torch.ones(N), W),  # all of it at 0 Hz: silence for W
+        lambda W: bounds.cramer_rao(torch.ones(N), W),  # all energy at 0 Hz: silence for W
         lambda W: bounds.cramer_rao(noise(1, N + 1), W),
         lambda W: bounds.cramer_rao(noise(1, 2, N), W),
         lambda W: bounds.cramer_rao(torch.full((N,), torch.nan), W),

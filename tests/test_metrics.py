@@ -1,4 +1,4 @@
-"""Every score on cases whose answer is known, and on what it must and must not forgive."""
+"""Every score is right where the answer is known, and ignores only the changes that it should."""
 
 import math
 
@@ -35,7 +35,7 @@ def swap_one_half(x):
     return torch.cat([x[..., : N // 2], -x[..., N // 2 :]], -1)
 
 
-# What no scalogram forgives, and no score may forgive either.
+# Changes of a signal that change its scalogram, so that every score must notice them.
 CHANGES = {
     "shift": lambda x: x.roll(1),
     "sign of one half": swap_one_half,
@@ -202,7 +202,7 @@ def drawing(*rows):
     ],
 )
 def test_islands_of_drawings(rows, expected):
-    """Neighbours touch along edges and corners, also across the seam in time; not in frequency."""
+    """Points touch along edges and corners, also across the ends of time, not of frequency."""
     labels, n_islands = islands(drawing(*rows))
     assert n_islands == expected
     assert sorted(set(labels.flatten()) - {0}) == list(range(1, expected + 1))

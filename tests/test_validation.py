@@ -1,4 +1,4 @@
-"""The checks that every public function shares: what they let through, and in which form."""
+"""The checks that all public functions share accept the right values and return one form."""
 
 import numpy as np
 import pytest

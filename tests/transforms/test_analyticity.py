@@ -1,4 +1,4 @@
-"""What notebooks 01 and 02 and the figure say of analytic wavelets, on small transforms."""
+"""Small transforms confirm the claims of notebooks 01 and 02 and a figure on analytic wavelets."""
 
 import math
 
@@ -14,7 +14,7 @@ from scalinv_utils.transforms.scalogram import Scalogram
 
 
 def cauchy_riemann_residual(voices_per_octave, beta=30, n_samples=256):
-    """The largest |dc/dlog s - beta c - i s dc/dt| / (beta |c|) above -60 dB, off the edges."""
+    """Find the largest |dc/dlog s - beta c - i s dc/dt| / (beta |c|) above -60 dB, inner rows."""
     W = Scalogram(
         n_samples,
         1.0,
@@ -44,7 +44,10 @@ def test_cauchy_riemann_holds_with_the_beta_of_the_wavelet_and_no_other():
 
 
 def test_coefficients_are_lines_of_one_analytic_function():
-    """c(s, t) = 2 (e s / beta)^beta F(t + i s), F(z) = 1/N sum X_k w_k^beta exp(i w_k z)."""
+    """The coefficients are samples of F in the upper half-plane, up to a factor for each scale.
+
+    c(s, t) = 2 (e s / beta)^beta F(t + i s), F(z) = 1/N sum X_k w_k^beta exp(i w_k z).
+    """
     W = Scalogram(128, 1.0, wavelet="cauchy", voices_per_octave=8)
     x = W.project(noise(2))
     omega = 2 * math.pi * torch.arange(1, 64, dtype=torch.float64) / 128

@@ -1,4 +1,4 @@
-"""A decimated scalogram: samples of the full one, and enough of them."""
+"""A decimated scalogram holds samples of the full one, and enough of them to get it back."""
 
 import numpy as np
 import pytest

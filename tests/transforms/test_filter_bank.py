@@ -1,4 +1,4 @@
-"""The inner loop: the numbers of the plain formula, however it is laid out or differentiated."""
+"""The inner loop gives the numbers of the plain formula in every layout, and their derivatives."""
 
 import copy
 import pickle
@@ -9,7 +9,7 @@ import torch
 from small import complex_noise, error_db, noise, scalogram
 
 from scalinv_utils.transforms import _filter_bank
-from scalinv_utils.transforms._filter_bank import Bank, turned
+from scalinv_utils.transforms._filter_bank import Bank, cpu_without_autograd, turned
 from scalinv_utils.transforms.scalogram import Scalogram
 
 EXACT = -280  # dB
@@ -17,7 +17,7 @@ KINDS = [{}, {"wavelet": "morlet"}, {"lowpass": "modulus"}]
 
 
 def plain_analysis(W, x):
-    """The formula, for autograd to differentiate by itself."""
+    """Compute the coefficients by the formula alone, which autograd can differentiate."""
     n_bins = W.filters.shape[-1]
     return torch.fft.ifft(torch.fft.fft(x)[..., None, :n_bins] * W.filters, n=W.n_samples)
 
@@ -83,7 +83,7 @@ def test_single_precision_has_no_numbers_that_slow_processors_down():
     assert not ((filters > 0) & (filters < torch.finfo(torch.float32).tiny)).any()
 
 
-# Derivatives
+# -- derivatives -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("options", KINDS, ids=str)
@@ -136,6 +136,30 @@ def test_forward_mode_without_torch_func():
     assert error_db(tangent, torch.func.jvp(magnitude, (x,), (v,))[1]) < EXACT
 
 
+def test_forward_mode_leaves_tensors_without_a_tangent_to_numpy():
+    W, x = scalogram(32), noise(5, 32)
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(x, noise(6, 32))
+        assert cpu_without_autograd(x) and not cpu_without_autograd(x, dual)
+        assert torch.equal(W.magnitude(x), magnitude(x))
+
+
+def test_constants_inside_torch_func_are_transformed_too():
+    W, constant, x = scalogram(32), noise(5, 32), noise(6, 32)
+    S = W.magnitude(constant)
+    slope = torch.func.grad(lambda y: y @ W.refit(S, constant))(x)
+    assert error_db(slope, W.refit(S, constant)) < EXACT
+
+
+def test_a_torch_that_cannot_tell_whether_torch_func_runs_gives_the_same_numbers(monkeypatch):
+    W, x, S = scalogram(), noise(5), noise(6, *scalogram().shape).abs()
+    expected = W(x), W.magnitude(x), W.impose(S, W(x)), W.refit(S, x), W.adjoint(W(x))
+    monkeypatch.setattr(_filter_bank, "_torch_func_is_active", lambda: True)
+    slower = W(x), W.magnitude(x), W.impose(S, W(x)), W.refit(S, x), W.adjoint(W(x))
+    assert not cpu_without_autograd(x)
+    assert max(map(error_db, slower, expected)) < EXACT
+
+
 @pytest.mark.parametrize("at_zero", [0.0, 1.0])
 @pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128])
 def test_turned_keeps_the_modulus_it_is_given(at_zero, dtype):
@@ -173,6 +197,6 @@ def test_a_bank_leaves_out_the_zeros_at_both_ends(bins, rows):
 def test_refit_is_one_step_of_griffin_lim(layout, options):
     W = Scalogram(128, voices_per_octave=8, **options)
     x, S = noise(0, 2, 128), W.magnitude(noise(1, 2, 128))
-    x[1] = 0  # no phase anywhere
+    x[1] = 0  # a silent signal has no phase
     assert error_db(W.refit(S, x), W.inverse(W.impose(S, W(x)))) < EXACT
     assert W.refit(S, x.requires_grad_()).requires_grad

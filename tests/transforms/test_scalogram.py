@@ -1,4 +1,4 @@
-"""The wavelet transform against ssqueezepy, against its own matrix, and against its promises."""
+"""The wavelet transform agrees with ssqueezepy and its own matrix, and keeps its promises."""
 
 import math
 import warnings
@@ -14,7 +14,7 @@ from scalinv_utils.metrics import hilbert_rotation
 from scalinv_utils.transforms import Scalogram
 
 WAVELETS = ("gmw", "cauchy", "morlet")
-# A Morlet wavelet so short that it passes negative frequencies: the filters keep all DFT bins.
+# This Morlet wavelet is so short that it passes negative frequencies: its filters keep all bins.
 LEAKY = ("morlet", (("mu", 4),))
 LOWPASS = (None, "modulus", "signed")
 SEEDS = st.integers(0, 10**6)
@@ -26,7 +26,7 @@ odd_and_even = pytest.mark.parametrize("n_samples", [N, N - 1])
 
 
 def matrix(W):
-    """W as a real matrix (2 n_freqs n_samples, n_samples), one impulse per column."""
+    """Make W a real matrix (2 n_freqs n_samples, n_samples), one impulse per column."""
     columns = torch.view_as_real(W(torch.eye(W.n_samples, dtype=torch.float64)))
     return columns.reshape(W.n_samples, -1).T
 
@@ -38,7 +38,7 @@ def matrix(W):
 @odd_and_even
 @every_wavelet
 def test_rows_agree_with_ssqueezepy(wavelet, n_samples, dtype, tolerance):
-    """In float32 ssqueezepy rounds exponents near 100 before it takes exp of them."""
+    """The tolerance in float32 is for ssqueezepy, which rounds exponents near 100 before exp."""
     W, x = scalogram(n_samples, wavelet), noise(1, n_samples).numpy()
     ours = {"gmw": ("gmw", {"gamma": 3, "beta": 60}), "cauchy": ("gmw", {"gamma": 1, "beta": 30})}
     plain = wavelet if isinstance(wavelet, tuple) else (wavelet, {})
@@ -103,7 +103,7 @@ def test_the_response_to_a_cosine(wavelet):
 
 
 def test_rows_shift_with_the_signal():
-    """Periodic in time: no border."""
+    """The transform is periodic in time and has no border."""
     W, x = scalogram(), noise(2)
     assert torch.allclose(W(x.roll(5)), W(x).roll(5, -1), atol=1e-13)
 
@@ -208,7 +208,7 @@ def test_the_band_leaves_out_what_has_no_hilbert_partner(n_samples, lowpass):
 @a_few
 @given(seed=SEEDS)
 def test_inverse_is_the_least_squares_fit(wavelet, lowpass, seed):
-    """For coefficients that no signal has, the residual is orthogonal to all that signals have."""
+    """If no signal has the coefficients, the residual is orthogonal to those that signals have."""
     W = scalogram(wavelet=wavelet, lowpass=lowpass)
     c = complex_noise(seed, *W.shape)
     residual = W.project(W.adjoint(c - W(W.inverse(c))))

@@ -1,6 +1,7 @@
-"""Scattering: against the definition written out, against what averaging must keep, and inverted."""
+"""Scattering agrees with its definition, keeps what averaging must keep, and can be inverted."""
 
 import math
+import sys
 
 import pytest
 import torch
@@ -22,7 +23,7 @@ def scattering(T=16, orders=(1, 2), n_samples=N, **options):
 
 
 def by_definition(x, bank, average):
-    """Moduli at the full rate, averaged, with nothing subsampled: (n_paths, padded length)."""
+    """Average moduli without subsampling anything; the shape is (n_paths, padded length)."""
 
     def convolve(u, filter):
         return torch.fft.ifft(torch.fft.fft(u) * filter["levels"][0].squeeze())
@@ -53,13 +54,13 @@ def test_it_is_the_definition(T, seed):
         rows = rows.mean(-1, keepdim=True)
     elif T:
         rows = rows[:, ::T]
-    # What is left is the aliasing of kymatio's subsampling; at T=0 there is none.
+    # The difference is the aliasing of kymatio's subsampling; at T=0 there is none.
     assert misfit_db(W(x), rows) < (-250 if T == 0 else -40)
 
 
 @pytest.mark.parametrize("T", [8, 64])
 def test_every_row_has_the_gain_of_its_filters(T):
-    """kymatio 0.3.0 alone halves a row of order 1 for every octave down."""
+    """Uncorrected, kymatio 0.3.0 halves a row of order 1 for every octave down."""
     W, x = scattering(T), noise(0, N)
     rows = by_definition(x, W.bank, average=True)[:, W.bank.pad_left : W.bank.pad_left + N : T]
     ratio = W(x).norm(dim=-1) / rows.norm(dim=-1)
@@ -173,6 +174,12 @@ def test_bad_options(options, error, words):
 def test_bad_signals(x, error, words):
     with pytest.raises(error, match=words):
         scattering()(x)
+
+
+def test_without_kymatio_the_error_says_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "kymatio.torch", None)
+    with pytest.raises(ImportError, match=r'pip install "scalinv_utils\[course\]"'):
+        scattering()
 
 
 # -- losses and scores by order ----------------------------------------------------------------
