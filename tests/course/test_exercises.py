@@ -9,6 +9,7 @@ import torch
 from IPython.core.formatters import DisplayFormatter
 
 from scalinv_utils.course import exercises
+from scalinv_utils.course.exercises import _machinery
 
 # --- Every exercise of the course ----------------------------------------------------------------
 
@@ -44,7 +45,7 @@ def halve(x):
 
 @pytest.fixture
 def toys(monkeypatch):
-    monkeypatch.setattr(exercises, "_registry", {})
+    monkeypatch.setattr(_machinery, "_registry", {})
 
     @exercises.exercise(
         "99.1", "Halve x.", "Divide.", halve, [lambda x: x, lambda x: -x / 2], "Halves are small."

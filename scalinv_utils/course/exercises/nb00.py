@@ -1,14 +1,16 @@
 """Exercises of notebook 00, the whole story in five minutes."""
 
+from typing import Any
+
 import torch
 
 from ...metrics import consistency_db, hilbert_rotation
 from ...transforms.scalogram import Scalogram
-from . import compare, exercise
+from ._machinery import compare, exercise
 
 
-def _small_problem():
-    """A transform, the scalogram of one noise, and two noises in the band: that one and another."""
+def _small_problem() -> tuple[Scalogram, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Make a transform, the scalogram of one noise, that noise and another, both in the band."""
     W = Scalogram(128, wavelet="cauchy", voices_per_octave=6)
     signals = torch.randn(2, 128, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     x, y = W.project(signals)
@@ -24,7 +26,7 @@ CHANGES = {
     "F": lambda x: x + 0.1,
 }
 
-# A change that alters the scalogram by less than this leaves it as it is, but for rounding.
+# A change that alters the scalogram by less than this leaves it as it is, except for rounding.
 SAME_DB = -200
 
 
@@ -35,11 +37,12 @@ SAME_DB = -200
     "wavelet, which is a wave packet with as much above as below zero, answers to a constant.",
     "ADF",
     ["A", "AD", "ADEF", "ABDF", "ACDF", "BCE", "ADFX", 3],
-    "A and D are the same story: the sign is a turn by 180°, the Hilbert transform one by 90°. F is "
-    "of another kind: a constant lies outside the analysed band, and `W.project` removes it. A delay "
-    "or a reversal moves the picture, a gain makes it brighter.",
+    "A and D belong together: the sign is a turn by 180°, the Hilbert transform one by 90°. F is "
+    "of another kind: a constant lies outside the analysed band, and `W.project` removes it. A "
+    "delay or a reversal moves the picture, a gain makes it brighter.",
 )
-def check_same_scalogram(answer):
+def check_same_scalogram(answer: Any) -> str | None:
+    """Check the letters of exercise 00.1: try each change on a noise."""
     if not isinstance(answer, (str, list, tuple, set)):
         return f'the answer should be letters, such as "AB", and is {type(answer).__name__}.'
     letters = set("".join(map(str, answer)).upper()) - set(" ,")
@@ -58,7 +61,7 @@ def check_same_scalogram(answer):
 
 
 def consistency(y, S, W):
-    """The misfit between the scalogram of y and S, in dB relative to S."""
+    """Compute the misfit between the scalogram of y and S, in dB relative to S."""
     misfit = W.magnitude(y) - S
     return 20 * torch.log10(misfit.norm() / S.norm())
 
@@ -93,7 +96,8 @@ def _without_the_modulus(y, S, W):
     "−20 dB is a tenth of the norm, −100 dB a hundred-thousandth. From here on the package's "
     "`metrics.consistency_db` does it: one place for all scores, so that they can be compared.",
 )
-def check_consistency(answer):
+def check_consistency(answer: Any) -> str | None:
+    """Check the answer to exercise 00.2 on two guesses."""
     W, S, x, y = _small_problem()
     for name, guess in [("a wrong guess", y), ("the signal, a tenth too loud", 1.1 * x)]:
         complaint = compare(

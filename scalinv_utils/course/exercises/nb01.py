@@ -1,19 +1,21 @@
 """Exercises of notebook 01, what the modulus keeps."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import torch
 
 from ... import metrics
 from ...transforms.scalogram import Scalogram
 from .. import signals
-from . import compare, exercise
+from ._machinery import compare, exercise
 
-N, RATE = 256, 2000  # samples, Hz
+CHIRP_SAMPLES, CHIRP_RATE = 256, 2000  # samples, Hz
 
 
 def instantaneous_frequency(c, sample_rate):
-    """The turn from one sample to the next, in Hz; time is periodic."""
+    """Compute the turn from one sample to the next, in Hz; time is periodic."""
     turn = torch.angle(c.roll(-1, dims=-1) * c.conj())  # between -pi and pi, never a jump
     return turn * sample_rate / (2 * math.pi)
 
@@ -50,12 +52,15 @@ def _one_short(c, sample_rate):
     "$-\\pi$; the angle of a product never does. It is the same trick as taking the log of a "
     "ratio instead of the difference of two logs that have branches.",
 )
-def check_instantaneous_frequency(answer):
-    W = Scalogram(N, RATE, wavelet="cauchy", voices_per_octave=4)
-    rows = W(signals.exponential_chirp(N, RATE))[4:12]
+def check_instantaneous_frequency(answer: Any) -> str | None:
+    """Check the answer to exercise 01.1 on rows of a chirp."""
+    W = Scalogram(CHIRP_SAMPLES, CHIRP_RATE, wavelet="cauchy", voices_per_octave=4)
+    rows = W(signals.exponential_chirp(CHIRP_SAMPLES, CHIRP_RATE))[4:12]
     for c, name in [(rows[3], "one row"), (rows, "several rows")]:
         complaint = compare(
-            answer(c, RATE), instantaneous_frequency(c, RATE), f"the frequency of {name} of a chirp"
+            answer(c, CHIRP_RATE),
+            instantaneous_frequency(c, CHIRP_RATE),
+            f"the frequency of {name} of a chirp",
         )
         if complaint:
             return complaint
@@ -63,8 +68,8 @@ def check_instantaneous_frequency(answer):
 
 
 def turned(x, theta):
-    """cos(theta) x - sin(theta) Hx: turn every positive frequency by theta."""
-    spectrum = torch.fft.rfft(x)  # of the non-negative frequencies, all that a real x needs
+    """Turn every positive frequency by theta: cos(theta) x - sin(theta) Hx."""
+    spectrum = torch.fft.rfft(x)  # non-negative frequencies: a real x needs no others
     return torch.fft.irfft(spectrum * torch.exp(torch.tensor(1j * theta)), n=x.shape[-1])
 
 
@@ -100,9 +105,10 @@ def _delayed(x, theta):
     "a delay turns each frequency by an angle of its own, in proportion to it. "
     "`metrics.hilbert_rotation` is the package's version.",
 )
-def check_turned(answer):
-    x = signals.exponential_chirp(N, RATE, 50, 800)
-    x = Scalogram(N, RATE, wavelet="cauchy", voices_per_octave=4).project(x)
+def check_turned(answer: Any) -> str | None:
+    """Check the answer to exercise 01.2 on a chirp and four angles."""
+    x = signals.exponential_chirp(CHIRP_SAMPLES, CHIRP_RATE, 50, 800)
+    x = Scalogram(CHIRP_SAMPLES, CHIRP_RATE, wavelet="cauchy", voices_per_octave=4).project(x)
     for degrees in (0, 180, 90, 37):
         theta = math.radians(degrees)
         complaint = compare(
@@ -113,7 +119,8 @@ def check_turned(answer):
     return None
 
 
-# A to G of exercise 01.3: the name of a wavelet, options of the transform, what is kept of it.
+# The measurements of exercise 01.3: a wavelet, options of the transform, and a function of the
+# coefficients.
 MEASUREMENTS = {
     "A": ("gmw", {}, torch.abs),
     "B": ("cauchy", {"lowpass": "signed"}, lambda c: torch.cat([c[:-1].abs(), c[-1:].real])),
@@ -135,11 +142,12 @@ BLIND_DB = -200
     "Which of the seven look at something else?",
     "BDE",
     ["B", "BD", "BE", "BCDE", "ABDE", "ACFG", "BDEH", 7],
-    "A, C, F and G are functions of $|Wx|$ alone and share its blindness. B and E have a row that "
-    "also passes negative frequencies, D looks at the real part. Note that E has no sign at all: a "
-    "modulus of a *real* number is enough.",
+    "A, C, F and G are functions of $|Wx|$ alone, which is the same for both. B and E have a row "
+    "that also passes negative frequencies, D looks at the real part. Note that E has no sign at "
+    "all: a modulus of a *real* number is enough.",
 )
-def check_measurements(answer):
+def check_measurements(answer: Any) -> str | None:
+    """Check the letters of exercise 01.3: try each measurement on a chirp."""
     if not isinstance(answer, (str, list, tuple, set)):
         return f'the answer should be letters, such as "AB", and is {type(answer).__name__}.'
     letters = set("".join(map(str, answer)).upper()) - set(" ,")
@@ -159,10 +167,16 @@ def check_measurements(answer):
     return f"right so far, and {missing} more." if missing else None
 
 
-def _difference_db(wavelet, options, keep):
-    W = Scalogram(N, RATE, wavelet=wavelet, voices_per_octave=4, f_min=150, **options)
-    x = W.project(signals.exponential_chirp(N, RATE, 30, 800))
+def _difference_db(
+    wavelet: str, options: dict[str, Any], keep: Callable[[torch.Tensor], torch.Tensor]
+) -> float:
+    """Compare a measurement of a chirp with that of its Hilbert transform, in dB."""
+    W = Scalogram(
+        CHIRP_SAMPLES, CHIRP_RATE, wavelet=wavelet, voices_per_octave=4, f_min=150, **options
+    )
+    x = W.project(signals.exponential_chirp(CHIRP_SAMPLES, CHIRP_RATE, 30, 800))
     spectrum = torch.fft.rfft(x)
     spectrum[0] = 0  # a constant has no Hilbert transform
-    x = torch.fft.irfft(spectrum, n=N)
-    return metrics.misfit_db(keep(W(metrics.hilbert_rotation(x, -math.pi / 2))), keep(W(x)))
+    x = torch.fft.irfft(spectrum, n=CHIRP_SAMPLES)
+    rotated = metrics.hilbert_rotation(x, -math.pi / 2)
+    return float(metrics.misfit_db(keep(W(rotated)), keep(W(x))))

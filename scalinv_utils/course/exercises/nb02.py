@@ -1,15 +1,16 @@
 """Exercises of notebook 02, why inversion is possible."""
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
 
-from . import compare, exercise
+from ._machinery import compare, exercise
 
 
 def one_integral_constant(psi, voices):
-    """K = V / (2 ln 2) times the integral of psi(w) / w over w > 0, by a fine sum over log w."""
+    """Sum psi(w) / w finely over log w: K is V / (2 ln 2) times the integral over w > 0."""
     step = 1e-3
     log_w = np.arange(math.log(1e-3), math.log(1e3), step)
     integral = psi(np.exp(log_w)).sum() * step  # dw / w is d log w
@@ -37,12 +38,12 @@ def _squared(psi, voices):
     return one_integral_constant(lambda w: psi(w) ** 2, voices)
 
 
-def _bump(w):
-    """A hump that is no Morse wavelet: a Gaussian of the log of frequency."""
+def _bump(w: np.ndarray) -> np.ndarray:
+    """Compute a hump that is no Morse wavelet: a Gaussian of the log of frequency."""
     return 2 * np.exp(-(np.log(w / 3) ** 2) / (2 * 0.2**2))
 
 
-def _cauchy(w):
+def _cauchy(w: np.ndarray) -> np.ndarray:
     return 2 * np.exp(8 * (np.log(w / 8) + 1 - w / 8))
 
 
@@ -59,7 +60,8 @@ def _cauchy(w):
     "voices and power of $s$: that is why an inverse taken from one and coefficients from another "
     "are off by a factor.",
 )
-def check_one_integral_constant(answer):
+def check_one_integral_constant(answer: Any) -> str | None:
+    """Check the answer to exercise 02.1 on two wavelets."""
     for psi, voices, name in [
         (_cauchy, 16, "a Cauchy wavelet of beta 8 and 16 voices"),
         (_bump, 12, "another wavelet and 12 voices"),
@@ -76,7 +78,7 @@ def check_one_integral_constant(answer):
 
 
 def winding_number(loop):
-    """How often the values turn about zero along a closed loop, counted in full turns."""
+    """Count how often the values turn about zero along a closed loop, in full turns."""
     turn = torch.angle(loop.roll(-1) * loop.conj())  # the last step leads back to the first point
     return round(float(turn.sum()) / (2 * math.pi))
 
@@ -112,7 +114,8 @@ def _by_modulus(loop):
     "The answer is a whole number to rounding, whatever the loop: that makes it a count. For "
     "an analytic function it is the number of zeros inside (the argument principle).",
 )
-def check_winding_number(answer):
+def check_winding_number(answer: Any) -> str | None:
+    """Check the answer to exercise 02.2 on four loops."""
     around = torch.exp(2j * math.pi * torch.arange(200, dtype=torch.float64) / 200)
     cases = {
         "a loop about one zero": (around - 0.3, 1),
@@ -127,7 +130,7 @@ def check_winding_number(answer):
     return None
 
 
-# What is said of each statement that does not follow, and of each that does.
+# Each statement that does not follow, with the reason; FOLLOWS lists the others.
 DOES_NOT_FOLLOW = {
     "B": "uniqueness says nothing of neighbours: the inverse is continuous, not uniformly so, and "
     "far-apart signals with close scalograms exist",
@@ -148,7 +151,8 @@ FOLLOWS = "ADF"
     "A is Mallat and Waldspurger's, D and E are the two directions of Holighaus and others, F is "
     "Alaifari, Daubechies, Grohs and Thakur's.",
 )
-def check_statements(answer):
+def check_statements(answer: Any) -> str | None:
+    """Check the letters of exercise 02.3."""
     if not isinstance(answer, (str, list, tuple, set)):
         return f'the answer should be letters, such as "AB", and is {type(answer).__name__}.'
     letters = set("".join(map(str, answer)).upper()) - set(" ,")

@@ -1,20 +1,22 @@
 """Exercises of notebook 04, Griffin-Lim."""
 
+from typing import Any
+
 import torch
 
 from ...transforms.scalogram import Scalogram
-from . import compare, exercise
+from ._machinery import compare, exercise
 
 
-def _small_problem():
-    """A transform, the scalogram of one noise and another noise, in the band, to start from."""
+def _small_problem() -> tuple[Scalogram, torch.Tensor, torch.Tensor]:
+    """Make a transform, the scalogram of one noise, and another noise in the band to start from."""
     W = Scalogram(128, wavelet="cauchy", voices_per_octave=6)
     signals = torch.randn(2, 128, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
     return W, W.magnitude(signals[0]), W.project(signals[1])
 
 
 def griffin_lim_step(x, S, W):
-    """From one signal to the next: keep the phase of Wx, impose S, come back by the dual."""
+    """Make the next signal: keep the phase of Wx, impose S, come back by the dual."""
     c = W(x)
     return W.inverse(S * c / c.abs())
 
@@ -41,19 +43,18 @@ def _conjugate(x, S, W):
     "04.1",
     "Write one step of Griffin-Lim as a map from a signal to the next signal.",
     "Three calls in a row: `W(x)` gives coefficients, a division by their modulus leaves the "
-    "phase, and `W.inverse` leads back to a signal. Only one of these three places knows `S`.",
+    "phase, and `W.inverse` leads back to a signal. `S` enters in only one of these places.",
     griffin_lim_step,
     [_adjoint_instead_of_dual, _no_phase, _modulus_twice, _conjugate],
     "`W.adjoint` in place of `W.inverse` is wrong here, because the frame is not tight: the step "
     "would no longer be a projection, and the proof that the misfit never grows would be lost.",
 )
-def check_griffin_lim_step(answer):
+def check_griffin_lim_step(answer: Any) -> str | None:
+    """Check the answer to exercise 04.1 on two steps."""
     W, S, x = _small_problem()
     for count in (1, 2):
         step = answer(x, S, W)
-        complaint = compare(
-            step, griffin_lim_step(x, S, n_power=W), f"the signal after step {count}"
-        )
+        complaint = compare(step, griffin_lim_step(x, S, W), f"the signal after step {count}")
         if complaint:
             return complaint
         x = step
@@ -97,7 +98,8 @@ def _plain(c, t_old, S, W, momentum):
     "Some libraries extrapolate between the two projections instead of after them; that is another "
     "rule with other numbers, so compare like with like.",
 )
-def check_fast_step(answer):
+def check_fast_step(answer: Any) -> str | None:
+    """Check the answer to exercise 04.2 on three steps."""
     W, S, x = _small_problem()
     c = t = W(x)
     for count in (1, 2, 3):

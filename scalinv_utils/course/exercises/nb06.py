@@ -1,20 +1,22 @@
 """Exercises of notebook 06, gradient inversion."""
 
+from typing import Any
+
 import torch
 
 from ...transforms.scalogram import Scalogram
-from . import compare, exercise
+from ._machinery import compare, exercise
 
 
-def _small_problem():
-    """A transform, the scalogram of one noise and another noise to start from."""
+def _small_problem() -> tuple[Scalogram, torch.Tensor, torch.Tensor]:
+    """Make a transform, the scalogram of one noise, and another noise to start from."""
     W = Scalogram(128, f_min=0.1, voices_per_octave=4)
     signals = torch.randn(2, 128, dtype=torch.float64, generator=torch.Generator().manual_seed(6))
     return W, W.magnitude(signals[0]), signals[1]
 
 
 def intensity_gradient(x, S, W):
-    """Gradient of 1/4 || |Wx|^2 - S^2 ||^2."""
+    """Compute the gradient of 1/4 || |Wx|^2 - S^2 ||^2."""
     c = W(x)
     return W.adjoint((c.abs() ** 2 - S**2) * c)
 
@@ -49,7 +51,8 @@ def _dual(x, S, W):
     "corner at zero, but loud coefficients weigh with the cube of their level: quiet ones are "
     "fitted late.",
 )
-def check_intensity_gradient(answer):
+def check_intensity_gradient(answer: Any) -> str | None:
+    """Check the answer to exercise 06.1 against autograd."""
     W, S, x = _small_problem()
     leaf = x.clone().requires_grad_()
     loss = 0.25 * (W.magnitude(leaf).square() - S.square()).square().sum()
@@ -58,7 +61,7 @@ def check_intensity_gradient(answer):
 
 
 def momentum_step(x, v, g, lr, momentum):
-    """One step of descent with momentum from x, with velocity v and gradient g at x."""
+    """Make one step of descent with momentum from x, with velocity v and gradient g at x."""
     v = momentum * v + g
     return x - lr * v, v
 
@@ -92,7 +95,8 @@ def _uphill(x, v, g, lr, momentum):
     "0.9 makes ten. Some books put lr into the velocity; as long as lr is constant the path is "
     "the same, and this check accepts it.",
 )
-def check_momentum_step(answer):
+def check_momentum_step(answer: Any) -> str | None:
+    """Check the answer to exercise 06.2 against PyTorch's own SGD."""
     gradients = torch.randn(5, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
     x, v = torch.zeros(2, 8, dtype=torch.float64)
     reference = x.clone().requires_grad_()
@@ -111,7 +115,7 @@ def check_momentum_step(answer):
 
 
 def summed_lr(lr, n, divisor):
-    """The learning rate on the sum of squares that takes the same steps as lr on the mean."""
+    """Find the learning rate on the sum of squares that takes the steps of lr on the mean."""
     return lr / (n * divisor**2)
 
 
@@ -138,7 +142,8 @@ def _divisor_once(lr, n, divisor):
     "A learning rate copied from someone else's code carries their number of coefficients and "
     "their divisor along.",
 )
-def check_summed_lr(answer):
+def check_summed_lr(answer: Any) -> str | None:
+    """Check the answer to exercise 06.3 on three cases."""
     for lr, n, divisor in [(500.0, 77824, 0.5), (1.0, 10, 1.0), (40000.0, 4032, 3.0)]:
         complaint = compare(
             answer(lr, n, divisor),

@@ -1,14 +1,15 @@
 """Exercises of notebook 07, tuning the descent."""
 
 import math
+from typing import Any
 
 import torch
 
-from . import compare, exercise
+from ._machinery import compare, exercise
 
 
 def bold_step(x, v, g, loss, lr, evaluate):
-    """One step of the bold driver with momentum 0.9: x, v, g, loss and lr after it."""
+    """Make one step of the bold driver with momentum 0.9; return x, v, g, loss and lr after it."""
     new_v = 0.9 * v + g
     new_x = x - lr * new_v
     new_loss, new_g = evaluate(new_x)
@@ -59,10 +60,11 @@ def _never_grows(x, v, g, loss, lr, evaluate):
     "`BoldDriver` adds one rule: after three failures in a row it forgets the velocity, which "
     "may point uphill for any lr.",
 )
-def check_bold_step(answer):
+def check_bold_step(answer: Any) -> str | None:
+    """Check the answer to exercise 07.1 on a success and on a failure."""
     curvature = torch.tensor([1.0, 5.0], dtype=torch.float64)
 
-    def evaluate(x):
+    def evaluate(x: torch.Tensor) -> tuple[float, torch.Tensor]:
         return float((curvature * x * x).sum() / 2), curvature * x
 
     x = torch.tensor([1.0, -1.0], dtype=torch.float64)
@@ -81,7 +83,7 @@ def check_bold_step(answer):
 
 
 def compressed(o, f):
-    """o (o^2 + f^2)^(-1/6): the power 2/3 of |o| above f, with the sign of o, smooth at 0."""
+    """Compress o to the power 2/3 of |o| above f, with the sign of o, smooth at 0."""
     return o * (o**2 + f**2) ** (-1 / 6)
 
 
@@ -106,9 +108,10 @@ def _wrong_exponent(o, f):
     compressed,
     [_plain_power, _without_sign, _wrong_exponent],
     "The plain power has an infinite slope at zero: there autograd multiplies infinity by zero "
-    "and answers NaN. A floor costs nothing above it and repairs that.",
+    "and returns NaN. The floor f prevents that and changes almost nothing far above it.",
 )
-def check_compressed(answer):
+def check_compressed(answer: Any) -> str | None:
+    """Check the answer to exercise 07.2: its values, and its slope at zero."""
     f = 0.01
     o = torch.linspace(-2, 2, 41, dtype=torch.float64)
     complaint = compare(answer(o, f), compressed(o, f), "the compression", rtol=1e-3)
@@ -120,7 +123,7 @@ def check_compressed(answer):
 
 
 def cosine_factor(k, n_iter):
-    """Half a period of a cosine, from 1 at k = 0 to 0 at k = n_iter."""
+    """Compute half a period of a cosine, from 1 at k = 0 to 0 at k = n_iter."""
     return (1 + math.cos(math.pi * k / n_iter)) / 2
 
 
@@ -143,9 +146,11 @@ def _linear(k, n_iter):
     "A cosine falls from 1 to −1 while its argument goes from 0 to π. Shift and halve it.",
     cosine_factor,
     [_whole_period, _quarter_period, _linear],
-    "Flat at both ends: long steps for long, short ones for long, and little time between.",
+    "The curve is flat at both ends: the steps stay long for many iterations, then short for many, "
+    "and pass quickly from one to the other.",
 )
-def check_cosine_factor(answer):
+def check_cosine_factor(answer: Any) -> str | None:
+    """Check the answer to exercise 07.3 at six iterations."""
     for k in (0, 10, 25, 50, 77, 100):
         complaint = compare(answer(k, 100), cosine_factor(k, 100), f"the factor at k = {k} of 100")
         if complaint:

@@ -1,17 +1,18 @@
 """Exercises of notebook 08, inverting scattering."""
 
 import math
+from typing import Any
 
 import torch
 
-from . import compare, exercise
+from ._machinery import compare, exercise
 
 
-def _filters():
-    """A noise and three filters in the frequency domain: two bands (one slower) and a lowpass."""
+def _filters() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Make a noise and three filters (frequency domain): a band, a slower one and a lowpass."""
     frequency = torch.fft.fftfreq(256, dtype=torch.float64)
 
-    def bump(centre, width):
+    def bump(centre: float, width: float) -> torch.Tensor:
         return torch.exp(-(((frequency - centre) / width) ** 2) / 2)
 
     x = torch.randn(256, dtype=torch.float64, generator=torch.Generator().manual_seed(8))
@@ -19,12 +20,12 @@ def _filters():
 
 
 def convolve(u, filter_hat):
-    """Periodic convolution with a filter given in the frequency domain."""
+    """Convolve periodically with a filter that is given in the frequency domain."""
     return torch.fft.ifft(torch.fft.fft(u) * filter_hat)
 
 
 def second_order(x, psi, psi2, phi):
-    """| | x * psi | * psi2 | * phi, the filters given in the frequency domain."""
+    """Compute | | x * psi | * psi2 | * phi, with filters given in the frequency domain."""
     envelope = convolve(x, psi).abs()
     modulation = convolve(envelope, psi2).abs()
     return convolve(modulation, phi).real
@@ -59,16 +60,17 @@ def _first_order(x, psi, psi2, phi):
     "its imaginary part is rounding, so return `.real`.",
     second_order,
     [_no_first_modulus, _no_second_modulus, _averaged_too_early, _not_averaged, _first_order],
-    "Average before the second wavelet, and there is nothing left for it to find: the average "
-    "has removed what it listens to.",
+    "An average before the second wavelet leaves nothing for it to find: it removes the "
+    "modulations to which this wavelet responds.",
 )
-def check_second_order(answer):
+def check_second_order(answer: Any) -> str | None:
+    """Check the answer to exercise 08.1 on a noise."""
     x, psi, psi2, phi = _filters()
     return compare(answer(x, psi, psi2, phi), second_order(x, psi, psi2, phi), "the row")
 
 
 def tremolo_left_db(T, rate_hz, sample_rate):
-    """What the average leaves of an envelope that beats at rate_hz, in dB."""
+    """Compute the gain of the average for an envelope that beats at rate_hz, in dB."""
     sigma = 0.1 / T * sample_rate  # Hz
     gain = math.exp(-((rate_hz / sigma) ** 2) / 2)
     return 20 * math.log10(gain)
@@ -96,14 +98,15 @@ def _box(T, rate_hz, sample_rate):
     "By how many decibels does an average of T samples turn down an envelope that beats at "
     "rate_hz?",
     "The average is a Gaussian in frequency, exp(−f²/2σ²), and σ is 0.1/T cycles per *sample*. "
-    "Bring rate_hz and σ to the same unit first. Decibels of an amplitude: 20 log₁₀.",
+    "Bring rate_hz and σ to the same unit first. The decibels of an amplitude are 20 log₁₀ of it.",
     tremolo_left_db,
     [_power, _no_half, _sigma_of_one, _box],
     "The decibels go with the *square* of rate times T: twice the average, four times the "
-    "attenuation. There is no gradual loss; modulations up to about 0.1/T are there, and a little "
-    "above nothing is.",
+    "attenuation. There is no gradual loss: modulations up to about 0.1/T are kept, and those a "
+    "little above are gone.",
 )
-def check_tremolo_left(answer):
+def check_tremolo_left(answer: Any) -> str | None:
+    """Check the answer to exercise 08.2 on three averages."""
     for T, rate_hz, sample_rate in [(16, 44.0, 4000.0), (64, 5.0, 8000.0), (4, 20.0, 1000.0)]:
         complaint = compare(
             answer(T, rate_hz, sample_rate),
@@ -116,7 +119,7 @@ def check_tremolo_left(answer):
 
 
 def parent_ratio(S1, S2, parents, eps):
-    """S2 over the S1 that each of its rows was made from."""
+    """Divide each row of S2 by the row of S1 that it was made from."""
     return S2 / (S1[parents] + eps)
 
 
@@ -147,10 +150,11 @@ def _upside_down(S1, S2, parents, eps):
     "`S1[parents]`, lines the two up: row by row, frame by frame.",
     parent_ratio,
     [_in_order, _total, _no_eps, _eps_outside, _upside_down],
-    "What is left of order 2 is how deep the envelope is modulated, from 0 (steady) to about 1, "
-    "and no longer how loud it is. Without eps a silent parent makes NaN.",
+    "The quotient says how deep the envelope is modulated, from 0 (steady) to about 1, and no "
+    "longer how loud it is. Without eps a silent parent makes NaN.",
 )
-def check_parent_ratio(answer):
+def check_parent_ratio(answer: Any) -> str | None:
+    """Check the answer to exercise 08.3 on rows in another order, one of them silent."""
     generator = torch.Generator().manual_seed(3)
     S1 = torch.rand(3, 4, dtype=torch.float64, generator=generator)
     S2 = torch.rand(5, 4, dtype=torch.float64, generator=generator)

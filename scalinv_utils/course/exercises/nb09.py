@@ -1,10 +1,12 @@
 """Exercises of notebook 09, the benchmark."""
 
+from typing import Any
+
 import numpy as np
 
-from . import compare, exercise
+from ._machinery import compare, exercise
 
-# (method, cost, worst error in dB): the heap is the trap of the first exercise.
+# Each entry is (method, cost, worst error in dB). The heap is the trap of the first exercise.
 ENTRIES = [
     ("recover", 217.0, -105.0),
     ("heap", 29.0, -61.0),
@@ -15,7 +17,7 @@ ENTRIES = [
 
 
 def cheapest(entries, level_db):
-    """The method of least cost among those whose worst error is at the level or below."""
+    """Find the method of least cost among those whose worst error is at the level or below."""
     able = [(cost, method) for method, cost, worst in entries if worst <= level_db]
     return min(able)[1] if able else "none"
 
@@ -50,11 +52,12 @@ def _never_none(entries, level_db):
     "none is left?",
     cheapest,
     [_cheapest_of_all, _best, _above, _first, _never_none],
-    "Asking for the worst seed and not for the median changes who wins wherever a method is a "
-    "gamble. Asking for a level and not for the best error does, too: nobody pays for digits that "
-    "are not needed.",
+    "Asking for the worst seed and not for the median changes the winner wherever a method depends "
+    "on chance. Asking for a level and not for the best error changes it, too: digits beyond the "
+    "level cost time and count for nothing.",
 )
-def check_cheapest(answer):
+def check_cheapest(answer: Any) -> str | None:
+    """Check the answer to exercise 09.1 at five levels."""
     for level in (-20.0, -61.0, -80.0, -110.0, -200.0):
         got, expected = answer(list(ENTRIES), level), cheapest(ENTRIES, level)
         if got != expected:
@@ -66,7 +69,7 @@ def check_cheapest(answer):
 
 
 def exponent(sizes, costs):
-    """p in cost ~ size^p: the slope of the straight line through the logarithms."""
+    """Fit p in cost ~ size^p: the slope of the straight line through the logarithms."""
     return np.polyfit(np.log(sizes), np.log(costs), 1)[0]
 
 
@@ -96,7 +99,8 @@ def _offset(sizes, costs):
     "The factor a, which depends on the machine, has gone into the offset: exponents may be "
     "compared between machines, seconds may not.",
 )
-def check_exponent(answer):
+def check_exponent(answer: Any) -> str | None:
+    """Check the answer to exercise 09.2 on three exponents."""
     sizes = np.array([2048.0, 4096.0, 8192.0, 16384.0])
     for p in (0.5, 1.0, 3.0):
         costs = 2e-4 * sizes**p * np.array([1.02, 0.97, 1.01, 1.0])

@@ -1,10 +1,12 @@
 """Exercises of notebook 10, your own sound."""
 
-from . import compare, exercise
+from typing import Any
+
+from ._machinery import compare, exercise
 
 
 def verdict(consistency, waveform, island):
-    """A: not arrived; B: the original; C: each part right by itself; D: fits and is wrong."""
+    """Choose A: not arrived; B: the original; C: right part by part; or D: fits and is wrong."""
     if consistency > -20:
         return "A"
     if waveform < -20:
@@ -36,10 +38,11 @@ def _higher_is_better(consistency, waveform, island):
     "is an error of a tenth.",
     verdict,
     [_trusts_the_picture, _forgets_the_islands, _islands_first, _higher_is_better],
-    "The order matters: a waveform error near 0 dB means one thing where the islands are right, and "
-    "quite another where they are not.",
+    "The order matters: a waveform error near 0 dB means one thing where the islands are right, "
+    "and quite another where they are not.",
 )
-def check_verdict(answer):
+def check_verdict(answer: Any) -> str | None:
+    """Check the answer to exercise 10.1 on seven sets of scores."""
     for scores in [
         (-5, -1, -1),
         (-130, -120, -121),
@@ -60,7 +63,7 @@ def check_verdict(answer):
 
 
 def megabytes(seconds, rate, octaves, voices):
-    """One array of complex coefficients, 16 bytes each, in units of a million bytes."""
+    """Compute the size of an array of complex coefficients, 16 bytes each, in million bytes."""
     return 16 * seconds * rate * octaves * voices / 1e6
 
 
@@ -90,7 +93,8 @@ def _powers_of_two(seconds, rate, octaves, voices):
     "One second at 8 kHz, from 50 Hz to 4 kHz with 32 rows per octave, is 26 MB; a song of three "
     "minutes at 44.1 kHz would be 37 GB. A method holds several such arrays at once.",
 )
-def check_megabytes(answer):
+def check_megabytes(answer: Any) -> str | None:
+    """Check the answer to exercise 10.2 on three sounds."""
     for case in [(1.0, 8000, 6.3, 32), (180.0, 44100, 9.1, 32), (0.25, 16000, 5.0, 8)]:
         seconds, rate, octaves, voices = case
         complaint = compare(
