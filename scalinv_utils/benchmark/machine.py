@@ -1,14 +1,13 @@
 """What ran a measurement: its processor, its versions, and how much memory it took."""
 
-import contextlib
-import ctypes
 import functools
-import gc
 import os
 import platform
 import threading
 from importlib import metadata
 from pathlib import Path
+
+from ..course._memory import give_back
 
 __all__ = ["PeakMemory", "machine", "versions"]
 
@@ -33,9 +32,7 @@ class PeakMemory:
     def __enter__(self):
         import psutil
 
-        gc.collect()
-        with contextlib.suppress(OSError, AttributeError):  # another C library than glibc
-            ctypes.CDLL("libc.so.6").malloc_trim(0)
+        give_back()
         self._process, self._done = psutil.Process(), threading.Event()
         self._before = self._peak = self._now()
         self._thread = threading.Thread(target=self._watch, daemon=True)
