@@ -1,1 +1,1 @@
-"""What the notebooks share: signals, sounds, pictures, explorers and exercises."""
+"""Signals, sounds, pictures, explorers and exercises for the notebooks of the course."""

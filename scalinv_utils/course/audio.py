@@ -1,14 +1,21 @@
 """Players that let level differences be heard, and sound files that do not clip.
 
-Players that scale every sound to full level hide a loss of amplitude and turn near-silence into a
-roar. Here all the sounds of a table share ONE gain. The levels stand below the players in decibels,
-for those who cannot listen.
+A player that scales every sound to full level hides a loss of amplitude and turns near-silence into
+loud noise. Here all the sounds of a table share ONE gain. The levels stand below the players in
+decibels, for those who cannot listen.
 """
 
 import base64
 import html
 import io
 import math
+import os
+from collections.abc import Iterable
+from typing import BinaryIO, Literal
+
+import soundfile
+import torch
+from numpy.typing import ArrayLike
 
 from .._validation import check_choice, check_positive, check_signal
 from .signals import resample
@@ -18,35 +25,42 @@ __all__ = ["FULL_SCALE", "Players", "player", "players", "save_wav"]
 #: Nothing is played or saved above this share of full scale.
 FULL_SCALE = 0.9
 
-# No gain beyond 40 dB: what is silence but for rounding must stay silence.
+# A gain above 40 dB would make the rounding errors of a silent signal audible.
 LARGEST_GAIN = 100.0
 
-# As many players as fit beside each other into a cell of JupyterLab on a laptop, and their width.
+# This many players of this width fit side by side into a cell of JupyterLab on a laptop.
 COLUMNS, WIDTH = 3, "16em"
 
-# Browsers refuse rates below 3 kHz; 8 to 48 kHz is what all of them play.
+# Browsers refuse rates below 3 kHz; all of them play 8 to 48 kHz.
 LOWEST_RATE, PLAYED_RATES = 3000, (8000, 48000)
 
 
 class Players:
-    """A table of audio players, three sounds to a row: the result of `player` and `players`.
+    """Table of audio players, three sounds to a row, which `player` and `players` return.
 
     Attributes
     ----------
     gain : float
-        The one factor that all the sounds were multiplied by.
+        The factor by which all the sounds were multiplied.
     levels : dict of str to str
-        RMS and peak of each sound in words: of the first one relative to an amplitude of 1, of the
-        others relative to the first one.
+        RMS and peak of each sound in words. The levels of the first sound are relative to an
+        amplitude of 1, those of the others are relative to the first sound.
+
+    Examples
+    --------
+    >>> from scalinv_utils.course import audio, signals
+    >>> table = audio.player(signals.tones(800), 8000)
+    >>> print(table.levels["sound"])
+    RMS -7.8 dB, peak +0.0 dB
     """
 
-    def __init__(self, sources, gain, levels):
+    def __init__(self, sources: dict[str, str], gain: float, levels: dict[str, str]):
         self._sources = sources
         self.gain = gain
         self.levels = levels
 
-    def _repr_html_(self):
-        # th and td carry everything: JupyterLab strips scripts, style sheets and most ARIA
+    def _repr_html_(self) -> str:
+        # Everything stands in th and td: JupyterLab strips scripts, style sheets and most ARIA
         # attributes from the outputs of notebooks that it does not trust yet.
         columns = [
             (
@@ -63,22 +77,35 @@ class Players:
             f"<p><small>{self._gain_note()} Lower your volume before the first one.</small></p>"
         )
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         lines = [f"{label}: {level}" for label, level in self.levels.items()]
         return "\n".join([*lines, self._gain_note()])
 
-    def _gain_note(self):
+    def _gain_note(self) -> str:
         subject = "Played with a gain" if len(self._sources) == 1 else "All played with one gain"
         return f"{subject} of {_db(self.gain, 1.0)}."
 
 
-def player(x, sample_rate, label="sound", speed=1.0):
-    """One sound with its player. Parameters and errors as for `players`."""
+def player(x: ArrayLike, sample_rate: float, label: str = "sound", speed: float = 1.0) -> Players:
+    """Show one sound with its player.
+
+    `label` is the text above the player. The other parameters and the errors are those of
+    `players`.
+
+    Examples
+    --------
+    >>> from scalinv_utils.course import audio, signals
+    >>> audio.player(0.5 * signals.tones(800), 8000, "three tones")
+    three tones: RMS -13.8 dB, peak -6.0 dB
+    Played with a gain of +5.1 dB.
+    """
     return players({label: x}, sample_rate, speed)
 
 
-def players(sounds, sample_rate, speed=1.0):
-    """Labelled players side by side, all with the same gain.
+def players(
+    sounds: dict[str, ArrayLike] | dict[str, torch.Tensor], sample_rate: float, speed: float = 1.0
+) -> Players:
+    """Show labelled players side by side, all with the same gain.
 
     Parameters
     ----------
@@ -87,20 +114,30 @@ def players(sounds, sample_rate, speed=1.0):
     sample_rate : float
         Samples per second.
     speed : float
-        Play this many times faster, and so higher: makes an electrocardiogram audible.
+        The sounds are played this many times faster, and so higher: this makes an
+        electrocardiogram audible.
 
     Returns
     -------
     Players
-        Shows itself in a notebook. The gain brings the loudest peak to 0.9 of full scale, but
+        A notebook shows it as a table. The gain brings the loudest peak to 0.9 of full scale, but
         amplifies by 40 dB at most; silence is left alone.
 
     Raises
     ------
     TypeError
-        `sounds` is no dict; a complex signal.
+        `sounds` is no dict, or a signal is complex.
     ValueError
-        A signal that is not mono or not finite, or a rate that no browser plays.
+        A signal is not mono or not finite, or no browser plays the rate.
+
+    Examples
+    --------
+    >>> from scalinv_utils.course import audio, signals
+    >>> x = signals.tones(800)
+    >>> audio.players({"original": x, "half": x / 2}, 8000)
+    original: RMS -7.8 dB, peak +0.0 dB
+    half: RMS -6.0 dB, peak -6.0 dB re original
+    All played with one gain of -0.9 dB.
     """
     if not isinstance(sounds, dict):
         raise TypeError(
@@ -109,16 +146,21 @@ def players(sounds, sample_rate, speed=1.0):
         )
     if not sounds:
         raise ValueError("sounds must hold at least one signal, got an empty dict")
-    sounds = {str(label): _mono(x, f"sounds[{label!r}]") for label, x in sounds.items()}
+    given = {str(label): _mono(x, f"sounds[{label!r}]") for label, x in sounds.items()}
     rate = _played_rate(sample_rate, speed)
-    # Resampling overshoots between the samples: the gain looks at what is played.
-    played = {label: resample(x, sample_rate * speed, rate) for label, x in sounds.items()}
+    # Resampling overshoots between the samples, so the gain is computed after it.
+    played = {label: resample(x, sample_rate * speed, rate) for label, x in given.items()}
     gain = _shared_gain(played.values())
     sources = {label: _wav_uri(gain * x, rate) for label, x in played.items()}
-    return Players(sources, gain, _levels(sounds))
+    return Players(sources, gain, _levels(given))
 
 
-def save_wav(path, x, sample_rate, encoding="pcm16"):
+def save_wav(
+    path: str | os.PathLike[str] | BinaryIO,
+    x: ArrayLike,
+    sample_rate: float,
+    encoding: Literal["pcm16", "float64"] = "pcm16",
+) -> float:
     """Write a mono WAV file that does not clip.
 
     Parameters
@@ -126,7 +168,7 @@ def save_wav(path, x, sample_rate, encoding="pcm16"):
     path : str, path or binary file object
     x : array, shape (n_samples,)
     sample_rate : float
-        Samples per second; rounded to whole hertz, since the format has no other.
+        Samples per second, rounded to whole hertz, since the format stores no fraction.
     encoding : "pcm16" or "float64"
         "pcm16" plays everywhere. The level is kept, unless the peak exceeds 0.9: then the whole
         signal is turned down to that. "float64" stores the samples as they are.
@@ -139,12 +181,17 @@ def save_wav(path, x, sample_rate, encoding="pcm16"):
     Raises
     ------
     TypeError
-        A complex signal.
+        The signal is complex.
     ValueError
-        A signal that is not mono or not finite, or an unknown encoding.
-    """
-    import soundfile
+        The signal is not mono or not finite, or the encoding is unknown.
 
+    Examples
+    --------
+    >>> import io
+    >>> from scalinv_utils.course import audio, signals
+    >>> audio.save_wav(io.BytesIO(), 2 * signals.tones(800), 8000)
+    0.45
+    """
     x = _mono(x, "x").double()
     rate = max(1, round(check_positive(sample_rate, "sample_rate")))
     check_choice(encoding, ("pcm16", "float64"), "encoding")
@@ -155,26 +202,26 @@ def save_wav(path, x, sample_rate, encoding="pcm16"):
     return gain
 
 
-def _audio(label, uri):
-    """One cell of the table, label escaped already."""
+def _audio(label: str, uri: str) -> str:
+    """Write one cell of the table; `label` is escaped already."""
     return (
         f'<td><audio controls preload="metadata" style="width:{WIDTH}" title="{label}" '
         f'src="{uri}"></audio></td>'
     )
 
 
-def _mono(x, name):
+def _mono(x: ArrayLike, name: str) -> torch.Tensor:
     return check_signal(x, name=name, ndim=1).detach().cpu()
 
 
-def _shared_gain(sounds):
-    """The gain that brings the loudest of all peaks to full scale, within reason."""
+def _shared_gain(sounds: Iterable[torch.Tensor]) -> float:
+    """Find the gain that brings the loudest of all peaks to full scale, 40 dB at most."""
     peak = max(float(x.abs().max()) for x in sounds)
     return 1.0 if peak == 0 else min(FULL_SCALE / peak, LARGEST_GAIN)
 
 
-def _played_rate(sample_rate, speed):
-    """Whole samples per second in the file that the browser gets."""
+def _played_rate(sample_rate: float, speed: float) -> int:
+    """Choose the whole samples per second of the file that the browser gets."""
     rate = check_positive(sample_rate, "sample_rate") * check_positive(speed, "speed")
     if rate < LOWEST_RATE:
         enough = math.ceil(PLAYED_RATES[0] / sample_rate)
@@ -187,8 +234,8 @@ def _played_rate(sample_rate, speed):
     return min(max(round(rate), lowest), highest)
 
 
-def _levels(sounds):
-    """RMS and peak of each sound in words; the first one is the reference of the others."""
+def _levels(sounds: dict[str, torch.Tensor]) -> dict[str, str]:
+    """Put RMS and peak of each sound in words; the first one is the reference of the others."""
     measured = {label: _rms_and_peak(x) for label, x in sounds.items()}
     first, reference = next(iter(measured.items()))
     texts = {first: _level(*reference)}
@@ -200,26 +247,30 @@ def _levels(sounds):
     return texts
 
 
-def _level(rms, peak, reference_rms=1.0, reference_peak=1.0, note=""):
+def _level(
+    rms: float,
+    peak: float,
+    reference_rms: float = 1.0,
+    reference_peak: float = 1.0,
+    note: str = "",
+) -> str:
     if peak == 0:
         return "silence"
     return f"RMS {_db(rms, reference_rms)}, peak {_db(peak, reference_peak)}{note}"
 
 
-def _rms_and_peak(x):
-    """Both in the units of x; the RMS of x over its peak neither under- nor overflows."""
+def _rms_and_peak(x: torch.Tensor) -> tuple[float, float]:
+    """Return RMS and peak in the units of x; dividing by the peak avoids under- and overflow."""
     peak = float(x.abs().max())
     return (peak * float((x / peak).square().mean().sqrt()) if peak else 0.0), peak
 
 
-def _db(value, reference):
+def _db(value: float, reference: float) -> str:
     return f"{20 * (math.log10(value) - math.log10(reference)):+.1f} dB"
 
 
-def _wav_uri(x, rate):
-    """The samples as a 16-bit WAV inside a data URI."""
-    import soundfile
-
+def _wav_uri(x: torch.Tensor, rate: int) -> str:
+    """Write the samples as a 16-bit WAV inside a data URI."""
     buffer = io.BytesIO()
     soundfile.write(buffer, x.numpy(), rate, format="WAV", subtype="PCM_16")
     return "data:audio/wav;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -1,4 +1,4 @@
-"""Pictures: one style, one function per kind of picture, each drawing on the axes it is given.
+"""Pictures in one style, with one function for each kind of picture.
 
 Every drawing function takes `ax` first and returns the artist, and none of them opens or shows a
 figure, so the same code serves a cell, a widget and a test. Frequencies are in Hz on a log axis,
@@ -9,15 +9,25 @@ import base64
 import html
 import io
 import math
+from collections.abc import Sequence
 from importlib import resources
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
+from IPython.display import HTML, display
 from matplotlib import colormaps, pyplot as plt, rc_params_from_file
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
+from matplotlib.collections import QuadMesh
 from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator
+from numpy.typing import ArrayLike
+from PIL import Image
+from ssqueezepy import ssq_cwt
 
 from .._validation import check_choice, check_count, check_magnitudes, check_positive, check_signal
 
@@ -39,31 +49,44 @@ __all__ = [
     "use_style",
 ]
 
-# Columns of a time-frequency picture: more than any screen shows, few enough to draw quickly.
+# A time-frequency picture has this many columns at most: more than the picture has pixels, and few
+# enough to draw quickly.
 MAX_COLUMNS = 2048
 
-# Below this level phase is noise, and is not shown.
+# Phase below this level is noise, and is not shown.
 PHASE_FLOOR_DB = -40.0
 
-# The grey level that phase fades to: half way between the light and the dark end of its colours,
-# so that it is not taken for one of them.
+# Phase fades to this grey level. It lies half way between the light and the dark end of the
+# colours of phase, so that it is not taken for one of them.
 FADED = 0.6
 
 
-def use_style():
-    """Give all figures from here on the look of the course."""
+def use_style() -> None:
+    """Give all figures from here on the look of the course.
+
+    Examples
+    --------
+    >>> from matplotlib import pyplot as plt
+    >>> from scalinv_utils.course import plotting
+    >>> with plt.rc_context():  # only for this example: a notebook calls use_style alone
+    ...     plotting.use_style()
+    ...     print(len(plt.rcParams["axes.prop_cycle"]))
+    7
+    """
     plt.style.use(_style())
 
 
-def _style():
-    with resources.as_file(resources.files(__package__) / "scalinv.mplstyle") as path:
-        return rc_params_from_file(path, use_default_template=False)
+def _style() -> dict[str, Any]:
+    """Read the style sheet of the course."""
+    sheet = resources.files("scalinv_utils.course") / "scalinv.mplstyle"
+    with resources.as_file(sheet) as path:
+        return {**rc_params_from_file(path, use_default_template=False)}
 
 
 # --- Curves --------------------------------------------------------------------------------------
 
 
-def signal(ax, x, sample_rate=1.0, **line):
+def signal(ax: Axes, x: ArrayLike, sample_rate: float = 1.0, **line: Any) -> Line2D:
     """Draw a signal against time.
 
     Parameters
@@ -78,16 +101,30 @@ def signal(ax, x, sample_rate=1.0, **line):
     Returns
     -------
     Line2D
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from scalinv_utils.course import plotting
+    >>> ax = Figure().add_subplot()
+    >>> line = plotting.signal(ax, [0.0, 1.0, 0.5], sample_rate=2, label="x")
+    >>> line.get_xdata().tolist()
+    [0.0, 0.5, 1.0]
     """
-    x = check_signal(x, ndim=1).detach().cpu().numpy()
-    duration = len(x) / check_positive(sample_rate, "sample_rate")
-    (artist,) = ax.plot(np.arange(len(x)) / sample_rate, x, **line)
+    samples = check_signal(x, ndim=1).detach().cpu().numpy()
+    duration = len(samples) / check_positive(sample_rate, "sample_rate")
+    (artist,) = ax.plot(np.arange(len(samples)) / sample_rate, samples, **line)
     ax.set(xlabel="time (s)", ylabel="amplitude", xlim=(0, duration))
     return artist
 
 
-def convergence(ax, histories, xlabel="iteration", ylabel="consistency (dB)"):
-    """Draw how errors fall, one labelled curve per method; line styles differ beside colours.
+def convergence(
+    ax: Axes,
+    histories: dict[str, Any],
+    xlabel: str = "iteration",
+    ylabel: str = "consistency (dB)",
+) -> list[Line2D]:
+    """Draw how errors fall, one labelled curve per method; line styles differ as colours do.
 
     Parameters
     ----------
@@ -100,7 +137,16 @@ def convergence(ax, histories, xlabel="iteration", ylabel="consistency (dB)"):
     Returns
     -------
     list of Line2D
-        In the order of `histories`.
+        The curves in the order of `histories`.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from scalinv_utils.course import plotting
+    >>> ax = Figure().add_subplot()
+    >>> lines = plotting.convergence(ax, {"steps": [-3, -9], "timed": ([0.5, 2.5], [-1, -9])})
+    >>> [line.get_label() for line in lines]
+    ['steps', 'timed']
     """
     if not isinstance(histories, dict) or not histories:
         raise ValueError(
@@ -116,7 +162,8 @@ def convergence(ax, histories, xlabel="iteration", ylabel="consistency (dB)"):
     return lines
 
 
-def _positions_and_levels(history, name):
+def _positions_and_levels(history: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Split a history into positions on the x axis and levels in dB."""
     if isinstance(history, tuple) and len(history) == 2 and np.ndim(history[0]) == 1:
         positions, levels = (check_signal(part, name=name, ndim=1) for part in history)
         if len(positions) != len(levels):
@@ -129,20 +176,50 @@ def _positions_and_levels(history, name):
     return np.arange(1, len(levels) + 1), levels
 
 
-def filterbank(ax, W, every=1):
+class FilterBank(Protocol):
+    """Any transform with filters in the frequency domain, such as a Scalogram."""
+
+    @property
+    def filters(self) -> torch.Tensor:
+        """Frequency responses, shape (n_freqs, n_bins)."""
+        ...
+
+    @property
+    def n_samples(self) -> int:
+        """Length of the signals."""
+        ...
+
+    @property
+    def sample_rate(self) -> float:
+        """Samples per second."""
+        ...
+
+
+def filterbank(ax: Axes, W: FilterBank, every: int = 1) -> list[Line2D]:
     """Draw the frequency responses of a transform's filters, from low (dark) to high (bright).
 
     Parameters
     ----------
     ax : matplotlib Axes
     W : Scalogram
-        Anything with `filters` (n_freqs, n_bins), `frequencies` (Hz), `n_samples`, `sample_rate`.
+        Another transform will do if it has `filters` of shape (n_freqs, n_bins), `n_samples` and
+        `sample_rate`.
     every : int
         Draw each `every`-th filter only.
 
     Returns
     -------
     list of Line2D
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from scalinv_utils import Scalogram
+    >>> from scalinv_utils.course import plotting
+    >>> W = Scalogram(256, 8000, voices_per_octave=4)
+    >>> lines = plotting.filterbank(Figure().add_subplot(), W)
+    >>> len(lines) == len(W.frequencies)
+    True
     """
     step = check_count(every, "every")
     bins = min(W.filters.shape[-1], W.n_samples // 2 + 1)
@@ -161,8 +238,8 @@ def filterbank(ax, W, every=1):
 # --- Time-frequency pictures ---------------------------------------------------------------------
 
 
-def level_db(S, reference=None, floor_db=-60.0):
-    """Magnitudes as levels in dB, cut off at a floor.
+def level_db(S: ArrayLike, reference: float | None = None, floor_db: float = -60.0) -> np.ndarray:
+    """Express magnitudes as levels in dB, cut off at a floor.
 
     Parameters
     ----------
@@ -170,38 +247,51 @@ def level_db(S, reference=None, floor_db=-60.0):
     reference : float, optional
         The magnitude at 0 dB. Default: the largest entry of S.
     floor_db : float
-        Negative.
+        Lowest level, a negative number.
 
     Returns
     -------
     numpy array of the shape of S
         20 log10(S / reference), at least `floor_db`; silence is `floor_db` throughout.
+
+    Examples
+    --------
+    >>> from scalinv_utils.course import plotting
+    >>> plotting.level_db([[1.0, 0.1, 0.0]]).round(1).tolist()
+    [[0.0, -20.0, -60.0]]
     """
-    S = check_magnitudes(S).detach().cpu().double().numpy()
+    moduli = check_magnitudes(S).detach().cpu().double().numpy()
     if not (math.isfinite(floor_db) and floor_db < 0):
         raise ValueError(f"floor_db must be a negative number of decibels, got {floor_db!r}")
-    reference = S.max() if reference is None else check_positive(float(reference), "reference")
-    if reference == 0:
-        return np.full(S.shape, float(floor_db))
-    return 20 * np.log10(np.maximum(S / reference, 10 ** (floor_db / 20)))
+    top = moduli.max() if reference is None else check_positive(float(reference), "reference")
+    if top == 0:
+        return np.full(moduli.shape, float(floor_db))
+    return 20 * np.log10(np.maximum(moduli / top, 10 ** (floor_db / 20)))
 
 
 def scalogram(
-    ax, S, frequencies, sample_rate=1.0, floor_db=-60.0, reference=None, cmap="magma", colorbar=True
-):
+    ax: Axes,
+    S: ArrayLike,
+    frequencies: ArrayLike,
+    sample_rate: float = 1.0,
+    floor_db: float = -60.0,
+    reference: float | None = None,
+    cmap: str = "magma",
+    colorbar: bool = True,
+) -> QuadMesh:
     """Draw a scalogram in dB over time and log frequency.
 
     Parameters
     ----------
     ax : matplotlib Axes
     S : array, shape (n_freqs, n_samples), non-negative
-        Longer than 2048 samples, each column shows the maximum over a few samples.
+        If it is longer than 2048 samples, each column shows the maximum over a few samples.
     frequencies : array, shape (n_freqs,)
         Hz, ascending or descending. A row at 0 Hz (a lowpass channel) is left out.
     sample_rate : float
         Samples per second.
     floor_db : float
-        Where the colour map begins.
+        Level at which the colour map begins.
     reference : float, optional
         The magnitude at 0 dB. Give the same one to all the pictures that are to be compared.
         Default: the peak of S.
@@ -213,12 +303,23 @@ def scalogram(
     -------
     QuadMesh
         Up to 2048 samples, ``mesh.set_array(level_db(S, reference, floor_db))`` redraws it.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from scalinv_utils import Scalogram
+    >>> from scalinv_utils.course import plotting, signals
+    >>> W = Scalogram(256, 8000, voices_per_octave=4)
+    >>> S = W.magnitude(signals.linear_chirp(256, 8000))
+    >>> mesh = plotting.scalogram(Figure().add_subplot(), S, W.frequencies, 8000)
+    >>> mesh.get_clim()
+    (-60.0, 0.0)
     """
-    S, frequencies = _rows(S, frequencies, "S")
-    levels = level_db(S, reference, floor_db)
+    moduli, rows = _rows(S, frequencies, "S")
+    levels = level_db(moduli, reference, floor_db)
     starts, times = _columns(levels, sample_rate)
     pooled = np.maximum.reduceat(levels, starts, axis=-1)
-    mesh = _mesh(ax, times, frequencies, pooled, Normalize(floor_db, 0), cmap)
+    mesh = _mesh(ax, times, rows, pooled, Normalize(floor_db, 0), cmap)
     if colorbar:
         ax.figure.colorbar(
             mesh, ax=ax, label="level (dB re peak)" if reference is None else "level (dB)"
@@ -226,14 +327,20 @@ def scalogram(
     return mesh
 
 
-def phase(ax, c, frequencies, sample_rate=1.0, colorbar=True):
+def phase(
+    ax: Axes,
+    c: ArrayLike,
+    frequencies: ArrayLike,
+    sample_rate: float = 1.0,
+    colorbar: bool = True,
+) -> QuadMesh:
     """Draw the phase of wavelet coefficients, faded to grey where they are small.
 
     Parameters
     ----------
     ax : matplotlib Axes
     c : complex array, shape (n_freqs, n_samples)
-        Longer than 2048 samples, only every few samples are drawn: draw a stretch instead.
+        If it is longer than 2048 samples, only every few samples are drawn: draw a stretch instead.
     frequencies : array, shape (n_freqs,)
         Hz. A row at 0 Hz is left out.
     sample_rate : float
@@ -243,13 +350,25 @@ def phase(ax, c, frequencies, sample_rate=1.0, colorbar=True):
     Returns
     -------
     QuadMesh
-        Colours run once around a cyclic map; full colour at the peak, grey from 40 dB below on.
+        The colours run once around a cyclic map. They are full at the peak and grey at 40 dB below
+        it and lower.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from scalinv_utils import Scalogram
+    >>> from scalinv_utils.course import plotting, signals
+    >>> W = Scalogram(256, 8000, voices_per_octave=4)
+    >>> c = W(signals.linear_chirp(256, 8000))
+    >>> mesh = plotting.phase(Figure().add_subplot(), c, W.frequencies, 8000)
+    >>> mesh.get_array().shape[-1]  # red, green and blue
+    3
     """
-    c = torch.as_tensor(c).detach().cpu()
-    if not c.is_complex():
-        raise TypeError(f"c must hold complex coefficients, got {str(c.dtype)}")
-    modulus, rows = _rows(c.abs(), frequencies, "c")
-    angles, _ = _rows(c.angle(), frequencies, "c")
+    coefficients = torch.as_tensor(c).detach().cpu()
+    if not coefficients.is_complex():
+        raise TypeError(f"c must hold complex coefficients, got {str(coefficients.dtype)}")
+    modulus, rows = _rows(coefficients.abs(), frequencies, "c")
+    angles, _ = _rows(coefficients.angle(), frequencies, "c")
     starts, times = _columns(angles, sample_rate)
     strength = 1 - level_db(modulus, floor_db=PHASE_FLOOR_DB)[:, starts, None] / PHASE_FLOOR_DB
     colours = ScalarMappable(Normalize(-math.pi, math.pi), "twilight")
@@ -261,7 +380,15 @@ def phase(ax, c, frequencies, sample_rate=1.0, colorbar=True):
     return mesh
 
 
-def error_map(ax, S, target, frequencies, sample_rate=1.0, limit=None, colorbar=True):
+def error_map(
+    ax: Axes,
+    S: ArrayLike,
+    target: ArrayLike,
+    frequencies: ArrayLike,
+    sample_rate: float = 1.0,
+    limit: float | None = None,
+    colorbar: bool = True,
+) -> QuadMesh:
     """Draw where a scalogram is above (red) and below (blue) its target.
 
     Parameters
@@ -280,16 +407,27 @@ def error_map(ax, S, target, frequencies, sample_rate=1.0, limit=None, colorbar=
     Returns
     -------
     QuadMesh
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from scalinv_utils.course import plotting
+    >>> S, target = [[1.0, 0.5], [0.0, 2.0]], [[1.0, 1.0], [0.0, 2.0]]
+    >>> mesh = plotting.error_map(Figure().add_subplot(), S, target, [200.0, 100.0])
+    >>> mesh.get_array().tolist()
+    [[0.0, -0.25], [0.0, 0.0]]
     """
-    target, rows = _rows(target, frequencies, "target")
-    S, _ = _rows(S, frequencies, "S")
-    check_magnitudes(S, target.shape)
-    difference = (S - target) / (check_magnitudes(target, name="target").max().item() or 1.0)
+    wanted, rows = _rows(target, frequencies, "target")
+    moduli, _ = _rows(S, frequencies, "S")
+    check_magnitudes(moduli, wanted.shape)
+    difference = (moduli - wanted) / (check_magnitudes(wanted, name="target").max().item() or 1.0)
     starts, times = _columns(difference, sample_rate)
     highest = np.maximum.reduceat(difference, starts, axis=-1)
     lowest = np.minimum.reduceat(difference, starts, axis=-1)
     largest = np.where(-lowest > highest, lowest, highest)
-    limit = np.abs(largest).max() or 1.0 if limit is None else check_positive(limit, "limit")
+    if limit is None:
+        limit = float(np.abs(largest).max()) or 1.0
+    check_positive(limit, "limit")
     mesh = _mesh(ax, times, rows, largest, Normalize(-limit, limit), "RdBu_r")
     if colorbar:
         ax.figure.colorbar(mesh, ax=ax, label="difference / peak")
@@ -297,13 +435,20 @@ def error_map(ax, S, target, frequencies, sample_rate=1.0, limit=None, colorbar=
 
 
 def synchrosqueezed(
-    ax, x, sample_rate=1.0, wavelet="gmw", floor_db=-40.0, reference=None, colorbar=True
-):
+    ax: Axes,
+    x: ArrayLike,
+    sample_rate: float = 1.0,
+    wavelet: str | tuple[str, dict[str, float]] = "gmw",
+    floor_db: float = -40.0,
+    reference: float | None = None,
+    colorbar: bool = True,
+) -> QuadMesh:
     """Draw the modulus of the synchrosqueezed wavelet transform of a signal.
 
-    Synchrosqueezing moves each coefficient to the frequency that its phase turns at: ridges become
-    thin lines. Method: Daubechies, Lu and Wu (2011), doi:10.1016/j.acha.2010.08.002, computed by
-    ssqueezepy. The first call takes a few seconds, for compilation.
+    Synchrosqueezing moves each coefficient to the frequency at which its phase turns, so that
+    ridges become thin lines. The method is that of Daubechies, Lu and Wu (2011),
+    doi:10.1016/j.acha.2010.08.002, computed by ssqueezepy. The first call takes a few seconds, for
+    compilation.
 
     Parameters
     ----------
@@ -320,46 +465,61 @@ def synchrosqueezed(
     Returns
     -------
     QuadMesh
-    """
-    from ssqueezepy import ssq_cwt
 
-    x = check_signal(x, min_samples=16, ndim=1).detach().cpu().numpy()
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from scalinv_utils.course import plotting, signals
+    >>> ax = Figure().add_subplot()
+    >>> mesh = plotting.synchrosqueezed(ax, signals.tones(256, 8000, [1000]), 8000)
+    >>> mesh.get_clim()
+    (-40.0, 0.0)
+    """
+    samples = check_signal(x, min_samples=16, ndim=1).detach().cpu().numpy()
     check_positive(sample_rate, "sample_rate")
-    # 16 rows per octave: about as many rows as a small picture has lines to show them.
+    # 16 rows per octave are about as many rows as a small picture has lines of pixels.
     options = {"wavelet": wavelet, "fs": sample_rate, "scales": "log", "nv": 16}
-    squeezed, _, frequencies, _ = ssq_cwt(x, **options, preserve_transform=False)
+    result: Any = ssq_cwt(samples, **options, preserve_transform=False)
+    squeezed, _, frequencies, _ = result
     return scalogram(
         ax, np.abs(squeezed), frequencies, sample_rate, floor_db, reference, colorbar=colorbar
     )
 
 
-def _rows(values, frequencies, name):
-    """The rows that a log axis can show, checked against their frequencies in Hz."""
-    values = check_signal(values, name=name).detach().cpu().double().numpy()
-    frequencies = check_signal(frequencies, name="frequencies", ndim=1).detach().cpu().numpy()
-    if values.ndim != 2 or len(values) != len(frequencies):
+def _rows(values: ArrayLike, frequencies: ArrayLike, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows that a log axis can show and their frequencies in Hz, both checked."""
+    plane = check_signal(values, name=name).detach().cpu().double().numpy()
+    hertz = check_signal(frequencies, name="frequencies", ndim=1).detach().cpu().numpy()
+    if plane.ndim != 2 or len(plane) != len(hertz):
         raise ValueError(
             f"{name} must have the shape (n_freqs, n_samples) with one row for each of the "
-            f"{len(frequencies)} frequencies, got shape {values.shape}"
+            f"{len(hertz)} frequencies, got shape {plane.shape}"
         )
-    shown = frequencies > 0
-    steps = np.diff(frequencies[shown])
+    shown = hertz > 0
+    steps = np.diff(hertz[shown])
     if len(steps) == 0 or not (np.all(steps > 0) or np.all(steps < 0)):
         raise ValueError(
             "frequencies must hold at least two positive values, ascending or descending"
         )
-    return values[shown], frequencies[shown]
+    return plane[shown], hertz[shown]
 
 
-def _columns(values, sample_rate):
-    """First samples of the columns to draw, and the columns' edges in seconds."""
+def _columns(values: np.ndarray, sample_rate: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first samples of the columns to draw, and the columns' edges in seconds."""
     n_samples = values.shape[-1]
     starts = np.arange(0, n_samples, math.ceil(n_samples / MAX_COLUMNS))
     return starts, np.append(starts, n_samples) / check_positive(sample_rate, "sample_rate")
 
 
-def _mesh(ax, times, frequencies, values, norm=None, cmap=None):
-    """Coloured cells between the times (s) and around the frequencies (Hz) of their rows."""
+def _mesh(
+    ax: Axes,
+    times: np.ndarray,
+    frequencies: np.ndarray,
+    values: np.ndarray,
+    norm: Normalize | None = None,
+    cmap: str | None = None,
+) -> QuadMesh:
+    """Draw coloured cells between the times (s) and around the frequencies (Hz) of their rows."""
     middles = np.log(frequencies)
     between = (middles[1:] + middles[:-1]) / 2
     first, last = 2 * middles[0] - between[0], 2 * middles[-1] - between[-1]
@@ -372,8 +532,8 @@ def _mesh(ax, times, frequencies, values, norm=None, cmap=None):
     return mesh
 
 
-def _log_hertz(ax, which):
-    """A log axis labelled 100, 200, 500, 1k, 2k ..."""
+def _log_hertz(ax: Axes, which: Literal["x", "y"]) -> None:
+    """Make an axis logarithmic and label it 100, 200, 500, 1k, 2k ..."""
     getattr(ax, f"set_{which}scale")("log")
     axis = getattr(ax, f"{which}axis")
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -381,7 +541,7 @@ def _log_hertz(ax, which):
     axis.set_minor_locator(NullLocator())
 
 
-def _hertz_label(hertz, _position=None):
+def _hertz_label(hertz: float, _position: int | None = None) -> str:
     return f"{hertz / 1000:g}k" if hertz >= 1000 else f"{hertz:g}"
 
 
@@ -389,7 +549,7 @@ def _hertz_label(hertz, _position=None):
 
 
 class Picture:
-    """A PNG with words in place of sight: the result of `picture` and `strip`.
+    """PNG picture with an alternative text, which `picture` and `strip` return.
 
     Notebooks store the picture as ``image/png``, its alternative text in that output's metadata
     (where nbconvert finds it) and as ``text/plain`` (for every viewer without pictures).
@@ -398,55 +558,83 @@ class Picture:
     ----------
     png : bytes
     alt : str
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from scalinv_utils.course import plotting
+    >>> plotting.Picture(plotting.render(Figure()), "An empty sheet.")
+    An empty sheet.
     """
 
-    def __init__(self, png, alt):
+    def __init__(self, png: bytes, alt: str):
         if not isinstance(alt, str) or not alt.strip():
             raise ValueError(f"alt must say in words what the picture shows, got {alt!r}")
         self.png = png
         self.alt = " ".join(alt.split())
 
-    def _repr_mimebundle_(self, include=None, exclude=None):
+    def _repr_mimebundle_(
+        self, include: object = None, exclude: object = None
+    ) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
         data = {"image/png": base64.b64encode(self.png).decode(), "text/plain": self.alt}
         return data, {"image/png": {"alt": self.alt}}
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return self.alt
 
 
-def picture(fig, alt):
-    """A figure as a `Picture`; the figure is closed.
+def picture(fig: Figure, alt: str) -> Picture:
+    """Turn a figure into a `Picture`, and close the figure.
 
     Parameters
     ----------
     fig : matplotlib Figure
     alt : str
-        What the picture shows, finding first: "The recovered chirp covers the original to within
-        the line's width", and not "plot of two signals".
+        Words that say what the picture shows, beginning with the finding: "The recovered chirp
+        covers the original to within the line's width", and not "plot of two signals".
+
+    Returns
+    -------
+    Picture
 
     Raises
     ------
     ValueError
-        No text.
+        `alt` is empty.
+
+    Examples
+    --------
+    >>> from matplotlib import pyplot as plt
+    >>> from scalinv_utils.course import plotting
+    >>> fig, ax = plt.subplots()
+    >>> lines = ax.plot([0, 1])
+    >>> plotting.picture(fig, "A line rises.").alt
+    'A line rises.'
     """
     result = Picture(in_few_colours(render(fig)), alt)
     plt.close(fig)
     return result
 
 
-def in_few_colours(png):
-    """A PNG of 256 colours at most, as bytes: what is stored weighs half, and looks alike."""
-    from PIL import Image
+def in_few_colours(png: bytes) -> bytes:
+    """Reduce a PNG to 256 colours at most: it looks alike and takes about half the bytes.
 
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from scalinv_utils.course import plotting
+    >>> plotting.in_few_colours(plotting.render(Figure()))[1:4]
+    b'PNG'
+    """
     buffer, whole = io.BytesIO(), Image.open(io.BytesIO(png)).convert("RGB")
-    # Not the median cut, which leaves none of its colours to a narrow colour bar.
+    # The median cut, Pillow's default, would leave none of its colours to a narrow colour bar.
     few = whole.quantize(256, Image.Quantize.MAXCOVERAGE, 3, dither=Image.Dither.NONE)
     few.save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
 
 
-def show(fig, alt):
-    """Display a figure with its alternative text, and close it. The end of every figure cell.
+def show(fig: Figure | Picture, alt: str) -> None:
+    """Display a figure with its alternative text, and close it: every figure cell ends so.
 
     JupyterLab gives pictures no alternative text, so the same words also stand below, folded.
 
@@ -455,32 +643,44 @@ def show(fig, alt):
     fig : matplotlib Figure or Picture
     alt : str
         As in `picture`.
-    """
-    from IPython.display import HTML, display
 
+    Examples
+    --------
+    >>> from matplotlib import pyplot as plt
+    >>> from scalinv_utils.course import plotting
+    >>> fig, ax = plt.subplots()
+    >>> lines = ax.plot([0, 1])
+    >>> plotting.show(fig, "A line rises.")
+    A line rises. <IPython.core.display.HTML object>
+    """
     shown = Picture(fig.png, alt) if isinstance(fig, Picture) else picture(fig, alt)
     summary = "<summary><small>The picture in words</small></summary>"
     display(shown, HTML(f"<details>{summary}{html.escape(shown.alt)}</details>"))
 
 
-def render(fig, format="png"):
-    """A figure as the bytes of a picture file of fixed size, for widgets and film strips.
+def render(fig: Figure, format: Literal["png", "webp"] = "png") -> bytes:
+    """Turn a figure into the bytes of a picture file of fixed size, for widgets and film strips.
 
     Parameters
     ----------
     fig : matplotlib Figure
-        Stays open, so that one figure can be changed and rendered again.
+        It stays open, so that it can be changed and rendered again.
     format : "png" or "webp"
         WebP is lossy and three to five times smaller.
 
     Returns
     -------
     bytes
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from scalinv_utils.course import plotting
+    >>> plotting.render(Figure(figsize=(2, 1)))[1:4]
+    b'PNG'
     """
     check_choice(format, ("png", "webp"), "format")
-    from PIL import Image
-
-    # Not savefig, which goes through the whole figure twice, the first time for the layout alone.
+    # savefig would go through the whole figure twice, the first time for the layout alone.
     before, canvas = fig.canvas, FigureCanvasAgg(fig)
     canvas.draw()
     fig.set_canvas(before)
@@ -490,26 +690,32 @@ def render(fig, format="png"):
     return buffer.getvalue()
 
 
-def strip(frames, alt, columns=3, width=1200):
-    """A film strip: rendered frames side by side, for those who read without a running kernel.
+def strip(frames: Sequence[bytes], alt: str, columns: int = 3, width: int = 1200) -> Picture:
+    """Put rendered frames side by side into a film strip, for readers without a running kernel.
 
     Parameters
     ----------
     frames : sequence of bytes
-        As `render` makes them, all of one size; filled in row by row.
+        Frames as `render` makes them, all of one size; they are filled in row by row.
     alt : str
         As in `picture`.
     columns : int
         Frames in a row.
     width : int
-        Of the whole, in pixels; frames are made smaller to fit, never larger.
+        Width of the whole strip in pixels; frames are made smaller to fit, never larger.
 
     Returns
     -------
     Picture
-    """
-    from PIL import Image
 
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from scalinv_utils.course import plotting
+    >>> frame = plotting.render(Figure(figsize=(2, 1)))
+    >>> plotting.strip([frame, frame], "Two empty sheets.")
+    Two empty sheets.
+    """
     if len(frames) == 0:
         raise ValueError("frames must hold at least one rendered frame, got none")
     images = [Image.open(io.BytesIO(frame)).convert("RGB") for frame in frames]

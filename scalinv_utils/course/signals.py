@@ -1,17 +1,23 @@
-"""The signals of the course: synthetic ones, the recordings, and any sound file.
+"""Signals of the course: synthetic ones, the recordings, and any sound file.
 
-Everything comes back as a real float64 tensor of shape (n_samples,). Frequencies are in Hz, times
-in seconds. The synthetic signals have a peak of about 1 and are the same on every call; their
-default frequencies are fractions of `sample_rate`, so that they fit any rate.
+Every function returns a real float64 tensor of shape (n_samples,), unless it changes a signal that
+it is given. Frequencies are in Hz, times in seconds. The synthetic signals have a peak of about 1
+and are the same on every call; their default frequencies are fractions of `sample_rate`, so that
+they fit any rate.
 """
 
 import math
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib import resources
+from typing import BinaryIO, Literal
 
 import numpy as np
+import soundfile
 import torch
+from numpy.typing import ArrayLike
 from scipy.signal import resample_poly
 
 from .._validation import check_choice, check_count, check_positive, check_signal
@@ -20,6 +26,7 @@ __all__ = [
     "RECORDINGS",
     "SYNTHETIC",
     "Recording",
+    "SoundFileError",
     "am_fm_tone",
     "clicks",
     "crossing_chirps",
@@ -42,8 +49,13 @@ __all__ = [
 # --- Synthetic signals ---------------------------------------------------------------------------
 
 
-def linear_chirp(n_samples, sample_rate=8000.0, start=None, end=None):
-    """A tone whose frequency moves at a constant number of hertz per second.
+def linear_chirp(
+    n_samples: int,
+    sample_rate: float = 8000.0,
+    start: float | None = None,
+    end: float | None = None,
+) -> torch.Tensor:
+    """Make a tone whose frequency moves at a constant number of hertz per second.
 
     Parameters
     ----------
@@ -61,7 +73,13 @@ def linear_chirp(n_samples, sample_rate=8000.0, start=None, end=None):
     Raises
     ------
     ValueError
-        A frequency that is not positive or lies above half of `sample_rate`.
+        A frequency is not positive or lies above half of `sample_rate`.
+
+    Examples
+    --------
+    >>> from scalinv_utils.course import signals
+    >>> signals.linear_chirp(256, 8000, start=100, end=2000).shape
+    torch.Size([256])
     """
     t, duration = _time(n_samples, sample_rate)
     start = _frequency(start, 0.02, sample_rate, "start")
@@ -69,10 +87,22 @@ def linear_chirp(n_samples, sample_rate=8000.0, start=None, end=None):
     return torch.cos(2 * math.pi * (start * t + (end - start) * t**2 / (2 * duration)))
 
 
-def exponential_chirp(n_samples, sample_rate=8000.0, start=None, end=None):
-    """A tone whose frequency moves at a constant number of octaves per second.
+def exponential_chirp(
+    n_samples: int,
+    sample_rate: float = 8000.0,
+    start: float | None = None,
+    end: float | None = None,
+) -> torch.Tensor:
+    """Make a tone whose frequency moves at a constant number of octaves per second.
 
-    Parameters, result and errors as for `linear_chirp`; default `start` 0.01 `sample_rate`.
+    Parameters, result and errors are those of `linear_chirp`, except that `start` is 0.01 times
+    `sample_rate` by default.
+
+    Examples
+    --------
+    >>> from scalinv_utils.course import signals
+    >>> signals.exponential_chirp(256, 8000, start=100, end=1600).shape  # four octaves
+    torch.Size([256])
     """
     t, duration = _time(n_samples, sample_rate)
     start = _frequency(start, 0.01, sample_rate, "start")
@@ -84,9 +114,14 @@ def exponential_chirp(n_samples, sample_rate=8000.0, start=None, end=None):
 
 
 def am_fm_tone(
-    n_samples, sample_rate=8000.0, carrier=None, deviation=None, modulation=None, depth=0.5
-):
-    """A tone with tremolo and vibrato: amplitude and frequency modulated at one common rate.
+    n_samples: int,
+    sample_rate: float = 8000.0,
+    carrier: float | None = None,
+    deviation: float | None = None,
+    modulation: float | None = None,
+    depth: float = 0.5,
+) -> torch.Tensor:
+    """Make a tone whose amplitude (tremolo) and frequency (vibrato) swing at one common rate.
 
     Parameters
     ----------
@@ -96,11 +131,11 @@ def am_fm_tone(
     carrier : float, optional
         Centre frequency, Hz. Default 0.1 `sample_rate`.
     deviation : float, optional
-        Largest departure from `carrier`, Hz. Default a quarter of it.
+        Largest departure from `carrier`, Hz. Default: a quarter of it.
     modulation : float, optional
         Modulations per second, Hz. Default: four over the whole signal.
     depth : float
-        Amplitude swings between 1 - depth and 1; from 0 to 1.
+        From 0 to 1: the amplitude swings between 1 - depth and 1.
 
     Returns
     -------
@@ -109,13 +144,20 @@ def am_fm_tone(
     Raises
     ------
     ValueError
-        A frequency beyond half of `sample_rate`, or a `depth` outside [0, 1].
+        A frequency lies beyond half of `sample_rate`, or `depth` lies outside [0, 1].
+
+    Examples
+    --------
+    >>> from scalinv_utils.course import signals
+    >>> x = signals.am_fm_tone(512, 8000, carrier=1000, deviation=200, modulation=40)
+    >>> x.shape
+    torch.Size([512])
     """
     t, duration = _time(n_samples, sample_rate)
     carrier = _frequency(carrier, 0.1, sample_rate, "carrier")
     deviation = check_positive(carrier / 4 if deviation is None else deviation, "deviation")
     modulation = check_positive(4 / duration if modulation is None else modulation, "modulation")
-    _frequency(carrier + deviation, None, sample_rate, "carrier + deviation")
+    _frequency(carrier + deviation, 0.0, sample_rate, "carrier + deviation")
     if not 0 <= depth <= 1:
         raise ValueError(f"depth must lie between 0 and 1, got {depth!r}")
     amplitude = 1 - depth * (1 + torch.cos(2 * math.pi * modulation * t)) / 2
@@ -125,11 +167,23 @@ def am_fm_tone(
     return amplitude * torch.cos(2 * math.pi * phase)
 
 
-def crossing_chirps(n_samples, sample_rate=8000.0, low=None, high=None):
-    """Two linear chirps, one rising from `low` to `high` and one falling, that cross half way.
+def crossing_chirps(
+    n_samples: int,
+    sample_rate: float = 8000.0,
+    low: float | None = None,
+    high: float | None = None,
+) -> torch.Tensor:
+    """Add two linear chirps that cross half way: one rises from `low` to `high`, the other falls.
 
-    Parameters and errors as for `linear_chirp` with `low` and `high` in Hz, default 0.05 and 0.35
-    times `sample_rate`. Where they cross they interfere: the hard spot for phase retrieval.
+    Parameters and errors are those of `linear_chirp`, with `low` and `high` (Hz, default 0.05 and
+    0.35 times `sample_rate`) in place of `start` and `end`. The chirps interfere where they cross,
+    which makes this place hard for phase retrieval.
+
+    Examples
+    --------
+    >>> from scalinv_utils.course import signals
+    >>> signals.crossing_chirps(256, 8000, low=500, high=1500).shape
+    torch.Size([256])
     """
     low = _frequency(low, 0.05, sample_rate, "low")
     high = _frequency(high, 0.35, sample_rate, "high")
@@ -137,8 +191,13 @@ def crossing_chirps(n_samples, sample_rate=8000.0, low=None, high=None):
     return (rising + linear_chirp(n_samples, sample_rate, high, low)) / 2
 
 
-def tones(n_samples, sample_rate=8000.0, frequencies=None, amplitudes=None):
-    """Steady tones that begin and end with the signal.
+def tones(
+    n_samples: int,
+    sample_rate: float = 8000.0,
+    frequencies: ArrayLike | None = None,
+    amplitudes: ArrayLike | None = None,
+) -> torch.Tensor:
+    """Add steady tones that begin and end with the signal.
 
     Parameters
     ----------
@@ -157,26 +216,37 @@ def tones(n_samples, sample_rate=8000.0, frequencies=None, amplitudes=None):
     Raises
     ------
     ValueError
-        A frequency beyond half of `sample_rate`, no frequency, or as many amplitudes as do not fit.
+        A frequency lies beyond half of `sample_rate`, there is no frequency, or the number of
+        amplitudes is not that of the frequencies.
+
+    Examples
+    --------
+    >>> from scalinv_utils.course import signals
+    >>> x = signals.tones(80, 8000, [200, 400], [0.7, 0.2])
+    >>> round(float(x[0]), 6)
+    0.9
     """
     t, _ = _time(n_samples, sample_rate)
     if frequencies is None:
         frequencies = [fraction * sample_rate for fraction in (0.03, 0.1, 0.3)]
-    frequencies = check_signal(frequencies, name="frequencies", ndim=1).double()
-    for frequency in frequencies.tolist():
-        _frequency(frequency, None, sample_rate, "frequencies")
-    count = len(frequencies)
-    amplitudes = [1 / count] * count if amplitudes is None else amplitudes
-    amplitudes = check_signal(amplitudes, name="amplitudes", ndim=1).double()
-    if len(amplitudes) != count:
+    hertz = check_signal(frequencies, name="frequencies", ndim=1).double()
+    for frequency in hertz.tolist():
+        _frequency(frequency, 0.0, sample_rate, "frequencies")
+    count = len(hertz)
+    if amplitudes is None:
+        amplitudes = [1 / count] * count
+    weights = check_signal(amplitudes, name="amplitudes", ndim=1).double()
+    if len(weights) != count:
         raise ValueError(
-            f"amplitudes must have one entry per frequency ({count}), got {len(amplitudes)}"
+            f"amplitudes must have one entry per frequency ({count}), got {len(weights)}"
         )
-    return amplitudes @ torch.cos(2 * math.pi * frequencies[:, None] * t)
+    return weights @ torch.cos(2 * math.pi * hertz[:, None] * t)
 
 
-def clicks(n_samples, sample_rate=8000.0, times=None):
-    """Unit impulses in silence.
+def clicks(
+    n_samples: int, sample_rate: float = 8000.0, times: ArrayLike | None = None
+) -> torch.Tensor:
+    """Put unit impulses into silence.
 
     Parameters
     ----------
@@ -193,24 +263,39 @@ def clicks(n_samples, sample_rate=8000.0, times=None):
     Raises
     ------
     ValueError
-        A time outside the signal.
+        A time lies outside the signal.
+
+    Examples
+    --------
+    >>> from scalinv_utils.course import signals
+    >>> signals.clicks(6, 2, times=[0, 1.5]).tolist()
+    [1.0, 0.0, 0.0, 1.0, 0.0, 0.0]
     """
     _, duration = _time(n_samples, sample_rate)
-    times = [duration / 4, duration / 2, duration * 3 / 4] if times is None else times
-    index = torch.round(check_signal(times, name="times", ndim=1).double() * sample_rate).long()
+    if times is None:
+        times = [duration / 4, duration / 2, duration * 3 / 4]
+    seconds = check_signal(times, name="times", ndim=1).double()
+    index = torch.round(seconds * sample_rate).long()
     if index.min() < 0 or index.max() >= n_samples:
         raise ValueError(
-            f"times must lie within the signal, from 0 up to {duration:.4g} s, got {list(times)}"
+            f"times must lie within the signal, from 0 up to {duration:.4g} s, "
+            f"got {seconds.tolist()}"
         )
     x = torch.zeros(n_samples, dtype=torch.float64)
     x[index] = 1
     return x
 
 
-def white_noise(n_samples, sample_rate=8000.0, seed=0):
-    """Gaussian white noise scaled to a peak of 1; the same for the same `seed`.
+def white_noise(n_samples: int, sample_rate: float = 8000.0, seed: int = 0) -> torch.Tensor:
+    """Draw Gaussian white noise with a peak of 1; the same `seed` gives the same noise.
 
     `sample_rate` (Hz) changes nothing: it is there so that all synthetic signals are called alike.
+
+    Examples
+    --------
+    >>> from scalinv_utils.course import signals
+    >>> float(signals.white_noise(256, seed=1).abs().max())
+    1.0
     """
     n_samples = check_count(n_samples, "n_samples")
     check_positive(sample_rate, "sample_rate")
@@ -218,31 +303,43 @@ def white_noise(n_samples, sample_rate=8000.0, seed=0):
     return noise / noise.abs().max()
 
 
-def published_cosine(n_samples=2048):
-    """The signal of the published snippet: cos(40 t) for t from 0 to 1, about 6.4 cycles in all.
+def published_cosine(n_samples: int = 2048) -> torch.Tensor:
+    """Make the signal of the published snippet: cos(40 t) for t from 0 to 1, about 6.4 cycles.
 
     At 2048 samples that is 0.0031 cycles per sample, below the lowest first-order filter of
     ``Scattering1D(J=6, Q=8)``: nearly all of its scattering energy is in the average (order 0),
     so it hardly tests phase retrieval. Its time axis is one second: ``sample_rate = n_samples``.
-    Source: Stack Exchange, Signal Processing, question 78530 (2021).
+    It was published in Stack Exchange, Signal Processing, question 78530 (2021).
+
+    Examples
+    --------
+    >>> from scalinv_utils.course import signals
+    >>> signals.published_cosine(4).round(decimals=2).tolist()
+    [1.0, -0.84, 0.41, 0.15]
     """
     t, _ = _time(n_samples, n_samples)
     return torch.cos(40 * t)
 
 
-def published_chirp(n_samples=2048):
-    """The exponential chirp behind the published animation: 8 to 0.4 `n_samples` cycles a second.
+def published_chirp(n_samples: int = 2048) -> torch.Tensor:
+    """Make the exponential chirp of the published animation, 8 to 0.4 `n_samples` cycles a second.
 
-    Its time axis is one second: ``sample_rate = n_samples``. It crosses nearly all filters, and so
-    tests what `published_cosine` does not.
-    Source: the script that goes with Stack Exchange, Signal Processing, question 78530 (2021).
+    Its time axis is one second: ``sample_rate = n_samples``. It crosses nearly all filters, which
+    `published_cosine` does not, and so it does test phase retrieval. It comes from the script that
+    goes with Stack Exchange, Signal Processing, question 78530 (2021).
+
+    Examples
+    --------
+    >>> from scalinv_utils.course import signals
+    >>> signals.published_chirp(512).shape
+    torch.Size([512])
     """
     n_samples = check_count(n_samples, "n_samples")
     return exponential_chirp(n_samples, n_samples, 8, 0.4 * n_samples)
 
 
 #: Synthetic signals by name; each is called as ``function(n_samples, sample_rate)``.
-SYNTHETIC = {
+SYNTHETIC: dict[str, Callable[..., torch.Tensor]] = {
     "linear chirp": linear_chirp,
     "exponential chirp": exponential_chirp,
     "AM-FM tone": am_fm_tone,
@@ -253,20 +350,33 @@ SYNTHETIC = {
 }
 
 
-def synthetic(name, n_samples, sample_rate=8000.0):
-    """The synthetic signal called `name` (a key of `SYNTHETIC`) with its default parameters."""
+def synthetic(name: str, n_samples: int, sample_rate: float = 8000.0) -> torch.Tensor:
+    """Make the synthetic signal called `name`, a key of `SYNTHETIC`, with default parameters.
+
+    Examples
+    --------
+    >>> from scalinv_utils.course import signals
+    >>> signals.synthetic("three tones", 256).shape
+    torch.Size([256])
+    """
     return SYNTHETIC[check_choice(name, SYNTHETIC, "name")](n_samples, sample_rate)
 
 
-def _time(n_samples, sample_rate):
-    """Times of the samples and the duration, both in seconds."""
+def _time(n_samples: int, sample_rate: float) -> tuple[torch.Tensor, float]:
+    """Return the times of the samples and the duration, both in seconds."""
     n_samples = check_count(n_samples, "n_samples")
     check_positive(sample_rate, "sample_rate")
     return torch.arange(n_samples, dtype=torch.float64) / sample_rate, n_samples / sample_rate
 
 
-def _frequency(value, default, sample_rate, name):
-    """`value` in Hz, or `default` times the sampling rate; refused when it would alias."""
+def _frequency(value: float | None, default: float, sample_rate: float, name: str) -> float:
+    """Return `value` (Hz), by default `default` times the sampling rate; refuse one that aliases.
+
+    Raises
+    ------
+    ValueError
+        The frequency is not positive or lies above half of `sample_rate`.
+    """
     check_positive(sample_rate, "sample_rate")
     value = check_positive(default * sample_rate if value is None else value, name)
     if value > sample_rate / 2:
@@ -282,7 +392,14 @@ def _frequency(value, default, sample_rate, name):
 
 @dataclass(frozen=True)
 class Recording:
-    """A recording that comes with the package. `sample_rate` in Hz is the file's own."""
+    """Describe a recording that comes with the package; `sample_rate` (Hz) is the file's own.
+
+    Examples
+    --------
+    >>> from scalinv_utils.course import signals
+    >>> signals.RECORDINGS["bell"].licence
+    'CC0'
+    """
 
     title: str
     credit: str
@@ -292,7 +409,7 @@ class Recording:
 
 
 #: The recordings by name. Show `credit` and `licence` wherever a recording is published.
-RECORDINGS = {
+RECORDINGS: dict[str, Recording] = {
     "speech": Recording(
         title="somebody reading Sense and Sensibility",
         credit="LibriVox, packaged with the CMU PocketSphinx test data (BSD-2)",
@@ -345,8 +462,13 @@ RECORDINGS = {
 }
 
 
-def recording(name, sample_rate=None, n_samples=None, start=None):
-    """One of the recordings that come with the package, whole or a stretch of it.
+def recording(
+    name: str,
+    sample_rate: float | None = None,
+    n_samples: int | None = None,
+    start: float | None = None,
+) -> tuple[torch.Tensor, float]:
+    """Read one of the recordings that come with the package, whole or a stretch of it.
 
     Parameters
     ----------
@@ -371,12 +493,20 @@ def recording(name, sample_rate=None, n_samples=None, start=None):
     Raises
     ------
     ValueError
-        An unknown name, or a stretch that is not inside the recording.
+        The name is unknown, or the stretch does not lie inside the recording.
+
+    Examples
+    --------
+    >>> from scalinv_utils.course import signals
+    >>> x, rate = signals.recording("bell", sample_rate=8000, n_samples=512)
+    >>> x.shape, rate
+    (torch.Size([512]), 8000)
     """
     entry = RECORDINGS[check_choice(name, RECORDINGS, "name")]
-    with resources.as_file(resources.files(__package__) / "data" / entry.filename) as path:
+    data = resources.files("scalinv_utils.course") / "data"
+    with resources.as_file(data / entry.filename) as path:
         if path.suffix == ".csv":
-            x, rate = torch.from_numpy(np.loadtxt(path)), entry.sample_rate
+            x, rate = torch.from_numpy(np.loadtxt(path)), float(entry.sample_rate)
             x = x / x.abs().max()
         else:
             x, rate = load(path)
@@ -385,8 +515,10 @@ def recording(name, sample_rate=None, n_samples=None, start=None):
     return cut(x, rate, n_samples, start), rate
 
 
-def cut(x, sample_rate, n_samples=None, start=None):
-    """`n_samples` of a mono signal, from `start` seconds on.
+def cut(
+    x: ArrayLike, sample_rate: float, n_samples: int | None = None, start: float | None = None
+) -> torch.Tensor:
+    """Cut `n_samples` out of a mono signal, from `start` seconds on.
 
     Parameters
     ----------
@@ -394,10 +526,10 @@ def cut(x, sample_rate, n_samples=None, start=None):
     sample_rate : float
         Samples per second of `x`.
     n_samples : int, optional
-        Default: to the end.
+        Length of the stretch. Default: to the end of `x`.
     start : float, optional
-        Seconds. Default: the beginning if `n_samples` is None, else the loudest stretch (largest
-        energy; the earliest one if several tie).
+        Where the stretch begins, seconds. Default: at the beginning if `n_samples` is None, else
+        where the energy is largest (the earliest place if several tie).
 
     Returns
     -------
@@ -407,6 +539,12 @@ def cut(x, sample_rate, n_samples=None, start=None):
     ------
     ValueError
         The stretch does not lie inside `x`.
+
+    Examples
+    --------
+    >>> from scalinv_utils.course import signals
+    >>> signals.cut([0.0, 1.0, 2.0, 3.0], 2, n_samples=2, start=0.5).tolist()
+    [1.0, 2.0]
     """
     x = check_signal(x, ndim=1)
     check_positive(sample_rate, "sample_rate")
@@ -430,8 +568,16 @@ def cut(x, sample_rate, n_samples=None, start=None):
     return x[first : first + length].clone()
 
 
-def loudest(x, n_samples):
-    """First index of the stretch of `n_samples` of a mono signal with the largest energy."""
+def loudest(x: torch.Tensor, n_samples: int) -> int:
+    """Find the first index of the stretch of `n_samples` of a mono signal with the largest energy.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from scalinv_utils.course import signals
+    >>> signals.loudest(torch.tensor([0.0, 1.0, 3.0, 2.0, 0.0]), 2)
+    2
+    """
     energy = torch.nn.functional.pad(x.square().cumsum(0), (1, 0))
     return int(torch.argmax(energy[n_samples:] - energy[: len(energy) - n_samples]))
 
@@ -439,13 +585,44 @@ def loudest(x, n_samples):
 # --- Files ---------------------------------------------------------------------------------------
 
 
-def load(path, sample_rate=None, seconds=None):
-    """A sound file as one mono signal.
+class SoundFileError(ValueError):
+    """Report a sound file that holds no usable signal.
+
+    Attributes
+    ----------
+    reason : "unreadable", "empty" or "not finite"
+        libsndfile cannot read the file, it has no samples, or it holds NaN or infinite samples.
+
+    Examples
+    --------
+    >>> import io
+    >>> from scalinv_utils.course import signals
+    >>> try:
+    ...     signals.load(io.BytesIO(b"a letter"))
+    ... except signals.SoundFileError as error:
+    ...     print(error.reason)
+    unreadable
+    """
+
+    # The default lets pickle make the error from its message alone, before it restores `reason`.
+    def __init__(
+        self, message: str, reason: Literal["unreadable", "empty", "not finite"] = "unreadable"
+    ):
+        super().__init__(message)
+        self.reason = reason
+
+
+def load(
+    path: str | os.PathLike[str] | BinaryIO,
+    sample_rate: float | None = None,
+    seconds: float | None = None,
+) -> tuple[torch.Tensor, float]:
+    """Read a sound file as one mono signal.
 
     Parameters
     ----------
     path : str, path or binary file object
-        WAV, FLAC, OGG, MP3, AIFF and whatever else libsndfile reads.
+        WAV, FLAC, OGG, MP3, AIFF or another format that libsndfile reads.
     sample_rate : float, optional
         Resample to this many samples per second. Default: the file's own rate.
     seconds : float, optional
@@ -461,33 +638,67 @@ def load(path, sample_rate=None, seconds=None):
     Raises
     ------
     FileNotFoundError
-        No such file.
-    ValueError
-        The file is no audio, is empty, or holds NaN or infinite samples.
-    """
-    import soundfile
+        There is no such file.
+    SoundFileError
+        A ValueError with a `reason`: the file is no audio, is empty, or holds NaN or infinite
+        samples.
 
-    source = path if hasattr(path, "read") else open(path, "rb")
+    Examples
+    --------
+    >>> import io
+    >>> from scalinv_utils.course import audio, signals
+    >>> file = io.BytesIO()
+    >>> gain = audio.save_wav(file, signals.tones(800), 8000)
+    >>> start = file.seek(0)
+    >>> x, rate = signals.load(file)
+    >>> x.shape, rate
+    (torch.Size([800]), 8000)
+    """
+    if seconds is not None:
+        check_positive(seconds, "seconds")
+    samples, rate = _read(path, seconds)
+    x = torch.from_numpy(_checked(samples.mean(axis=1), path))
+    return (x, rate) if sample_rate is None else (resample(x, rate, sample_rate), sample_rate)
+
+
+def _read(
+    path: str | os.PathLike[str] | BinaryIO, seconds: float | None
+) -> tuple[np.ndarray, float]:
+    """Decode the beginning of a file: samples of shape (n_samples, n_channels) and their rate."""
+    source = open(path, "rb") if isinstance(path, str | os.PathLike) else path
     try:
         with soundfile.SoundFile(source) as file:
-            rate = file.samplerate
-            length = -1 if seconds is None else round(check_positive(seconds, "seconds") * rate)
-            samples = file.read(length, dtype="float64", always_2d=True)
+            length = -1 if seconds is None else round(seconds * file.samplerate)
+            return file.read(length, dtype="float64", always_2d=True), file.samplerate
     # Beside its own error soundfile raises TypeError for the header-less files named *.raw.
     except (soundfile.LibsndfileError, TypeError) as error:
-        raise ValueError(
+        raise SoundFileError(
             f"path must be an audio file that libsndfile reads (WAV, FLAC, OGG, MP3 ...), "
-            f"got {_named(path)}: {error}"
+            f"got {_named(path)}: {error}",
+            "unreadable",
         ) from error
     finally:
         if source is not path:
             source.close()
-    x = check_signal(samples.mean(axis=1), name=f"path ({_named(path)})")
-    return (x, rate) if sample_rate is None else (resample(x, rate, sample_rate), sample_rate)
 
 
-def resample(x, sample_rate, new_rate):
-    """`x` at another sampling rate, by a polyphase filter with linear phase.
+def _checked(x: np.ndarray, path: str | os.PathLike[str] | BinaryIO) -> np.ndarray:
+    """Return `x`, or raise a SoundFileError if it is empty or not finite."""
+    if len(x) == 0:
+        raise SoundFileError(
+            f"path ({_named(path)}) must hold at least one sample, got none", "empty"
+        )
+    bad = np.count_nonzero(~np.isfinite(x))
+    if bad:
+        raise SoundFileError(
+            f"path ({_named(path)}) must be finite, got {bad} NaN or infinite of {len(x)} values",
+            "not finite",
+        )
+    return x
+
+
+def resample(x: ArrayLike, sample_rate: float, new_rate: float) -> torch.Tensor:
+    """Resample `x` to another rate, by a polyphase filter with linear phase.
 
     Parameters
     ----------
@@ -503,25 +714,31 @@ def resample(x, sample_rate, new_rate):
     Raises
     ------
     ValueError
-        A rate that is not positive, or a ratio outside 1/100,000 to 100,000.
+        A rate is not positive, or their ratio lies outside 1/100,000 to 100,000.
+
+    Examples
+    --------
+    >>> from scalinv_utils.course import signals
+    >>> signals.resample(signals.tones(441, 44100), 44100, 8000).shape
+    torch.Size([80])
     """
     x = check_signal(x)
     check_positive(sample_rate, "sample_rate")
-    ratio = check_positive(new_rate, "new_rate") / sample_rate
-    if not 1e-5 <= ratio <= 1e5:
+    quotient = check_positive(new_rate, "new_rate") / sample_rate
+    if not 1e-5 <= quotient <= 1e5:
         raise ValueError(
             f"new_rate must be between 1/100,000 and 100,000 times sample_rate "
             f"({sample_rate:.6g} Hz), got {new_rate!r}"
         )
-    ratio = Fraction(ratio).limit_denominator(100_000)
+    ratio = Fraction(quotient).limit_denominator(100_000)
     if ratio == 1:
         return x
     samples = resample_poly(x.detach().cpu().numpy(), ratio.numerator, ratio.denominator, axis=-1)
     return torch.from_numpy(samples).to(x.device)
 
 
-def fade(x, sample_rate, seconds=0.01):
-    """`x` with a raised-cosine fade-in and fade-out, so that a cut does not click.
+def fade(x: ArrayLike, sample_rate: float, seconds: float = 0.01) -> torch.Tensor:
+    """Fade `x` in and out by a raised cosine, so that a cut does not click.
 
     Parameters
     ----------
@@ -534,6 +751,12 @@ def fade(x, sample_rate, seconds=0.01):
     Returns
     -------
     Tensor, shape (..., n_samples)
+
+    Examples
+    --------
+    >>> from scalinv_utils.course import signals
+    >>> signals.fade([1.0] * 5, 100, seconds=0.02).round(decimals=2).tolist()
+    [0.15, 0.85, 1.0, 0.85, 0.15]
     """
     x = check_signal(x)
     check_positive(sample_rate, "sample_rate")
@@ -546,5 +769,6 @@ def fade(x, sample_rate, seconds=0.01):
     return x * gain
 
 
-def _named(path):
+def _named(path: str | os.PathLike[str] | BinaryIO) -> str:
+    """Name a file for a message: its path, or the type of an open file."""
     return type(path).__name__ if hasattr(path, "read") else repr(str(path))

@@ -238,7 +238,7 @@ def test_pictures_need_words(alt):
 
 def test_show_displays_the_picture_and_folded_words(monkeypatch):
     displayed = []
-    monkeypatch.setattr("IPython.display.display", lambda *objects: displayed.extend(objects))
+    monkeypatch.setattr(plotting, "display", lambda *objects: displayed.extend(objects))
     fig, _ = plt.subplots()
     assert plotting.show(fig, "1 < 2") is None
     shown, words = displayed

@@ -2,6 +2,9 @@
 
 import io
 import math
+import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -136,7 +139,7 @@ def test_short_cuts_of_recordings_are_loud(name):
 def test_every_recording_is_credited():
     from importlib import resources
 
-    credits = (resources.files("scalinv_utils") / "data" / "CREDITS.md").read_text()
+    credits = (resources.files("scalinv_utils.course") / "data" / "CREDITS.md").read_text()
     for entry in signals.RECORDINGS.values():
         (line,) = [line for line in credits.splitlines() if entry.filename in line]
         assert entry.licence in line and entry.title in line.replace("*", "")
@@ -191,15 +194,35 @@ def test_resample_keeps_type_and_batch():
 )
 def test_load_refuses_what_is_no_audio(tmp_path, filename, content):
     (tmp_path / filename).write_bytes(content)
-    with pytest.raises(ValueError, match="path must be an audio file"):
+    with pytest.raises(signals.SoundFileError, match="path must be an audio file") as refused:
         signals.load(tmp_path / filename)
+    assert refused.value.reason == "unreadable"
 
 
-@pytest.mark.parametrize("samples", [np.zeros(0), np.array([0.0, np.nan]), np.array([np.inf])])
-def test_load_refuses_empty_and_non_finite_files(tmp_path, samples):
+@pytest.mark.parametrize(
+    ("samples", "reason"),
+    [
+        (np.zeros(0), "empty"),
+        (np.array([0.0, np.nan]), "not finite"),
+        (np.array([[0.0, np.inf], [0.0, -np.inf]]), "not finite"),
+    ],
+)
+def test_load_refuses_empty_and_non_finite_files(tmp_path, samples, reason):
     soundfile.write(tmp_path / "a.wav", samples, 8000, subtype="FLOAT")
-    with pytest.raises(ValueError, match="path"):
+    with pytest.raises(signals.SoundFileError, match="path .*a.wav") as refused:
         signals.load(tmp_path / "a.wav")
+    assert refused.value.reason == reason and isinstance(refused.value, ValueError)
+    again = pickle.loads(pickle.dumps(refused.value))
+    assert again.reason == reason and str(again) == str(refused.value)
+
+
+def test_load_tells_a_bad_argument_from_a_bad_file(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(8), 8000)
+    with pytest.raises(TypeError, match="seconds"):
+        signals.load(tmp_path / "a.wav", seconds="1")
+    with pytest.raises(ValueError, match="seconds") as refused:
+        signals.load(tmp_path / "a.wav", seconds=0)
+    assert not isinstance(refused.value, signals.SoundFileError)
 
 
 def test_load_says_which_file_is_missing(tmp_path):
@@ -212,6 +235,12 @@ def test_fade_starts_and_ends_near_silence_and_leaves_the_middle():
     assert y[0] < 1e-3 and y[-1] < 1e-3 and torch.equal(y[100:900], torch.ones(800))
     assert torch.allclose(y, y.flip(0))
     assert signals.fade([1.0], 1000).tolist() == [1.0]
+
+
+def test_signals_need_no_library_for_pictures():
+    code = "import sys; sys.modules['matplotlib'] = sys.modules['ipywidgets'] = None\n"
+    code += "from scalinv_utils.course import signals; signals.tones(8)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 # --- The shared checks ---------------------------------------------------------------------------
