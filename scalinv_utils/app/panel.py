@@ -1,7 +1,7 @@
-"""The app of notebook 10: bring a sound, choose, recover, listen, download.
+"""App of notebook 10: bring a sound, choose, recover, listen, download.
 
-The work is done by `session`; here are the controls. A method runs in a thread of its
-own, so that the progress bar moves and the cancel button answers.
+The work is done by `session`; here are the controls. A method runs in a thread of its own, so that
+the progress bar moves and the cancel button answers.
 """
 
 import base64
@@ -10,9 +10,13 @@ import html
 import io
 import threading
 import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import ipywidgets
+import numpy as np
 import torch
+from matplotlib.axes import Axes
 
 from ..course import audio, plotting, signals
 from ..course.widgets import LABEL, Pictured, film
@@ -20,43 +24,53 @@ from . import session
 
 __all__ = ["Studio"]
 
-OWN = "your file"
+OWN_FILE = "your file"
 ACCEPT = ".wav,.flac,.ogg,.mp3,.aiff,.aif"
 DETAIL = 0.02  # seconds of the waveform that are shown in detail
-WORST_SHOWN = 0.1  # of the peak, in the map of errors: one range for all methods
+WORST_SHOWN = 0.1  # range of the map of errors, relative to the peak: one range for all methods
 TELL = 0.2  # seconds between two looks at the progress
 
 
 class Studio(Pictured):
-    """Controls around one sound; shows itself in a notebook, and as an app with Voila.
+    """Controls around one sound, for a notebook or, with Voila, for an app.
 
     Parameters
     ----------
     recording : str
-        A key of ``signals.RECORDINGS``: what it opens with, recovered already.
+        A key of ``signals.RECORDINGS``. The app opens with this sound, recovered already.
     n_samples : int
         One of ``session.LENGTHS``.
 
     Attributes
     ----------
-    problem : session.Problem or None
-        The stretch on show and its scalogram; None while there is nothing to work on.
+    task : session.Task or None
+        The stretch on show and its scalogram; None while no sound can be used.
     result : session.Attempt or None
-        What was recovered from it.
+        The waveform that was recovered from it, with its scores.
     recording, upload, length, start, wavelet, voices, method, go, stop, bar, status : widgets
         The controls, in the order on the screen.
     notice, used, scores : ipywidgets.HTML
-        What is wrong with the input; what is used of the sound; the scores and what they mean.
+        Complaints about the input, the stretch that is used, and the scores with their meaning.
+
+    Examples
+    --------
+    >>> from scalinv_utils.app import Studio
+    >>> app = Studio("bell")
+    >>> app.result.method
+    'recover()'
     """
 
-    def __init__(self, recording="tabla", n_samples=2048):
-        self.problem = self.result = self._worker = None
+    task: session.Task | None = None
+    result: session.Attempt | None = None
+    _worker: threading.Thread | None = None
+
+    def __init__(self, recording: str = "tabla", n_samples: int = 2048):
         self._stopping, self._lock, self._own_move = threading.Event(), threading.RLock(), False
         self._film = film(_draw, figsize=(9, 6), nrows=2, ncols=2)
         self._make_controls(recording, n_samples)
         super().__init__(
             "Your own sound",
-            "Nothing yet.",
+            "The picture is still empty.",
             [
                 _row(self.recording, self.upload),
                 _row(self.length, self.start),
@@ -69,21 +83,22 @@ class Studio(Pictured):
             ],
         )
         self._take(*signals.recording(recording))
-        self._finish(session.solve(self.problem))
+        if self.task is not None:
+            self._finish(session.solve(self.task))
         self._connect()
 
-    def still(self):
-        """The picture on show."""
-        return self.picture.value
+    def still(self) -> bytes:
+        """Return the picture on show."""
+        return bytes(self.picture.value or b"")
 
-    def wait(self, timeout=None):
-        """Return when no method is running any more: for tests and scripts."""
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait until no method is running any more, for tests and scripts."""
         if self._worker is not None:
             self._worker.join(timeout)
 
     # -- controls ------------------------------------------------------------------------------
 
-    def _make_controls(self, recording, n_samples):
+    def _make_controls(self, recording: str, n_samples: int) -> None:
         known = [
             name for name, entry in signals.RECORDINGS.items() if entry.sample_rate >= session.RATE
         ]
@@ -111,8 +126,10 @@ class Studio(Pictured):
         self.status = ipywidgets.Label()
         self.notice, self.used, self.scores = (ipywidgets.HTML() for _ in range(3))
 
-    def _connect(self):
-        def on(control, action):
+    def _connect(self) -> None:
+        """Make the controls act."""
+
+        def on(control: Any, action: Callable[[], object]) -> None:
             control.observe(
                 lambda change: None if self._own_move else self.attempt(action), "value"
             )
@@ -122,13 +139,13 @@ class Studio(Pictured):
         on(self.length, self._cut)
         for control in (self.start, self.wavelet, self.voices):
             on(control, lambda: self._prepare(self.start.value))
-        # Without `attempt`: what it says at the end would overwrite what the thread has to say.
+        # `attempt` would clear the message at its end, and so remove that of the thread.
         self.go.on_click(lambda button: self._run())
         self.stop.on_click(lambda button: self._cancel())
 
     @contextlib.contextmanager
-    def _moving(self):
-        """Controls that are moved in here set nothing off."""
+    def _moving(self) -> Iterator[None]:
+        """Let the program move controls without setting anything off."""
         self._own_move = True
         try:
             yield
@@ -137,12 +154,13 @@ class Studio(Pictured):
 
     # -- from a sound to a scalogram -----------------------------------------------------------
 
-    def _choose(self):
-        own = self.recording.value == OWN
+    def _choose(self) -> None:
+        """Take the recording that was chosen, or the file that was uploaded before."""
+        own = self.recording.value == OWN_FILE
         self._take(*(self._own if own else signals.recording(self.recording.value)))
 
-    def _read(self):
-        """The file that was uploaded: as much of it as can be used."""
+    def _read(self) -> None:
+        """Take the file that was uploaded, as much of it as can be used."""
         if not self.upload.value:
             return
         file = self.upload.value[0]
@@ -150,23 +168,24 @@ class Studio(Pictured):
             self._own = session.open_sound(file["name"], bytes(file["content"]))
             with self._moving():
                 self.length.value = session.LONGEST
-                if OWN not in self.recording.options:
-                    self.recording.options = (*self.recording.options, OWN)
-                self.recording.value = OWN
+                if OWN_FILE not in self.recording.options:
+                    self.recording.options = (*self.recording.options, OWN_FILE)
+                self.recording.value = OWN_FILE
             self._take(*self._own)
 
-    def _take(self, x, sample_rate):
+    def _take(self, x: torch.Tensor, sample_rate: float) -> None:
         self._x, self._rate = x, sample_rate
         self._cut()
 
-    def _cut(self):
-        """The loudest stretch of the chosen length."""
+    def _cut(self) -> None:
+        """Use the loudest stretch of the chosen length."""
         room = max(len(self._x) / self._rate - self.length.value / session.RATE, 0.0)
         with self._moving():
             self.start.max, self.start.disabled = room, room == 0
         self._prepare(None)
 
-    def _prepare(self, start):
+    def _prepare(self, start: float | None) -> None:
+        """Use the stretch from `start` seconds on, by default the loudest one."""
         with self._lock, self._or_say_why():
             self._cancel()
             part = session.prepare(self._x, self._rate, self.length.value, start)
@@ -175,47 +194,51 @@ class Studio(Pictured):
             self.used.value = f"<p>{html.escape(part.words)}</p>"
             self._pose(session.pose(part.x, self.wavelet.value, self.voices.value))
 
-    def _pose(self, problem):
-        """A new task: what was recovered before belongs to another one."""
-        self.problem, self.result, self.go.disabled = problem, None, False
+    def _pose(self, task: session.Task) -> None:
+        """Show a new task, and clear the result, which belongs to the one before."""
+        self.task, self.result, self.go.disabled = task, None, False
         self.sound.value = self.scores.value = self.notice.value = self.status.value = ""
         self.bar.value = 0
-        self.show(self._film(problem))
+        self.show(self._film(task))
         self.describe(
-            "Left, the waveform that was chosen and its scalogram. Right, nothing yet: "
-            "no method has been run."
+            "On the left are the waveform that was chosen and its scalogram. The right side is "
+            "still empty: no method has been run."
         )
 
     @contextlib.contextmanager
-    def _or_say_why(self):
-        """Input that cannot be used gets a sentence, and nothing to start."""
+    def _or_say_why(self) -> Iterator[None]:
+        """Say why an input cannot be used, and leave nothing to start."""
         try:
             yield
         except ValueError as error:
-            self.problem, self.go.disabled = None, True
+            self.task, self.go.disabled = None, True
             self.used.value = ""
             self.notice.value = f'<p role="alert"><b>{html.escape(str(error))}</b></p>'
 
     # -- from a scalogram to a waveform --------------------------------------------------------
 
-    def _run(self):
+    def _run(self) -> None:
+        """Start the method in a thread of its own."""
         self._cancel()
-        problem, method, threads = self.problem, self.method.value, torch.get_num_threads()
+        task, method, threads = self.task, self.method.value, torch.get_num_threads()
+        if task is None:
+            return
         self._stopping = stopping = threading.Event()
         self._set_busy(True)
         self.status.value = "getting ready ..."
 
-        def work():
+        def work() -> None:
             torch.set_num_threads(threads)  # a new thread begins with as many as there are cores
-            self.attempt(lambda: self._solve(problem, method, stopping))
+            self.attempt(lambda: self._solve(task, method, stopping))
 
         self._worker = threading.Thread(target=work, daemon=True)
         self._worker.start()
 
-    def _solve(self, problem, method, stopping):
+    def _solve(self, task: session.Task, method: str, stopping: threading.Event) -> None:
+        """Run the method, report its progress, and show its result unless it was cancelled."""
         progress, told = session.Progress(session.METHODS[method][1]), 0.0
 
-        def after_step(iteration, x, consistency_db):
+        def after_step(iteration: int, x: torch.Tensor, consistency_db: float) -> bool:
             nonlocal told
             progress.step(iteration, consistency_db)
             if time.monotonic() - told > TELL and not stopping.is_set():
@@ -224,7 +247,7 @@ class Studio(Pictured):
             return stopping.is_set()
 
         try:
-            result = session.solve(problem, method, callback=after_step)
+            result = session.solve(task, method, callback=after_step)
             with self._lock:
                 if not stopping.is_set():
                     self._finish(result)
@@ -232,7 +255,8 @@ class Studio(Pictured):
             if not stopping.is_set():
                 self._set_busy(False)
 
-    def _finish(self, result):
+    def _finish(self, result: session.Attempt) -> None:
+        """Show a result with its words, scores and sounds."""
         self.result = result
         self.bar.value, self.status.value = 1.0, f"done in {result.seconds:.1f} s"
         self.show(self._film(result))
@@ -242,43 +266,43 @@ class Studio(Pictured):
             result.y
         )
 
-    def _cancel(self):
-        """Tell the method that is running to stop; nobody waits for what it still has to say."""
+    def _cancel(self) -> None:
+        """Tell the method that is running to stop, without waiting for it."""
         if not self.stop.disabled:
             self._stopping.set()
             self._set_busy(False)
             self.bar.value, self.status.value = 0, "cancelled"
 
-    def _set_busy(self, busy):
-        self.go.disabled, self.stop.disabled = busy or self.problem is None, not busy
+    def _set_busy(self, busy: bool) -> None:
+        self.go.disabled, self.stop.disabled = busy or self.task is None, not busy
 
 
-# --- What is on show -----------------------------------------------------------------------------
+# --- Parts of the screen -------------------------------------------------------------------------
 
 
-def _choice(label, options, value):
-    # No drop-down menu: JupyterLab takes arrow keys and letters for its own commands while a menu
-    # has the focus, and buttons leave it Tab, Enter and the space bar.
+# Any: for type checkers the value of a ToggleButtons may be None, but these always have one.
+def _choice(label: str, options: Sequence[Any], value: Any) -> Any:
+    """Make a row of buttons, one of which is down."""
+    # A drop-down menu would not do: JupyterLab takes arrow keys and letters for its own commands
+    # while a menu has the focus. Buttons leave Tab, Enter and the space bar to people.
     return ipywidgets.ToggleButtons(
         description=label, options=options, value=value, style=LABEL | {"button_width": "auto"}
     )
 
 
-def _row(*controls):
+def _row(*controls: ipywidgets.Widget) -> ipywidgets.HBox:
     return ipywidgets.HBox(controls, layout={"flex_flow": "wrap"})
 
 
-def _draw(axes, content):
-    """Left what is given, right what became of it; a Problem has no right side yet."""
-    solved = isinstance(content, session.Attempt)
-    problem = content.problem if solved else content
-    S, hertz = problem.S, problem.W.frequencies
+def _draw(axes: np.ndarray, content: session.Task | session.Attempt) -> None:
+    """Draw the given task on the left and the result on the right, if there is one yet."""
+    task = content.task if isinstance(content, session.Attempt) else content
     (wave, error), (given, got) = axes
-    plotting.signal(wave, problem.x, session.RATE, label="original")
+    plotting.signal(wave, task.x, session.RATE, label="original")
     wave.set_title("the waveform, to be recovered")
-    plotting.scalogram(given, S, hertz, session.RATE)
+    plotting.scalogram(given, task.S, task.W.frequencies, session.RATE)
     given.set_title("its scalogram, given")
-    if solved:
+    if isinstance(content, session.Attempt):
         _draw_solved(wave, error, got, content)
     else:
         for ax in (error, got):
@@ -286,16 +310,17 @@ def _draw(axes, content):
             ax.text(0.5, 0.5, "press Recover", ha="center", transform=ax.transAxes)
 
 
-def _draw_solved(wave, error, got, result):
-    problem, rate = result.problem, session.RATE
-    S, W = problem.S, problem.W
+def _draw_solved(wave: Axes, error: Axes, got: Axes, result: session.Attempt) -> None:
+    """Draw the recovered waveform, its scalogram and the error of this scalogram."""
+    task, rate = result.task, session.RATE
+    S, W = task.S, task.W
     plotting.signal(wave, result.y, rate, label="recovered")
-    first = signals.loudest(problem.x, round(DETAIL * rate)) / rate
+    first = signals.loudest(task.x, round(DETAIL * rate)) / rate
     wave.set(
         xlim=(first, first + DETAIL),
         title=f"{1000 * DETAIL:.0f} ms of the waveform: error {result.waveform_db:.0f} dB",
     )
-    wave.set_ylim(top=1.4 * float(problem.x.abs().max()))  # room for the legend
+    wave.set_ylim(top=1.4 * float(task.x.abs().max()))  # room for the legend
     wave.legend(loc="upper right", ncols=2)
     recovered = W.magnitude(result.y)
     plotting.scalogram(got, recovered, W.frequencies, rate, reference=float(S.max()))
@@ -304,17 +329,19 @@ def _draw_solved(wave, error, got, result):
     error.set_title("recovered minus given scalogram")
 
 
-def _in_words(result):
+def _in_words(result: session.Attempt) -> str:
+    """Describe the picture of a result."""
     return (
-        f"Above left, {1000 * DETAIL:.0f} milliseconds of the original and of what "
-        f"{result.method} recovered: the waveform error is {result.waveform_db:.0f} dB. Below, "
+        f"Above left are {1000 * DETAIL:.0f} milliseconds of the original and of the sound that "
+        f"{result.method} recovered: the waveform error is {result.waveform_db:.0f} dB. Below are "
         f"the given scalogram and that of the recovered sound: they differ by "
-        f"{result.consistency_db:.0f} dB. Above right, where they differ. "
+        f"{result.consistency_db:.0f} dB. Above right is a map of their difference. "
         + session.verdict(result.consistency_db, result.waveform_db, result.island_db)
     )
 
 
-def _scores(result):
+def _scores(result: session.Attempt) -> str:
+    """Write the verdict and a table of the scores as HTML."""
     rows = "".join(
         f'<tr><th scope="row">{name}</th><td>{value}</td><td>{meaning}</td></tr>'
         for name, value, meaning in result.meanings()
@@ -323,8 +350,8 @@ def _scores(result):
     return f"<p><b>{html.escape(said)}</b></p><table><tbody>{rows}</tbody></table>"
 
 
-def _download(y):
-    """A link that saves the recovered sound, at the level of the original."""
+def _download(y: torch.Tensor) -> str:
+    """Write a link that saves the recovered sound, at the level of the original."""
     buffer = io.BytesIO()
     audio.save_wav(buffer, y, session.RATE)
     uri = "data:audio/wav;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -1,17 +1,22 @@
-"""What happens to a sound of your own, step by step and without a widget; notebook 10 and its app.
+"""Recover a sound of your own step by step, without a widget, as notebook 10 and its app do.
 
-x, rate = open_sound("my.wav", content)      a file's bytes, as one mono signal
-part = prepare(x, rate)                      a stretch of it at 8 kHz, and what was done
-problem = pose(part.x)                       its scalogram: all that a method gets to see
-attempt = solve(problem, "recover()")        a waveform, its scores, and what they mean
+There are four steps::
+
+    x, rate = open_sound("my.wav", content)   # the bytes of a file as one mono signal
+    part = prepare(x, rate)                   # a stretch of it at 8 kHz, and what was done to it
+    task = pose(part.x)                       # its scalogram, all that a method is given
+    attempt = solve(task, "recover()")        # a waveform, its scores, and their meaning
 """
 
 import io
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from numpy.typing import ArrayLike
 
 from .. import metrics
 from .._validation import check_choice, check_count
@@ -21,6 +26,7 @@ from ..recovery._gradient_descent import invert_gradient
 from ..recovery._griffin_lim import griffin_lim, random_angles
 from ..recovery._phase_gradient import phase_gradient
 from ..recovery._pipeline import recover
+from ..recovery._result import Recovery
 from ..transforms.scalogram import Scalogram
 
 __all__ = [
@@ -30,9 +36,9 @@ __all__ = [
     "VOICES",
     "WAVELETS",
     "Attempt",
-    "Problem",
     "Progress",
     "Stretch",
+    "Task",
     "open_sound",
     "pose",
     "prepare",
@@ -40,26 +46,40 @@ __all__ = [
     "verdict",
 ]
 
-#: Samples per second of everything here: speech stays clear, and a scalogram stays small.
+#: Samples per second of all signals here: speech stays clear, and a scalogram stays small.
 RATE = 8000
 
-#: Samples by name. With the longest a recovery adds about 0.5 GB to the kernel at most; Binder
-#: gives 2 GB to everything. At twice that, Griffin-Lim's arrays alone take 0.4 GB.
+#: Numbers of samples by name. A recovery of the longest one adds about 0.5 GB to the kernel at
+#: most; Binder gives 2 GB to all processes together. At twice that length, Griffin-Lim's arrays
+#: alone take 0.4 GB.
 LENGTHS = {"a quarter of a second": 2048, "half a second": 4096}
 SHORTEST, LONGEST = 1024, max(LENGTHS.values())
 
 #: Rows reach down to this many Hz, or as far as wavelets fit into the stretch.
 LOWEST = 50.0
 
-#: The wavelets by the names that people give them.
+#: The wavelets by their usual names.
 WAVELETS = {"Cauchy": "cauchy", "generalised Morse": "gmw", "Morlet": "morlet"}
 VOICES = (8, 16, 32)
 
 # No more than the beginning of a long file is decoded.
 LONGEST_READ = 300.0  # seconds
 
-# A score below this is good: an error of a tenth.
-GOOD_DB = -20.0
+# A score below this is good: it stands for an error of a tenth.
+GOOD_SCORE_DB = -20.0
+
+# The answers to files that `signals.load` refuses, by its reason.
+REFUSALS = {
+    "unreadable": (
+        "cannot be read as a sound. WAV, FLAC, OGG and MP3 can; from any other format a sound "
+        "editor exports them."
+    ),
+    "empty": "is a sound file without any sound: 0 samples.",
+    "not finite": (
+        "holds samples that are no numbers (NaN or infinite): export it again, as 16-bit WAV for "
+        "example."
+    ),
+}
 
 
 # --- From a file to a scalogram ------------------------------------------------------------------
@@ -67,7 +87,16 @@ GOOD_DB = -20.0
 
 @dataclass(frozen=True, eq=False)
 class Stretch:
-    """What is used of a sound: `x` at RATE, from `start` seconds on; `words` say what was done."""
+    """Stretch of a sound: `x` at RATE, from `start` seconds on; `words` say what was done.
+
+    Examples
+    --------
+    >>> from scalinv_utils.app import session
+    >>> from scalinv_utils.course import signals
+    >>> part = session.prepare(signals.tones(8000), 8000, n_samples=2048, start=0.5)
+    >>> part.x.shape, part.start
+    (torch.Size([2048]), 0.5)
+    """
 
     x: torch.Tensor
     start: float
@@ -75,68 +104,80 @@ class Stretch:
 
 
 @dataclass(frozen=True, eq=False)
-class Problem:
-    """A signal in the band of a transform, and its scalogram: the task for a method."""
+class Task:
+    """Signal in the band of a transform, and its scalogram, from which a method recovers it.
+
+    Examples
+    --------
+    >>> from scalinv_utils.app import session
+    >>> from scalinv_utils.course import signals
+    >>> task = session.pose(signals.tones(1024, session.RATE), voices_per_octave=8)
+    >>> task.S.shape == task.W.shape
+    True
+    """
 
     x: torch.Tensor
     W: Scalogram
     S: torch.Tensor
 
 
-def open_sound(name, content):
-    """The bytes of a sound file as one mono signal.
+def open_sound(name: str, content: bytes) -> tuple[torch.Tensor, float]:
+    """Read the bytes of a sound file as one mono signal.
 
     Parameters
     ----------
     name : str
-        What the file is called, for the messages.
+        Name of the file, for the messages.
     content : bytes
-        WAV, FLAC, OGG, MP3 and whatever else libsndfile reads.
+        WAV, FLAC, OGG, MP3 or another format that libsndfile reads.
 
     Returns
     -------
     x : Tensor, shape (n_samples,)
-        Channels are averaged. Of a file longer than five minutes, the first five.
+        Channels are averaged. A file longer than five minutes is read for the first five only.
     sample_rate : float
         Hz.
 
     Raises
     ------
     ValueError
-        A file that holds no sound: one sentence that says what is wrong with it.
+        The file holds no sound; the message is one sentence that says what is wrong with it.
+
+    Examples
+    --------
+    >>> import io
+    >>> from scalinv_utils.app import session
+    >>> from scalinv_utils.course import audio, signals
+    >>> file = io.BytesIO()
+    >>> gain = audio.save_wav(file, signals.tones(800), 8000)
+    >>> x, rate = session.open_sound("tones.wav", file.getvalue())
+    >>> x.shape, rate
+    (torch.Size([800]), 8000)
     """
     if len(content) == 0:
         raise ValueError(f"{name} is empty: the file has no bytes.")
     try:
         return signals.load(io.BytesIO(content), seconds=LONGEST_READ)
-    except ValueError as error:
-        if "finite" in str(error):
-            raise ValueError(
-                f"{name} holds samples that are no numbers (NaN or infinite): "
-                f"export it again, as 16-bit WAV for example."
-            ) from error
-        if "at least one sample" in str(error):
-            raise ValueError(f"{name} is a sound file without any sound: 0 samples.") from error
-        raise ValueError(
-            f"{name} cannot be read as a sound. WAV, FLAC, OGG and MP3 can; from "
-            f"any other format a sound editor exports them."
-        ) from error
+    except signals.SoundFileError as error:
+        raise ValueError(f"{name} {REFUSALS[error.reason]}") from error
 
 
-def prepare(x, sample_rate, n_samples=LONGEST, start=None):
-    """The stretch of a sound that is used, at RATE and with its ends faded.
+def prepare(
+    x: ArrayLike, sample_rate: float, n_samples: int = LONGEST, start: float | None = None
+) -> Stretch:
+    """Cut out the stretch of a sound that is used, at RATE and with its ends faded.
 
     Parameters
     ----------
     x : array, shape (n,)
         Mono, of any length.
     sample_rate : float
-        Hz; any.
+        Any rate, in Hz.
     n_samples : int
         At most this many samples at RATE. A shorter sound is used whole; one shorter than
         0.13 s is followed by silence, as low notes need room.
     start : float, optional
-        Seconds. Default: where the stretch is loudest.
+        Where the stretch begins, seconds. Default: where it is loudest.
 
     Returns
     -------
@@ -145,7 +186,14 @@ def prepare(x, sample_rate, n_samples=LONGEST, start=None):
     Raises
     ------
     ValueError
-        Silence: its scalogram is zero, and so is every answer.
+        The stretch is silent: its scalogram is zero, and so is every answer.
+
+    Examples
+    --------
+    >>> from scalinv_utils.app import session
+    >>> from scalinv_utils.course import signals
+    >>> session.prepare(signals.tones(4000), 8000).words
+    'The sound lasts 0.50 s at 8,000 samples per second.'
     """
     n_samples = check_count(n_samples, "n_samples", SHORTEST)
     whole = signals.resample(x, sample_rate, RATE).double()
@@ -159,8 +207,8 @@ def prepare(x, sample_rate, n_samples=LONGEST, start=None):
         said.append(f"Used: {_seconds(len(part))} from {first / RATE:.2f} s on{where}.")
         if n_samples >= LONGEST:
             said.append(
-                f"No more than {_seconds(LONGEST)} at a time: so the recovery stays below "
-                f"1 GB of memory, which Binder and old laptops have to spare."
+                f"No more than {_seconds(LONGEST)} is used at a time, so that the recovery stays "
+                f"below 1 GB of memory, which Binder and old laptops have to spare."
             )
     if not part.abs().max() > 0:
         raise ValueError(
@@ -174,20 +222,28 @@ def prepare(x, sample_rate, n_samples=LONGEST, start=None):
     return Stretch(part, first / RATE, " ".join(said))
 
 
-def pose(x, wavelet="cauchy", voices_per_octave=32):
-    """The scalogram of a stretch: the task.
+def pose(x: torch.Tensor, wavelet: str = "cauchy", voices_per_octave: int = 32) -> Task:
+    """Compute the scalogram of a stretch, from which it is to be recovered.
 
     Parameters
     ----------
     x : Tensor, shape (n_samples,)
-        At RATE.
+        The stretch, at RATE.
     wavelet, voices_per_octave
         As `Scalogram` takes them.
 
     Returns
     -------
-    Problem
-        Its x lacks what no wavelet hears: 0 Hz, and what is lower than the lowest row.
+    Task
+        Its x lacks the frequencies that no wavelet covers: 0 Hz, and those below the lowest row.
+
+    Examples
+    --------
+    >>> from scalinv_utils.app import session
+    >>> from scalinv_utils.course import signals
+    >>> task = session.pose(signals.tones(1024, session.RATE), "gmw", voices_per_octave=8)
+    >>> bool(task.W.frequencies[-1] >= session.LOWEST)
+    True
     """
     W = Scalogram(len(x), RATE, wavelet=wavelet, voices_per_octave=voices_per_octave)
     if W.frequencies[-1] < LOWEST:
@@ -195,24 +251,24 @@ def pose(x, wavelet="cauchy", voices_per_octave=32):
             len(x), RATE, wavelet=wavelet, voices_per_octave=voices_per_octave, f_min=LOWEST
         )
     x = W.project(x)
-    return Problem(x, W, W.magnitude(x))
+    return Task(x, W, W.magnitude(x))
 
 
-def _first(x, n_samples, start):
-    """The first sample of the stretch: the loudest, or as near to `start` seconds as there is."""
+def _first(x: torch.Tensor, n_samples: int, start: float | None) -> int:
+    """Find the first sample of the stretch: the loudest, or the nearest possible to `start` (s)."""
     if start is None:
         return signals.loudest(x, n_samples) if len(x) > n_samples else 0
     return min(max(round(start * RATE), 0), max(len(x) - n_samples, 0))
 
 
-def _seconds(n_samples):
+def _seconds(n_samples: int) -> str:
     return f"{n_samples / RATE:.2f} s"
 
 
 # --- From a scalogram to a waveform --------------------------------------------------------------
 
-# Each takes (S, W, seed, callback) and is listed with the most steps that one start of it takes.
-METHODS = {
+# Each method takes (S, W, seed, callback); the number is the most steps that one start takes.
+METHODS: dict[str, tuple[Callable[..., Recovery], int]] = {
     "recover()": (
         lambda S, W, seed, callback: recover(S, W, seed=seed, callback=callback, progress=False),
         300,
@@ -242,23 +298,25 @@ METHODS = {
 
 @dataclass(frozen=True, eq=False)
 class Attempt:
-    """A recovered waveform beside the truth.
+    """Recovered waveform with its scores and the task.
 
     Attributes
     ----------
-    problem : Problem
+    task : Task
     method : str
     y : Tensor, shape (n_samples,)
-        The recovered signal, after the one turn that no scalogram can know.
+        The recovered signal, turned so that it fits the original: no scalogram shows this turn.
     wreck : Tensor, shape (n_samples,)
-        What the right moduli give with random phases.
+        The signal that the right moduli give with random phases.
     consistency_db, waveform_db, island_db : float
         The scores of `metrics`.
     n_islands : int
+        Number of the parts that silence separates.
     seconds : float
+        Duration of the recovery.
     """
 
-    problem: Problem
+    task: Task
     method: str
     y: torch.Tensor
     wreck: torch.Tensor
@@ -268,9 +326,9 @@ class Attempt:
     n_islands: int
     seconds: float
 
-    def sounds(self):
-        """What to listen to, by label: all on one scale."""
-        x = self.problem.x
+    def sounds(self) -> dict[str, torch.Tensor]:
+        """Return the sounds to listen to by label, all on one scale."""
+        x = self.task.x
         return {
             "original": x,
             "random phase": self.wreck,
@@ -278,8 +336,8 @@ class Attempt:
             "original minus recovered": x - self.y,
         }
 
-    def meanings(self):
-        """(score, value, what it means) for people."""
+    def meanings(self) -> list[tuple[str, str, str]]:
+        """Return each score as (name, value, meaning) in words."""
         return [
             (
                 "consistency",
@@ -289,7 +347,8 @@ class Attempt:
             (
                 "waveform error",
                 f"{self.waveform_db:.1f} dB",
-                "how far it is from the original after one turn; only who has the original can say",
+                "how far it is from the original after one turn; "
+                "only people with the original can say",
             ),
             (
                 "island error",
@@ -299,12 +358,17 @@ class Attempt:
         ]
 
 
-def solve(problem, method="recover()", seed=0, callback=None):
-    """Recover the waveform behind `problem.S`, and score it.
+def solve(
+    task: Task,
+    method: str = "recover()",
+    seed: int = 0,
+    callback: Callable[[int, torch.Tensor, float], Any] | None = None,
+) -> Attempt:
+    """Recover the waveform behind `task.S`, and score it.
 
     Parameters
     ----------
-    problem : Problem
+    task : Task
     method : str
         A key of METHODS.
     seed : int
@@ -314,37 +378,54 @@ def solve(problem, method="recover()", seed=0, callback=None):
     Returns
     -------
     Attempt
+
+    Examples
+    --------
+    >>> from scalinv_utils.app import session
+    >>> from scalinv_utils.course import signals
+    >>> task = session.pose(signals.tones(1024, session.RATE), voices_per_octave=8)
+    >>> stop_early = lambda iteration, x, consistency_db: iteration >= 3
+    >>> attempt = session.solve(task, "fast Griffin-Lim", callback=stop_early)
+    >>> attempt.y.shape, list(attempt.sounds())[:2]
+    (torch.Size([1024]), ['original', 'random phase'])
     """
     run, _ = METHODS[check_choice(method, METHODS, "method")]
     give_back()
     began = time.perf_counter()
-    y = run(problem.S, problem.W, seed, callback).signal
+    y = run(task.S, task.W, seed, callback).signal
     seconds = time.perf_counter() - began
     give_back()
-    x, W, S = problem.x, problem.W, problem.S
+    x, W, S = task.x, task.W, task.S
     return Attempt(
-        problem,
+        task,
         method,
         metrics.align(y, x),
-        _wreck(problem, seed),
-        metrics.consistency_db(y, S, W),
-        metrics.waveform_error_db(y, x),
-        metrics.island_error_db(y, x, W),
+        _wreck(task, seed),
+        float(metrics.consistency_db(y, S, W)),
+        float(metrics.waveform_error_db(y, x)),
+        float(metrics.island_error_db(y, x, W)),
         metrics.islands(S)[1],
         seconds,
     )
 
 
-def verdict(consistency_db, waveform_db, island_db):
-    """What three scores say together, in one sentence."""
-    if consistency_db > GOOD_DB:
+def verdict(consistency_db: float, waveform_db: float, island_db: float) -> str:
+    """Say in one sentence what three scores mean together.
+
+    Examples
+    --------
+    >>> from scalinv_utils.app import session
+    >>> session.verdict(-130, -120, -121)
+    'This is the original waveform, but for one turn that no scalogram can know.'
+    """
+    if consistency_db > GOOD_SCORE_DB:
         return (
             "The scalogram is not matched yet: the method has not arrived, or was stopped "
             "too early."
         )
-    if waveform_db < GOOD_DB:
+    if waveform_db < GOOD_SCORE_DB:
         return "This is the original waveform, but for one turn that no scalogram can know."
-    if island_db < GOOD_DB:
+    if island_db < GOOD_SCORE_DB:
         return (
             "Each part is right by itself. Silence lies between the parts, and no scalogram "
             "tells how they are turned against each other."
@@ -355,40 +436,49 @@ def verdict(consistency_db, waveform_db, island_db):
     )
 
 
-def _wreck(problem, seed):
-    """The right moduli with random phases."""
-    return problem.W.inverse(torch.polar(problem.S, random_angles(problem.S, seed)))
+def _wreck(task: Task, seed: int) -> torch.Tensor:
+    """Make the signal of the right moduli with random phases."""
+    return task.W.inverse(torch.polar(task.S, random_angles(task.S, seed)))
 
 
 # --- How long it will take -----------------------------------------------------------------------
 
 
 class Progress:
-    """What a progress bar shows, from a method's callbacks.
+    """Progress of a method for a progress bar, from the method's callbacks.
 
     Parameters
     ----------
     steps : int
-        The most steps that one start takes. A method may try another start: then as many again.
+        The most steps that one start takes. A method may try another start, which takes as many
+        again.
     clock : callable
-        Seconds.
+        A function that returns the time in seconds.
 
     Attributes
     ----------
     fraction : float
-        From 0 to 1.
+        Share of the steps that are done, from 0 to 1.
     words : str
         The step, the fit, and the most time that is left.
+
+    Examples
+    --------
+    >>> from scalinv_utils.app import session
+    >>> progress = session.Progress(4, clock=iter([0.0, 1.0]).__next__)
+    >>> progress.step(1, -12.0)
+    >>> progress.words
+    'step 1 of at most 4, fits to -12 dB, at most 3 s left'
     """
 
-    RECENT = 10  # steps that the speed is taken from: the first steps of a method may be slower
+    RECENT = 10  # The speed is that of so many steps: the first steps of a method may be slower.
 
-    def __init__(self, steps, clock=time.perf_counter):
+    def __init__(self, steps: int, clock: Callable[[], float] = time.perf_counter):
         self._start, self._clock = steps, clock
         self.steps, self.times = steps, [clock()]
         self.fraction, self.words = 0.0, "getting ready ..."
 
-    def step(self, iteration, consistency_db):
+    def step(self, iteration: int, consistency_db: float) -> None:
         """Take note of one step."""
         self.times.append(self._clock())
         while iteration > self.steps:
@@ -402,8 +492,8 @@ class Progress:
         )
 
 
-def _rounded(seconds):
-    """Seconds as a person says them: no digit that a guess does not have."""
+def _rounded(seconds: float) -> str:
+    """Round a duration up to few digits, since an estimate has no more."""
     if seconds < 10:
         return f"{math.ceil(seconds)} s"
     if seconds < 90:

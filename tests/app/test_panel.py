@@ -13,8 +13,7 @@ import soundfile
 import torch
 from hypothesis import given, settings, strategies as st
 
-from scalinv_utils.app import session
-from scalinv_utils.app.panel import Studio
+from scalinv_utils.app import Studio, session
 from scalinv_utils.course import plotting, signals
 
 CONTROLS = ("recording", "length", "wavelet", "voices", "method")
@@ -64,7 +63,7 @@ def wav(x, rate):
 
 def test_it_opens_with_a_sound_that_is_recovered():
     app = Studio("bell")
-    assert app.result.waveform_db < -60 and app.result.problem is app.problem
+    assert app.result.waveform_db < -60 and app.result.task is app.task
     assert app.sound.value.count("<audio") == 4 and "original waveform" in app.scores.value
     data, _ = app._repr_mimebundle_()
     assert base64.b64decode(data["image/png"]) == plotting.in_few_colours(app.picture.value)
@@ -77,7 +76,7 @@ def test_a_click_recovers_and_shows_everything(app, fast):
     before = app.picture.value
     app.go.click()
     app.wait(60)
-    assert app.error is None and app.result.problem is app.problem
+    assert app.error is None and app.result.task is app.task
     assert app.picture.value != before and app.bar.value == 1 and "done" in app.status.value
     assert app.sound.value.count("<audio") == 4 and "consistency" in app.scores.value
     assert not app.go.disabled and app.stop.disabled
@@ -104,9 +103,9 @@ def test_controls_at_random(app, moves, place):
         getattr(app, name).value = value
     app.start.value = place * app.start.max
     assert app.error is None and app.notice.value == "", app.notice.value
-    assert len(app.problem.x) == app.length.value or app.start.max == 0
-    assert app.problem.W.voices_per_octave == app.voices.value
-    assert app.problem.W.wavelet[0] == app.wavelet.value
+    assert len(app.task.x) == app.length.value or app.start.max == 0
+    assert app.task.W.voices_per_octave == app.voices.value
+    assert app.task.W.wavelet[0] == app.wavelet.value
     assert f"from {app.start.value:.2f} s on" in app.used.value or app.start.max == 0
 
 
@@ -121,7 +120,7 @@ def test_controls_at_their_ends_and_in_the_middle(app, name):
 
 def test_a_file_is_used_as_far_as_it_goes(app):
     upload(app, "short.wav", wav(signals.linear_chirp(3000, 16000), 16000))
-    assert app.length.value == session.LONGEST and len(app.problem.x) == 1500
+    assert app.length.value == session.LONGEST and len(app.task.x) == 1500
     assert "lasts 0.19 s" in app.used.value and app.start.disabled and not app.go.disabled
     assert app.recording.value == "your file"
     app.recording.value = "bell"
@@ -129,7 +128,7 @@ def test_a_file_is_used_as_far_as_it_goes(app):
     app.recording.value = "your file"
     assert "lasts 0.19 s" in app.used.value
     upload(app, "tiny.wav", wav(signals.linear_chirp(10, 8000), 8000))
-    assert len(app.problem.x) == session.SHORTEST and "Silence was added" in app.used.value
+    assert len(app.task.x) == session.SHORTEST and "Silence was added" in app.used.value
 
 
 @pytest.mark.parametrize(
@@ -140,7 +139,7 @@ def test_a_bad_file_gets_a_sentence_and_the_next_sound_works(app, content, words
     upload(app, "<b>.wav", content)
     assert words in app.notice.value and 'role="alert"' in app.notice.value
     assert "<b>.wav" not in app.notice.value and "Traceback" not in app.notice.value
-    assert app.go.disabled and app.error is None and app.problem is None
+    assert app.go.disabled and app.error is None and app.task is None
     app.recording.value = "bell" if app.recording.value != "bell" else "tabla"
     assert app.notice.value == "" and not app.go.disabled
 

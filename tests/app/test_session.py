@@ -48,6 +48,17 @@ def test_bad_files_get_one_sentence_with_their_name(content, words):
     assert str(refused.value).startswith("my song.wav ") and str(refused.value).endswith(".")
 
 
+@pytest.mark.parametrize("reason", session.REFUSALS)
+def test_the_sentence_depends_on_the_reason_and_not_on_the_message(monkeypatch, reason):
+    def load(file, seconds):
+        raise signals.SoundFileError("finite, at least one sample", reason)
+
+    monkeypatch.setattr(signals, "load", load)
+    with pytest.raises(ValueError) as refused:
+        session.open_sound("my song.wav", b"1")
+    assert str(refused.value) == f"my song.wav {session.REFUSALS[reason]}"
+
+
 def test_of_a_very_long_file_the_beginning_is_read(monkeypatch):
     monkeypatch.setattr(session, "LONGEST_READ", 0.5)
     x, _ = session.open_sound("a", file([0.1] * 8000, 8000))
@@ -89,46 +100,44 @@ def test_silence_is_refused_with_a_sentence():
 @pytest.mark.parametrize("wavelet", session.WAVELETS.values())
 @pytest.mark.parametrize("n_samples", [session.SHORTEST, 2048])
 def test_the_task_is_in_the_band_and_starts_at_50_hz_or_above(wavelet, n_samples):
-    problem = session.pose(signals.white_noise(n_samples), wavelet, 8)
-    torch.testing.assert_close(problem.W.project(problem.x), problem.x)
-    torch.testing.assert_close(problem.W.magnitude(problem.x), problem.S)
-    assert problem.W.frequencies[-1] >= session.LOWEST
-    assert problem.W.voices_per_octave == 8
+    task = session.pose(signals.white_noise(n_samples), wavelet, 8)
+    torch.testing.assert_close(task.W.project(task.x), task.x)
+    torch.testing.assert_close(task.W.magnitude(task.x), task.S)
+    assert task.W.frequencies[-1] >= session.LOWEST
+    assert task.W.voices_per_octave == 8
 
 
 @pytest.fixture(scope="module")
-def problem():
+def task():
     return session.pose(signals.am_fm_tone(session.SHORTEST, session.RATE), voices_per_octave=16)
 
 
-def test_recover_finds_the_waveform_and_every_sound_is_there(problem):
+def test_recover_finds_the_waveform_and_every_sound_is_there(task):
     steps = []
-    result = session.solve(problem, callback=lambda k, x, fit: steps.append(fit) and False)
+    result = session.solve(task, callback=lambda k, x, fit: steps.append(fit) and False)
     assert result.waveform_db < -60 and result.consistency_db < -60 and steps
     sounds = result.sounds()
     assert list(sounds) == ["original", "random phase", "recovered", "original minus recovered"]
     # The one turn is taken out: what is left of the difference is the score.
-    assert metrics.decibels(sounds["original minus recovered"].norm() / problem.x.norm()) < -60
+    assert metrics.decibels(sounds["original minus recovered"].norm() / task.x.norm()) < -60
     # right moduli, random phases: most of the sound cancels
-    assert metrics.waveform_error_db(result.wreck, problem.x) > -3
+    assert metrics.waveform_error_db(result.wreck, task.x) > -3
     assert "original waveform" in session.verdict(result.consistency_db, result.waveform_db, 0)
     assert [value for _, value, _ in result.meanings()][0] == f"{result.consistency_db:.1f} dB"
 
 
 @pytest.mark.parametrize("method", session.METHODS)
-def test_every_method_runs_reports_its_steps_and_stops_when_asked(problem, method):
+def test_every_method_runs_reports_its_steps_and_stops_when_asked(task, method):
     seen = []
-    result = session.solve(
-        problem, method, callback=lambda k, x, fit: seen.append(k) or len(seen) > 1
-    )
+    result = session.solve(task, method, callback=lambda k, x, fit: seen.append(k) or len(seen) > 1)
     assert result.method == method and result.y.isfinite().all()
     assert 1 <= len(seen) <= 2  # asked to stop at the second step
     assert max(seen) <= session.METHODS[method][1]
 
 
-def test_unknown_methods_are_named(problem):
+def test_unknown_methods_are_named(task):
     with pytest.raises(ValueError, match="method must be one of 'recover"):
-        session.solve(problem, "magic")
+        session.solve(task, "magic")
 
 
 @pytest.mark.parametrize(
