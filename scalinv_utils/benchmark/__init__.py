@@ -1,1 +1,1 @@
-"""The benchmark: every method, and its peers from other packages, on every signal."""
+"""The benchmark runs every method, and its peers from other packages, on every signal."""

@@ -1,8 +1,9 @@
-"""The command `python -m scalinv_utils benchmark`."""
+"""Parse and carry out the command `python -m scalinv_utils benchmark`."""
 
 import argparse
 import contextlib
 import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,15 +12,15 @@ import torch
 from .._validation import check_choice
 from . import scaling
 from .methods import available
-from .runner import PRESETS, preset, run
+from .runner import PRESETS, Cell, preset, run
 from .summary import report
 
 __all__ = ["main"]
 
-FOLDER = Path("build") / "benchmark"
-DASK_SECONDS = 10  # within which a scheduler has to answer
+OUTPUT_FOLDER = Path("build") / "benchmark"
+DASK_SECONDS = 10  # A Dask scheduler has to answer within this time.
 
-EPILOG = """\
+EXAMPLES = """\
 examples (put quotes around names with spaces):
   python -m scalinv_utils benchmark --preset tiny
   python -m scalinv_utils benchmark --jobs 2
@@ -29,17 +30,19 @@ examples (put quotes around names with spaces):
   python -m scalinv_utils benchmark --size 1 2 4 8
   python -m scalinv_utils benchmark --long 60
 
-Every row is written at once: after Ctrl-C the same command goes on. Peers of other packages take
-part where they are installed: pip install -e ".[benchmark]". For a Ray cluster call
-scalinv_utils.benchmark.runner.run with jobs=None inside joblib.parallel_config(backend="ray").
+Every row is written as soon as it is computed: after Ctrl-C the same command goes on from there.
+Peers from other packages take part where they are installed: pip install -e ".[benchmark]".
+For a Ray cluster, call scalinv_utils.benchmark.runner.run with jobs=None inside
+joblib.parallel_config(backend="ray").
 """
 
 
-def _parser():
+def _parser() -> argparse.ArgumentParser:
+    """Build the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m scalinv_utils benchmark",
-        epilog=EPILOG,
-        description="Every method on every signal: a CSV, a Markdown table and two plots.",
+        epilog=EXAMPLES,
+        description="Run every method on every signal: a CSV, a Markdown table and two plots.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
@@ -47,32 +50,48 @@ def _parser():
         "--preset",
         choices=PRESETS,
         default="stored",
-        help="which cells (default: stored, those of notebook 09; tiny takes seconds, full hours)",
+        help="which cells to run (default: stored, the cells of notebook 09; tiny takes seconds, "
+        "full hours)",
     )
-    add("--signals", nargs="+", metavar="NAME", help="only these recordings and synthetic signals")
-    add("--methods", nargs="+", metavar="NAME", help="only these contestants")
-    add("--wavelets", nargs="+", metavar="NAME", help="only these wavelets")
-    add("--seeds", type=int, metavar="N", help="only the first N seeds")
-    add("--samples", type=int, metavar="N", help="this many samples instead of the preset's")
-    add("--device", default="cpu", help="where torch computes, for the contestants that can: cuda")
-    add("--jobs", type=int, default=1, metavar="N", help="processes (default 1; -1: all cores)")
+    add(
+        "--signals",
+        nargs="+",
+        metavar="NAME",
+        help="run only these recordings and synthetic signals",
+    )
+    add("--methods", nargs="+", metavar="NAME", help="run only these contestants")
+    add("--wavelets", nargs="+", metavar="NAME", help="run only these wavelets")
+    add("--seeds", type=int, metavar="N", help="run only the first N seeds")
+    add("--samples", type=int, metavar="N", help="take N samples instead of the preset's number")
+    add(
+        "--device",
+        default="cpu",
+        help="where torch computes, for instance cuda; methods that cannot use it stay on the CPU",
+    )
+    add(
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="number of processes (default 1; -1: one per core)",
+    )
     add("--dask", metavar="ADDRESS", help="compute on the Dask cluster with this scheduler")
-    add("--output", type=Path, metavar="CSV", help=f"default: {FOLDER / 'benchmark.csv'}")
+    add("--output", type=Path, metavar="CSV", help=f"default: {OUTPUT_FOLDER / 'benchmark.csv'}")
     add(
         "--report",
         type=Path,
         metavar="FOLDER",
-        default=FOLDER,
+        default=OUTPUT_FOLDER,
         help="where the Markdown table and the plots go (default: %(default)s)",
     )
-    add("--fresh", action="store_true", help="start anew instead of going on")
-    add("--speed", action="store_true", help="instead: the transform's speed, as ratios")
+    add("--fresh", action="store_true", help="start anew instead of resuming")
+    add("--speed", action="store_true", help="measure the transform's speed, as ratios, instead")
     add(
         "--size",
         nargs="*",
         type=int,
         metavar="K",
-        help="instead: recover() at K times 2048 samples (default 1 2 4 8 16 32)",
+        help="measure recover() at K times 2048 samples instead (default 1 2 4 8 16 32)",
     )
     add(
         "--long",
@@ -80,13 +99,19 @@ def _parser():
         type=float,
         const=60.0,
         metavar="SECONDS",
-        help="instead: so much speech (default 60 s) slice by slice",
+        help="recover this much speech (default 60 s) slice by slice instead",
     )
     return parser
 
 
-def chosen(options):
-    """The cells that the options of the command ask for, and the names of absent contestants."""
+def chosen(options: argparse.Namespace) -> tuple[list[Cell], list[str]]:
+    """Return the cells that the options ask for, and the names of contestants not installed.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, or torch cannot use the device.
+    """
     _require_device(options.device)
     cells = preset(options.preset)
     for name, field in (("signals", "signal"), ("methods", "method"), ("wavelets", "wavelet")):
@@ -104,7 +129,8 @@ def chosen(options):
     return [cell for cell in cells if cell.method not in absent], sorted(absent)
 
 
-def _require_device(device):
+def _require_device(device: str) -> None:
+    """Raise ValueError unless torch can use the device."""
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
@@ -114,24 +140,34 @@ def _require_device(device):
         ) from error
 
 
-def main(arguments):
-    """The command `python -m scalinv_utils benchmark`; the exit status or a sentence."""
+def main(arguments: Sequence[str]) -> str | None:
+    """Run the command `python -m scalinv_utils benchmark`.
+
+    Returns
+    -------
+    str or None
+        None after success; otherwise a sentence that says what went wrong, for `sys.exit`.
+    """
     options = _parser().parse_args(arguments)
     try:
         if options.speed or options.size is not None or options.long is not None:
-            return _costs(options)
-        return _table(options)
+            _costs(options)
+        else:
+            _table(options)
     except KeyboardInterrupt:
-        return "\nInterrupted: what is finished is kept, and the same command goes on from there."
+        return "\nInterrupted: finished rows are kept, and the same command goes on from there."
     except ValueError as error:
         return str(error)
+    return None
 
 
-def _table(options):
+def _table(options: argparse.Namespace) -> None:
+    """Run the chosen cells and write the report."""
     cells, absent = chosen(options)
     if absent:
-        print(f"Left out, not installed: {', '.join(absent)} (pip install -e '.[benchmark]')")
-    path = options.output or FOLDER / "benchmark.csv"
+        print(f"These are not installed and left out: {', '.join(absent)}.")
+        print("To install them: pip install -e '.[benchmark]'")
+    path = options.output or OUTPUT_FOLDER / "benchmark.csv"
     if options.fresh:
         path.unlink(missing_ok=True)
     with _cluster(options.dask):
@@ -141,18 +177,21 @@ def _table(options):
         print(written)
 
 
-def _costs(options):
+def _costs(options: argparse.Namespace) -> None:
+    """Measure the costs that the options name."""
     if options.speed:
-        scaling.speed_command(options.output or FOLDER / "speed.csv")
+        scaling.speed_command(options.output or OUTPUT_FOLDER / "speed.csv")
     if options.size is not None:
-        scaling.size_command(options.output or FOLDER / "size.csv", options.size, options.fresh)
+        scaling.size_command(
+            options.output or OUTPUT_FOLDER / "size.csv", options.size, options.fresh
+        )
     if options.long is not None:
-        scaling.long_command(options.output or FOLDER / "long.csv", options.long)
+        scaling.long_command(options.output or OUTPUT_FOLDER / "long.csv", options.long)
 
 
 @contextlib.contextmanager
-def _cluster(address):
-    """A block in which joblib computes on the Dask cluster at `address`, if one is given."""
+def _cluster(address: str | None) -> Iterator[None]:
+    """Let joblib compute on the Dask cluster at `address` inside a block, if one is given."""
     if not address:
         yield
         return

@@ -1,18 +1,22 @@
-"""Who takes part in the benchmark: this project's methods, the published recipe, and the peers.
+"""Define the contestants: this project's methods, the published recipe, and the peers.
 
 Each contestant is a function of (problem, seed) that returns an `Answer`. Most see nothing but the
-scalogram `problem.S`. Those marked `own` analyse the signal by a transform of their own library and
-recover it from the modulus of that: they are peers of the whole way, not of one step. Those marked
-`cheats` know the true phase: what they miss, no recovery by that library could find.
+scalogram `problem.S`. Contestants marked `own` analyse the signal by a transform of their own
+library and recover it from the modulus of that transform: they compare with the whole way from
+signal to signal, not with one step of it. Contestants marked `cheats` know the true phase: no
+recovery by that library could come closer to the signal.
 """
 
 import importlib.util
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import ssqueezepy
 import torch
+from numpy.typing import ArrayLike
 
 from .. import metrics
 from ..recovery._gradient_descent import invert_gradient
@@ -27,39 +31,72 @@ __all__ = ["CONTESTANTS", "Answer", "Contestant", "CountedScalogram", "Problem",
 
 ITERATIONS = 100
 
-# librosa's own default, and a hop at which a constant-Q transform has lost nothing yet.
+# ssqueezepy has no type stubs, and the types inferred from its default values are wrong.
+cwt: Callable[..., Any] = ssqueezepy.cwt
+icwt: Callable[..., Any] = ssqueezepy.icwt
+
+# 32 iterations are librosa's default. At a hop of 4 a constant-Q transform still loses nothing.
 LIBROSA_ITERATIONS, CQT_HOP = 32, 4
 
 
 class CountedScalogram(Scalogram):
-    """A Scalogram that counts how often it is computed: analyses, syntheses, backward passes."""
+    """A Scalogram that counts how often it is computed: analyses, syntheses, backward passes.
 
-    evaluations = 0
+    Attributes
+    ----------
+    evaluations : int
+        The count so far. It may be set back to 0.
 
-    def coefficients(self, x, out=None):
+    Examples
+    --------
+    >>> import torch
+    >>> from scalinv_utils.benchmark.methods import CountedScalogram
+    >>> W = CountedScalogram(128)
+    >>> y = W.inverse(W(torch.ones(128)))
+    >>> W.evaluations
+    2
+    """
+
+    evaluations: int = 0
+
+    def coefficients(self, x: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
+        """Compute W x and count it; its backward pass is counted when it runs."""
         self.evaluations += 1
         c = super().coefficients(x, out)
         if c.requires_grad:
             c.register_hook(self._count)
         return c
 
-    def adjoint(self, c):
+    def adjoint(self, c: ArrayLike) -> torch.Tensor:
+        """Compute W* c and count it."""
         self.evaluations += 1
         return super().adjoint(c)
 
-    def refit(self, S, x):
+    def refit(self, S: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """Take a step of Griffin-Lim and count it as two evaluations."""
         before = self.evaluations
         y = super().refit(S, x)
-        self.evaluations = before + 2  # one analysis, one synthesis, in whatever way
+        self.evaluations = before + 2  # one analysis and one synthesis, however computed
         return y
 
-    def _count(self, gradient):
+    def _count(self, gradient: torch.Tensor) -> None:
+        """Count a backward pass."""
         self.evaluations += 1
 
 
 @dataclass
 class Problem:
-    """What is given: a scalogram S of W; and, for scoring and for peers alone, the signal x."""
+    """A scalogram to invert. Methods see S and W; only scores and peers see the signal x.
+
+    Attributes
+    ----------
+    x : real Tensor, shape (n_samples,)
+        The signal, in the band of W.
+    S : real Tensor, shape (n_freqs, n_samples)
+        Its scalogram, with or without noise.
+    W : CountedScalogram
+        The transform that S belongs to.
+    """
 
     x: torch.Tensor
     S: torch.Tensor
@@ -68,15 +105,18 @@ class Problem:
 
 @dataclass
 class Answer:
-    """A signal; of contestants with a transform of their own also what W cannot know.
+    """The signal that a contestant recovered.
+
+    A contestant with a transform of its own also says how often it computed that transform and
+    how well the answer fits in it, which W cannot know.
 
     Attributes
     ----------
     signal : real Tensor, shape (n_samples,)
     evaluations : int, optional
-        How often the contestant's own transform was computed. Default: what W has counted.
+        How often the contestant's own transform was computed. By default the count of W holds.
     consistency_db : float, optional
-        The fit in the contestant's own transform. Default: that of the scalogram S.
+        The fit in the contestant's own transform. By default the fit to the scalogram S holds.
     """
 
     signal: torch.Tensor
@@ -86,27 +126,29 @@ class Answer:
 
 @dataclass(frozen=True)
 class Contestant:
-    """A method and what the benchmark has to know of it.
+    """A method and the facts about it that the benchmark needs.
 
     Attributes
     ----------
     solve : callable
         ``solve(problem, seed) -> Answer``
     seeded : bool
-        Whether the answer depends on the seed; if not, it runs once.
+        Whether the answer depends on the seed. A method whose answer does not runs once.
     own : str, optional
-        The transform of its own that it inverts, in words. None: it inverts the given scalogram.
+        The transform of its own that it inverts, in words. With None it inverts the given
+        scalogram.
     cheats : bool
         Whether it knows the true phase.
     needs : str, optional
-        A package beyond the course's own dependencies.
+        The package it needs beyond the course's own dependencies.
     any_device : bool
-        Whether it computes where W is; the others compute on the CPU.
+        Whether it computes on the device of W. The others compute on the CPU.
     variant : bool
-        Whether it is another contestant on other data: it is in the tables and in no ranking.
+        Whether it is another contestant on other data. A variant is in the tables but in no
+        ranking.
     """
 
-    solve: Callable
+    solve: Callable[..., Answer]
     seeded: bool = True
     own: str | None = None
     cheats: bool = False
@@ -115,20 +157,29 @@ class Contestant:
     variant: bool = False
 
 
-def available(name):
-    """Whether the package that a contestant needs is installed."""
+def available(name: str) -> bool:
+    """Return whether the package that a contestant needs is installed.
+
+    Examples
+    --------
+    >>> from scalinv_utils.benchmark.methods import available
+    >>> available("recover")
+    True
+    """
     needs = CONTESTANTS[name].needs
     return needs is None or importlib.util.find_spec(needs) is not None
 
 
-# --- Phases that cost nothing -------------------------------------------------------------------
+# --- Phases that need no computing ----------------------------------------------------------------
 
 
-def zero_phase(problem, seed):
+def zero_phase(problem: Problem, seed: int) -> Answer:
+    """Invert the scalogram with every phase set to zero."""
     return Answer(problem.W.inverse(problem.S))
 
 
-def random_phase(problem, seed):
+def random_phase(problem: Problem, seed: int) -> Answer:
+    """Invert the scalogram with independent, uniformly random phases."""
     angles = random_angles(problem.S, seed).to(problem.S.device)
     return Answer(problem.W.inverse(torch.polar(problem.S.double(), angles)))
 
@@ -136,15 +187,15 @@ def random_phase(problem, seed):
 # --- This project's methods ---------------------------------------------------------------------
 
 
-def alternating(rule):
-    """Alternating projections by one of the rules of `griffin_lim`."""
+def alternating(rule: str) -> Callable[[Problem, int], Answer]:
+    """Make a contestant of alternating projections by one of the rules of `griffin_lim`."""
     return lambda problem, seed: Answer(
         griffin_lim(problem.S, problem.W, n_iter=ITERATIONS, rule=rule, seed=seed).signal
     )
 
 
-def descent(optimizer):
-    """Gradient descent on the scalogram from noise."""
+def descent(optimizer: str) -> Callable[[Problem, int], Answer]:
+    """Make a contestant of gradient descent on the scalogram from noise."""
     return lambda problem, seed: Answer(
         invert_gradient(
             problem.S, problem.W, optimizer=optimizer, n_iter=ITERATIONS, seed=seed
@@ -152,8 +203,8 @@ def descent(optimizer):
     )
 
 
-def whitened_lbfgs(problem, seed):
-    """L-BFGS from noise in variables in which W is a tight frame."""
+def whitened_lbfgs(problem: Problem, seed: int) -> Answer:
+    """Run L-BFGS from noise in variables in which W is a tight frame."""
     W = problem.W
     run = invert_gradient(
         problem.S,
@@ -165,41 +216,46 @@ def whitened_lbfgs(problem, seed):
     return Answer(W.whiten(run.signal))
 
 
-def heap(problem, seed):
+def heap(problem: Problem, seed: int) -> Answer:
+    """Integrate the phase gradient along the heap's paths, without corrections."""
     return Answer(phase_gradient(problem.S, problem.W, n_iter=0, seed=seed).signal)
 
 
-def corrected_heap(problem, seed):
+def corrected_heap(problem: Problem, seed: int) -> Answer:
+    """Integrate the phase gradient along the heap's paths and correct the result."""
     return Answer(phase_gradient(problem.S, problem.W, seed=seed).signal)
 
 
-def phase_equation(problem, seed):
+def phase_equation(problem: Problem, seed: int) -> Answer:
+    """Solve the phase equation."""
     return Answer(solve_phase_equation(problem.S, problem.W, seed=seed).signal)
 
 
-def best_pipeline(problem, seed):
+def best_pipeline(problem: Problem, seed: int) -> Answer:
+    """Run `recover` with its defaults."""
     return Answer(recover(problem.S, problem.W, seed=seed, progress=False).signal)
 
 
-def best_pipeline_decimated(problem, seed):
-    """`recover` from those columns of each row that `Decimated` keeps; the others are forgotten."""
+def best_pipeline_decimated(problem: Problem, seed: int) -> Answer:
+    """Run `recover` on the columns of each row that `Decimated` keeps, without the others."""
     W, decimated = problem.W, Decimated(problem.W)
     parts = decimated.keep(problem.S)
     y = recover(decimated.complete(parts), W, seed=seed, progress=False).signal
     flat = [
         torch.cat([part.flatten() for part in kept]) for kept in (decimated.magnitude(y), parts)
     ]
-    return Answer(y, W.evaluations, metrics.misfit_db(*flat))
+    return Answer(y, W.evaluations, float(metrics.misfit_db(*flat)))
 
 
 # --- Published descents on kymatio --------------------------------------------------------------
 
 
-def published_sgd(problem, seed):
-    """The script behind dsp.stackexchange.com/q/78530 (J. Muradeli 2021), on kymatio's scalogram.
+def published_sgd(problem: Problem, seed: int) -> Answer:
+    """Run the script behind dsp.stackexchange.com/q/78530 (J. Muradeli 2021).
 
-    Nesterov SGD at lr 500, mean of squares, 100 iterations; half-way the loss becomes the mean
-    of moduli, and lr is halved there and at every fifth iteration after.
+    It inverts kymatio's scalogram by 100 iterations of Nesterov SGD at lr 500 on the mean of
+    squares. Half-way the loss becomes the mean of moduli, and lr is halved there and at every
+    fifth iteration after.
     """
     analyse, peak = _unaveraged(problem.W.n_samples), problem.x.abs().max()
     target = analyse(problem.x / peak)
@@ -216,17 +272,26 @@ def published_sgd(problem, seed):
     return _own_answer(peak * y.detach(), analyse, peak * target, 2 * ITERATIONS)
 
 
-def kymatio_descent(problem, seed, n_iter=200, lr=100.0, faster=1.1, slower=0.55):
-    """The descent of kymatio's example reconstruct_torch.py: two orders, averaged, bold driver.
+def kymatio_descent(
+    problem: Problem,
+    seed: int,
+    n_iter: int = 200,
+    lr: float = 100.0,
+    faster: float = 1.1,
+    slower: float = 0.55,
+) -> Answer:
+    """Run the descent of kymatio's example reconstruct_torch.py.
 
-    Its settings (J=6, Q=16, lr 100, 200 iterations). A step that raises the loss is taken back; the
-    example then goes on with the gradient of the rejected point, this one does not.
+    It inverts two averaged orders with the bold driver and the settings of the example (J=6, Q=16,
+    lr 100, 200 iterations). A step that raises the loss is taken back. The example then goes on
+    with the gradient of the rejected point; this function does not.
     """
     from kymatio.torch import Scattering1D
 
     analyse, peak = Scattering1D(J=6, shape=problem.W.n_samples, Q=16), problem.x.abs().max()
     target = analyse((problem.x / peak).float())
-    y, best = _noise(problem.x, seed).float(), math.inf
+    y: torch.Tensor = _noise(problem.x, seed).float()
+    accepted, gradient, best = y, torch.zeros_like(y), math.inf
     for _ in range(n_iter):
         y.requires_grad_()
         loss = (analyse(y) - target).norm()
@@ -242,10 +307,10 @@ def kymatio_descent(problem, seed, n_iter=200, lr=100.0, faster=1.1, slower=0.55
     )
 
 
-def _unaveraged(n_samples):
-    """kymatio's first order without averaging at the full rate, (n_paths, n_samples), order 0 out.
+def _unaveraged(n_samples: int) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Make kymatio's first order at the full rate, not averaged: shape (n_paths, n_samples).
 
-    Order 0 would be the signal itself.
+    Order 0 is left out; without averaging it would be the signal itself.
     """
     from kymatio.torch import Scattering1D
 
@@ -255,26 +320,39 @@ def _unaveraged(n_samples):
     return lambda y: torch.stack([path["coef"] for path in bank(y)[1:]])
 
 
-def _noise(x, seed):
+def _noise(x: torch.Tensor, seed: int) -> torch.Tensor:
+    """Draw white Gaussian noise of the shape and type of x."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(x.shape, dtype=x.dtype, generator=generator)
 
 
-def _own_answer(y, analyse, target, evaluations):
+def _own_answer(
+    y: torch.Tensor,
+    analyse: Callable[[torch.Tensor], torch.Tensor],
+    target: torch.Tensor,
+    evaluations: int,
+) -> Answer:
+    """Make an Answer whose fit is measured in the contestant's own transform."""
     with torch.no_grad():
-        return Answer(y, evaluations, metrics.misfit_db(analyse(y), target))
+        return Answer(y, evaluations, float(metrics.misfit_db(analyse(y), target)))
 
 
 # --- librosa ------------------------------------------------------------------------------------
 
 
-def librosa_stft(problem, seed):
-    """``librosa.griffinlim`` on an STFT with as many magnitudes per sample as the scalogram."""
-    import librosa
+def _librosa() -> Any:
+    """Import librosa, which need not be installed."""
+    import librosa  # pyright: ignore[reportMissingImports]  # It is optional.
 
+    return librosa
+
+
+def librosa_stft(problem: Problem, seed: int) -> Answer:
+    """Run ``librosa.griffinlim`` on an STFT with as many values per sample as the scalogram."""
+    librosa = _librosa()
     x, n_fft = problem.x.numpy(), 2 * (problem.W.n_freqs - 1)
 
-    def analyse(y):
+    def analyse(y: torch.Tensor) -> torch.Tensor:
         return torch.from_numpy(np.abs(librosa.stft(y.numpy(), n_fft=n_fft, hop_length=1)))
 
     target = analyse(problem.x)
@@ -290,14 +368,13 @@ def librosa_stft(problem, seed):
     return _own_answer(torch.from_numpy(y).double(), analyse, target, 2 * LIBROSA_ITERATIONS + 1)
 
 
-def librosa_cqt(problem, seed):
-    """``librosa.griffinlim_cqt`` on the constant-Q transform that librosa inverts best.
+def librosa_cqt(problem: Problem, seed: int) -> Answer:
+    """Run ``librosa.griffinlim_cqt`` on the constant-Q transform that librosa inverts best.
 
-    That is 12 bins per octave and its own filters. With the rows and the bandwidth of the
-    scalogram ``librosa.icqt`` is no inverse even of true coefficients.
+    This transform has 12 bins per octave and librosa's own filters. With the rows and the
+    bandwidth of the scalogram, ``librosa.icqt`` inverts not even true coefficients.
     """
-    import librosa
-
+    librosa = _librosa()
     analyse, settings = _cqt(problem.W)
     target = analyse(problem.x).abs()
     y = librosa.griffinlim_cqt(
@@ -313,23 +390,23 @@ def librosa_cqt(problem, seed):
     )
 
 
-def librosa_inverse(problem, seed):
-    """``librosa.icqt`` of ``librosa.cqt``, modulus and phase: the limit of `librosa_cqt`."""
-    import librosa
-
+def librosa_inverse(problem: Problem, seed: int) -> Answer:
+    """Apply ``librosa.icqt`` to the complex ``librosa.cqt``, which bounds `librosa_cqt`."""
+    librosa = _librosa()
     analyse, settings = _cqt(problem.W)
     c = analyse(problem.x)
     y = librosa.icqt(c.numpy(), length=len(problem.x), **settings)
     return _own_answer(torch.from_numpy(y).double(), lambda y: analyse(y).abs(), c.abs(), 2)
 
 
-def _cqt(W, bins_per_octave=12):
-    """librosa's constant-Q transform over the band of W, and the settings its inverse takes.
+def _cqt(
+    W: Scalogram, bins_per_octave: int = 12
+) -> tuple[Callable[[torch.Tensor], torch.Tensor], dict[str, Any]]:
+    """Make librosa's constant-Q transform over the band of W, and the settings of its inverse.
 
-    From the lowest frequency whose filter, Q periods long, fits into the signal.
+    It begins at the lowest frequency whose filter, Q periods long, fits into the signal.
     """
-    import librosa
-
+    librosa = _librosa()
     Q = 1 / (2 ** (1 / bins_per_octave) - 1)
     fmin = Q * W.sample_rate / W.n_samples
     n_bins = int(bins_per_octave * math.log2(0.45 * W.sample_rate / fmin))
@@ -342,13 +419,11 @@ def _cqt(W, bins_per_octave=12):
 # --- ssqueezepy ---------------------------------------------------------------------------------
 
 
-def ssqueezepy_inverse(problem, seed):
-    """``ssqueezepy.icwt`` of ``ssqueezepy.cwt``, modulus and phase: the limit of its inverse."""
-    from ssqueezepy import cwt, icwt
-
+def ssqueezepy_inverse(problem: Problem, seed: int) -> Answer:
+    """Apply ``ssqueezepy.icwt`` to the complex ``ssqueezepy.cwt``: the limit of its inverse."""
     wavelet = problem.W.ssqueezepy_wavelet()
 
-    def analyse(y):
+    def analyse(y: torch.Tensor) -> torch.Tensor:
         c, _ = cwt(y.numpy(), wavelet, nv=problem.W.voices_per_octave)
         return torch.from_numpy(np.abs(c))
 
@@ -367,8 +442,8 @@ GRIFFIN_LIM_NAMES = {
     "raar": "RAAR",
 }
 
-#: By the name that tables and plots show, recover() first.
-CONTESTANTS = {
+#: The keys are the names that tables and plots show. recover() comes first.
+CONTESTANTS: dict[str, Contestant] = {
     "recover": Contestant(best_pipeline),
     "phase equation": Contestant(phase_equation),
     "heap, corrected": Contestant(corrected_heap),

@@ -1,23 +1,25 @@
-"""The benchmark: every contestant on every signal, one row per run, in a CSV that can be resumed.
+"""Run every contestant on every signal and write one row per run to a CSV that can be resumed.
 
 A cell is one run: contestant, signal, wavelet, voices per octave, SNR, seed. `run` computes the
-cells that a CSV file does not hold yet and appends each row as soon as it is there, so that a run
-that was killed goes on where it stopped. Cells are independent: joblib computes several at a time,
-in processes here or on a Dask or Ray cluster.
+cells that a CSV file does not hold yet and appends each row as soon as it is computed, so that a
+run that was killed goes on where it stopped. Cells are independent: joblib computes several at a
+time, in processes on this machine or on a Dask or Ray cluster.
 
     python -m scalinv_utils benchmark --help
 
-What the table says is in `benchmark.summary`; what a contestant is, in
-`benchmark.methods`; cost against size, and the speed of the transform, in `benchmark.scaling`.
+`benchmark.summary` reads results off the table, `benchmark.methods` defines the contestants, and
+`benchmark.scaling` measures cost against size and the speed of the transform.
 """
 
 import functools
 import statistics
 import time
 import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import product
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from tqdm.auto import tqdm
@@ -28,20 +30,33 @@ from ..bounds import noisy
 from ..course import signals
 from .machine import PeakMemory, machine, versions
 from .methods import CONTESTANTS, CountedScalogram, Problem
-from .records import append, drop_unfinished_line, read, spelt
+from .records import Row, append, drop_unfinished_line, read, spelt
 
 __all__ = ["FIELDS", "PRESETS", "Cell", "compute", "grid", "preset", "run"]
 
-RATE, SAMPLES = 8000, 2048
-WAVELETS = ("cauchy", "gmw")
-ON_SCALOGRAM = tuple(name for name, who in CONTESTANTS.items() if not who.own)
-OWN = tuple(name for name, who in CONTESTANTS.items() if who.own)
-ROBUST = ("recover", "phase equation", "heap, corrected", "L-BFGS", "fast Griffin-Lim")
+DEFAULT_RATE, DEFAULT_SAMPLES = 8000, 2048
+DEFAULT_WAVELETS = ("cauchy", "gmw")
+INVERT_SCALOGRAM = tuple(name for name, who in CONTESTANTS.items() if not who.own)
+INVERT_OWN_TRANSFORM = tuple(name for name, who in CONTESTANTS.items() if who.own)
+# The stored table has these methods on noisy scalograms, too.
+RUN_WITH_NOISE = ("recover", "phase equation", "heap, corrected", "L-BFGS", "fast Griffin-Lim")
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of the benchmark. `snr_db` None is the exact scalogram."""
+    """One run of the benchmark. With `snr_db` None the scalogram is exact.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the signal or the method is unknown, or a number is out of range.
+
+    Examples
+    --------
+    >>> from scalinv_utils.benchmark.runner import Cell
+    >>> Cell("speech", method="heap", seed=1).key
+    ('speech', 'cauchy', '32', '', 'heap', '1', '2048', '8000', 'cpu')
+    """
 
     signal: str
     wavelet: str = "cauchy"
@@ -49,11 +64,11 @@ class Cell:
     snr_db: float | None = None
     method: str = "recover"
     seed: int = 0
-    n_samples: int = SAMPLES
-    sample_rate: float = RATE
+    n_samples: int = DEFAULT_SAMPLES
+    sample_rate: float = DEFAULT_RATE
     device: str = "cpu"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_choice(self.signal, (*signals.RECORDINGS, *signals.SYNTHETIC), "signal")
         check_choice(self.method, CONTESTANTS, "method")
         check_count(self.seed, "seed", 0)
@@ -61,16 +76,17 @@ class Cell:
             check_number(self.snr_db, "snr_db")
 
     @property
-    def key(self):
-        """What tells this run from others, as the CSV spells it."""
+    def key(self) -> tuple[str, ...]:
+        """The fields, which tell this run from others, as the CSV spells them."""
         return tuple(spelt(value) for value in asdict(self).values())
 
 
 SCORES = ("consistency_db", "waveform_error_db", "island_error_db", "frequency_error_db")
 COSTS = ("seconds", "cost", "evaluations", "peak_mb")
-#: The columns of the CSV. `transform` is what the contestant inverted, `error` why it did not.
-#: `cost` is its time over that of one analysis and synthesis by the scalogram just before: times
-#: differ from machine to machine and from hour to hour, this ratio hardly.
+#: The columns of the CSV. `transform` names the transform that the contestant inverted, and
+#: `error` says why it failed, if it did. `cost` is its time over that of one analysis and
+#: synthesis by the scalogram, measured just before: times differ from machine to machine and from
+#: hour to hour, but this ratio hardly does.
 FIELDS = (
     *(field.name for field in fields(Cell)),
     "transform",
@@ -86,19 +102,27 @@ FIELDS = (
 
 
 def grid(
-    signals,
-    methods,
-    wavelets=WAVELETS,
-    voices=(32,),
-    snrs=(None,),
-    seeds=range(3),
-    n_samples=SAMPLES,
-    sample_rate=RATE,
-):
-    """All combinations as a list of cells, but for those that would repeat or mean nothing.
+    signals: Iterable[str],
+    methods: Iterable[str],
+    wavelets: Iterable[str] = DEFAULT_WAVELETS,
+    voices: Iterable[int] = (32,),
+    snrs: Iterable[float | None] = (None,),
+    seeds: Sequence[int] = range(3),
+    n_samples: int = DEFAULT_SAMPLES,
+    sample_rate: float = DEFAULT_RATE,
+) -> list[Cell]:
+    """List the cells of all combinations, except those that would repeat or mean nothing.
 
-    A contestant that knows no chance runs with the first seed only; one with a transform of its
-    own on exact magnitudes only.
+    A contestant whose answer does not depend on the seed runs with the smallest seed only. A
+    contestant with a transform of its own runs on exact magnitudes only. The electrocardiogram
+    keeps its own rate, 360 Hz, and has at most 1024 samples.
+
+    Examples
+    --------
+    >>> from scalinv_utils.benchmark.runner import grid
+    >>> cells = grid(["speech"], ["heap", "zero phase"], wavelets=["gmw"], seeds=range(3))
+    >>> [(cell.method, cell.seed) for cell in cells]
+    [('heap', 0), ('zero phase', 0), ('heap', 1), ('heap', 2)]
     """
     return [
         Cell(signal, wavelet, count, snr, method, seed, *_stretch(signal, n_samples, sample_rate))
@@ -110,36 +134,45 @@ def grid(
     ]
 
 
-def _stretch(signal, n_samples, sample_rate):
-    """The electrocardiogram keeps its own rate, and has no more than 1024 samples."""
+def _stretch(signal: str, n_samples: int, sample_rate: float) -> tuple[int, float]:
+    """Return the samples and the rate of a signal; the electrocardiogram has its own."""
     return (min(n_samples, 1024), 360) if signal == "ecg" else (n_samples, sample_rate)
 
 
-def _stored():
-    """What the course stores: three seeds on recordings, one on synthetic signals, some noise."""
+def _stored() -> list[Cell]:
+    """List what the course stores: recordings by three seeds, synthetic signals, some noise."""
     recordings, synthetic = tuple(signals.RECORDINGS), tuple(signals.SYNTHETIC)
     return [
-        *grid(recordings, ON_SCALOGRAM),
-        *grid(synthetic, ON_SCALOGRAM, seeds=(0,)),
-        *grid(("speech", "crow"), ROBUST, snrs=(40.0, 20.0)),
-        *grid(recordings, [name for name in OWN if name != "kymatio descent"], ("cauchy",)),
-        *grid(recordings, ("kymatio descent",), ("cauchy",), seeds=(0,)),
-    ]  # half a minute each
-
-
-def _full():
-    """Everything: hours."""
-    everything = (*signals.RECORDINGS, *signals.SYNTHETIC)
-    return [
+        *grid(recordings, INVERT_SCALOGRAM),
+        *grid(synthetic, INVERT_SCALOGRAM, seeds=(0,)),
+        *grid(("speech", "crow"), RUN_WITH_NOISE, snrs=(40.0, 20.0)),
         *grid(
-            everything, ON_SCALOGRAM, (*WAVELETS, "morlet"), (8, 16, 32), (None, 60.0, 40.0, 20.0)
+            recordings,
+            [name for name in INVERT_OWN_TRANSFORM if name != "kymatio descent"],
+            ("cauchy",),
         ),
-        *grid(everything, OWN, ("cauchy",)),
+        # Each of these takes half a minute.
+        *grid(recordings, ("kymatio descent",), ("cauchy",), seeds=(0,)),
     ]
 
 
-def _tiny():
-    """A look at the machinery: seconds."""
+def _full() -> list[Cell]:
+    """List every method on every signal, which takes hours."""
+    everything = (*signals.RECORDINGS, *signals.SYNTHETIC)
+    return [
+        *grid(
+            everything,
+            INVERT_SCALOGRAM,
+            (*DEFAULT_WAVELETS, "morlet"),
+            (8, 16, 32),
+            (None, 60.0, 40.0, 20.0),
+        ),
+        *grid(everything, INVERT_OWN_TRANSFORM, ("cauchy",)),
+    ]
+
+
+def _tiny() -> list[Cell]:
+    """List a few short cells that try out the benchmark in seconds."""
     return grid(
         ("speech", "three tones"),
         ("recover", "fast Griffin-Lim", "zero phase"),
@@ -153,21 +186,28 @@ def _tiny():
 PRESETS = {"stored": _stored, "full": _full, "tiny": _tiny}
 
 
-def preset(name):
-    """The cells of a named choice: "stored" (what notebook 09 reads), "full" or "tiny"."""
+def preset(name: str) -> list[Cell]:
+    """List the cells of a named choice: "stored" (the table of notebook 09), "full" or "tiny".
+
+    Examples
+    --------
+    >>> from scalinv_utils.benchmark.runner import preset
+    >>> len(preset("tiny"))
+    10
+    """
     return PRESETS[check_choice(name, PRESETS, "preset")]()
 
 
 # --- One cell ------------------------------------------------------------------------------------
 
 
-def compute(cell):
-    """Run one cell; its row as a dict by `FIELDS`.
+def compute(cell: Cell) -> Row:
+    """Run one cell and return its row, a dict by `FIELDS`.
 
     An error of the contestant becomes the row's `error`, and its scores stay empty.
     """
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # times are to be comparable, and cells run side by side
+    torch.set_num_threads(1)  # Times shall be comparable, and cells run side by side.
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -187,18 +227,19 @@ def compute(cell):
     }
 
 
-def _scores(cell):
+def _scores(cell: Cell) -> Row:
+    """Time the contestant on one cell and score its answer."""
     who, problem = CONTESTANTS[cell.method], _problem(cell)
     _warm_up(cell.method)
     device = cell.device if who.any_device else "cpu"
-    problem = Problem(*(part.to(device) for part in (problem.x, problem.S, problem.W)))
+    problem = Problem(problem.x.to(device), problem.S.to(device), problem.W.to(device))
     clock = time.process_time if device == "cpu" else time.perf_counter
     unit = _unit_seconds(problem.W, problem.x, clock)
     problem.W.evaluations = 0
     with PeakMemory() as memory:
         start, begin = time.perf_counter(), clock()
         answer = who.solve(problem, cell.seed)
-        y = answer.signal.cpu()  # which also waits for the device
+        y = answer.signal.cpu()  # The copy also waits for the device.
         cost, seconds = (clock() - begin) / unit, time.perf_counter() - start
     evaluations = problem.W.evaluations if answer.evaluations is None else answer.evaluations
     x, S, W = problem.x.cpu(), problem.S.cpu(), problem.W.cpu()
@@ -215,8 +256,10 @@ def _scores(cell):
     }
 
 
-def _unit_seconds(W, x, clock, repeats=3):
-    """Seconds of one analysis and synthesis: the median of a few."""
+def _unit_seconds(
+    W: CountedScalogram, x: torch.Tensor, clock: Callable[[], float], repeats: int = 3
+) -> float:
+    """Return the seconds of one analysis and synthesis, the median of a few."""
     seconds = []
     for _ in range(repeats):
         begin = clock()
@@ -225,8 +268,8 @@ def _unit_seconds(W, x, clock, repeats=3):
     return statistics.median(seconds)
 
 
-def _problem(cell):
-    """The signal in the band of the transform, and its scalogram, with noise if that is asked."""
+def _problem(cell: Cell) -> Problem:
+    """Make the signal in the band of the transform, and its scalogram, with noise if asked for."""
     W = _transform(cell.n_samples, cell.sample_rate, cell.wavelet, cell.voices)
     if cell.signal in signals.RECORDINGS:
         x, _ = signals.recording(cell.signal, cell.sample_rate, cell.n_samples)
@@ -238,38 +281,42 @@ def _problem(cell):
 
 
 @functools.lru_cache(maxsize=4)
-def _transform(n_samples, sample_rate, wavelet, voices):
+def _transform(n_samples: int, sample_rate: float, wavelet: str, voices: int) -> CountedScalogram:
+    """Make the transform of a cell; the four used last are kept."""
     return CountedScalogram(n_samples, sample_rate, wavelet=wavelet, voices_per_octave=voices)
 
 
 @functools.cache
-def _warm_up(method):
-    """Run a contestant once, small: imports and compilation are not what is to be timed."""
+def _warm_up(method: str) -> None:
+    """Run a contestant once on a short signal: imports and compilation shall not be timed."""
     W = CountedScalogram(512, 4000, wavelet="cauchy", voices_per_octave=8)
     x = W.project(signals.linear_chirp(512, 4000))
     try:
         CONTESTANTS[method].solve(Problem(x, W.magnitude(x), W), 0)
-    except Exception:  # it will say so where it counts
+    except Exception:  # The run that is timed reports the error.
         pass
 
 
 # --- All cells -----------------------------------------------------------------------------------
 
 
-def run(cells, path, jobs=1, progress=True):
+def run(
+    cells: Iterable[Cell], path: str | Path, jobs: int | None = 1, progress: bool = True
+) -> list[Row]:
     """Compute the cells that the file at `path` does not hold yet.
 
     Parameters
     ----------
     cells : iterable of Cell
     path : str or path
-        The CSV; made if it is not there. Every row is written as soon as it is computed, so that
-        after Ctrl-C or a crash the same call goes on.
+        The CSV, which is made if it does not exist. Every row is written as soon as it is
+        computed, so that after Ctrl-C or a crash the same call goes on.
     jobs : int or None
-        Processes. 1 computes here; -1 takes all cores; None leaves it, and the backend, to
-        joblib: ``with parallel_config(backend="dask"): run(cells, path, jobs=None)``.
+        The number of processes. 1 computes in this process and -1 takes all cores. None leaves
+        number and backend to joblib:
+        ``with parallel_config(backend="dask"): run(cells, path, jobs=None)``.
     progress : bool
-        Show a progress bar.
+        Whether to show a progress bar.
 
     Returns
     -------
@@ -287,15 +334,17 @@ def run(cells, path, jobs=1, progress=True):
     return read(path) if path.exists() else []
 
 
-def _computed(cells, jobs):
-    """The rows of the cells, each as soon as it is there."""
+def _computed(cells: Iterable[Cell], jobs: int | None) -> Iterator[Row]:
+    """Return the rows of the cells, each as soon as it is computed."""
     if jobs == 1:
         return map(compute, cells)
     from joblib import Parallel, delayed
 
-    workers = Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
-    return workers(delayed(compute)(cell) for cell in cells)
+    options: dict[str, Any] = {"return_as": "generator_unordered", "batch_size": 1}
+    workers = Parallel(n_jobs=jobs, **options)
+    return cast(Iterator[Row], workers(delayed(compute)(cell) for cell in cells))
 
 
-def _key(row):
+def _key(row: Row) -> tuple[str, ...]:
+    """Return the key of the cell that a row belongs to."""
     return tuple(spelt(row[field.name]) for field in fields(Cell))

@@ -1,14 +1,14 @@
-"""What things cost: the speed of the transform as ratios, and recover() against the signal's size.
+"""Measure the speed of the transform as ratios, and the cost of recover() against the size.
 
     python -m scalinv_utils benchmark --speed
     python -m scalinv_utils benchmark --size 1 2 4 8
     python -m scalinv_utils benchmark --long 60
 
-Speed is a ratio to something that was timed in the same rounds, so that it holds on any machine
-and while others use it: to the batch of inverse FFTs that a wavelet transform cannot avoid,
-to ``ssqueezepy.cwt`` with the same filters, and to the first order of kymatio's scattering with as
-many. Size is measured in one new process per length, whose memory nothing else has touched. What is
-too long for that goes slice by slice.
+Speed is a ratio to something timed in the same rounds, so that it holds on any machine and while
+others use it: to the batch of inverse FFTs that a wavelet transform cannot avoid, to
+``ssqueezepy.cwt`` with the same filters, and to the first order of kymatio's scattering with as
+many filters. Cost against size is measured in one new process per run, whose memory nothing else
+has touched. A sound too long for that is recovered slice by slice.
 """
 
 import itertools
@@ -17,9 +17,12 @@ import subprocess
 import sys
 import time
 import warnings
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
+import ssqueezepy
 import torch
 from tqdm.auto import tqdm
 
@@ -29,7 +32,7 @@ from ..recovery._pipeline import recover
 from ..recovery.segments import Slices
 from ..transforms.scalogram import Scalogram
 from .machine import PeakMemory, machine, versions
-from .records import append, read
+from .records import Row, append, read
 
 __all__ = [
     "LONG_FIELDS",
@@ -41,8 +44,14 @@ __all__ = [
     "speed",
 ]
 
-LENGTHS = (2**11, 2**14, 2**16)
-VOICES = 16
+SPEED_LENGTHS = (2**11, 2**14, 2**16)
+SPEED_VOICES = 16
+SPEED_RATIOS = (
+    ("forward", "ifft"),
+    ("both", "ifft"),
+    ("forward", "ssqueezepy"),
+    ("both", "kymatio"),
+)
 SPEED_FIELDS = (
     "n_samples",
     "n_freqs",
@@ -58,7 +67,7 @@ SPEED_FIELDS = (
 )
 
 UNIT_SAMPLES, MULTIPLES = 2048, (1, 2, 4, 8, 16, 32)
-SIZE_RATE, SIZE_F_MIN = 16000, 60.0  # Hz: as many rows at every length
+SIZE_RATE, SIZE_F_MIN = 16000, 60.0  # Hz; a fixed f_min gives as many rows at every length.
 SIZE_SIGNALS = ("speech", "guitar", "choir")
 SIZE_FIELDS = (
     "signal",
@@ -77,7 +86,7 @@ SIZE_FIELDS = (
     "versions",
 )
 
-SLICE = 8192  # samples, half a second
+SLICE = 8192  # samples, which last half a second
 LONG_FIELDS = (
     "n_samples",
     "sample_rate",
@@ -100,27 +109,28 @@ LONG_FIELDS = (
 # --- The transform's speed -----------------------------------------------------------------------
 
 
-def speed(n_samples, rounds=15):
-    """Time the Scalogram in float32 against what it is made of and against its peers.
+def speed(n_samples: int, rounds: int = 15) -> Row:
+    """Time the Scalogram in float32 against the FFTs it is made of and against its peers.
 
     Parameters
     ----------
     n_samples : int
-        A power of two.
+        The length of the signal, a power of two.
     rounds : int
-        In each round everybody runs once; a ratio is the median over the rounds.
+        Everything runs once in each round; a ratio is the median over the rounds.
 
     Returns
     -------
     dict by SPEED_FIELDS
-        "forward" is W(x), "both" the modulus and its gradient.
+        "forward" is W(x), and "both" is the modulus and its gradient.
     """
     torch.set_num_threads(1)
     scattering = _kymatio(n_samples)
     W = _as_many_filters(n_samples, len(scattering.psi1_f))
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(n_samples, generator=generator)
-    c, g = W(x), torch.rand(W.shape, generator=generator)
+    c = W(x)
+    g = torch.rand(c.shape, generator=generator)
     runs = {
         "ifft": lambda: torch.fft.ifft(c),
         "forward": lambda: W(x),
@@ -133,12 +143,7 @@ def speed(n_samples, rounds=15):
         _both(W.magnitude, x, g)
     ratios = {
         f"{one}_over_{other}": float(np.median(seconds[one] / seconds[other]))
-        for one, other in (
-            ("forward", "ifft"),
-            ("both", "ifft"),
-            ("forward", "ssqueezepy"),
-            ("both", "kymatio"),
-        )
+        for one, other in SPEED_RATIOS
     }
     return {
         "n_samples": n_samples,
@@ -152,48 +157,53 @@ def speed(n_samples, rounds=15):
     }
 
 
-def _kymatio(n_samples):
-    """kymatio's first order, 16 filters per octave, the longest a sixteenth of the signal."""
+def _kymatio(n_samples: int) -> Any:
+    """Make kymatio's first order: 16 filters per octave, the longest a sixteenth of the signal."""
     from kymatio.torch import Scattering1D
 
-    return Scattering1D(J=int(np.log2(n_samples)) - 4, shape=n_samples, Q=VOICES, max_order=1)
+    return Scattering1D(J=int(np.log2(n_samples)) - 4, shape=n_samples, Q=SPEED_VOICES, max_order=1)
 
 
-def _as_many_filters(n_samples, n_freqs):
-    """A Scalogram in float32 with this many rows, 16 to the octave."""
-    lowest = 0.5 * 2 ** (-(n_freqs - 1) / VOICES)
+def _as_many_filters(n_samples: int, n_freqs: int) -> Scalogram:
+    """Make a Scalogram in float32 with this many rows, 16 per octave."""
+    lowest = 0.5 * 2 ** (-(n_freqs - 1) / SPEED_VOICES)
     return Scalogram(
-        n_samples, 1.0, wavelet="gmw", voices_per_octave=VOICES, f_min=lowest * (1 - 1e-9)
+        n_samples, 1.0, wavelet="gmw", voices_per_octave=SPEED_VOICES, f_min=lowest * (1 - 1e-9)
     ).float()
 
 
-def _both(transform, x, g=None):
+def _both(
+    transform: Callable[[torch.Tensor], torch.Tensor],
+    x: torch.Tensor,
+    g: torch.Tensor | None = None,
+) -> None:
+    """Run a transform and its backward pass, by default with the gradient 1 of each value."""
     x = x.clone().requires_grad_()
     S = transform(x)
     S.backward(torch.ones_like(S) if g is None else g)
 
 
-def _ssqueezepy(W, x):
-    from ssqueezepy import cwt
-
+def _ssqueezepy(W: Scalogram, x: torch.Tensor) -> Callable[[], Any]:
+    """Make a call of ``ssqueezepy.cwt`` on x with the filters of W."""
     wavelet, scales = W.ssqueezepy_wavelet("float32"), W.scales.numpy().astype("float32")
-    samples = x.numpy()
+    # ssqueezepy has no type stubs, and the types inferred from its default values are wrong.
+    samples, cwt = x.numpy(), cast(Callable[..., Any], ssqueezepy.cwt)
     return lambda: cwt(samples, wavelet, scales, padtype=None)
 
 
-def _interleaved(runs, rounds):
-    """Seconds of the processor, by name, an array over rounds."""
-    seconds = {name: [] for name in runs}
+def _interleaved(runs: dict[str, Callable[[], object]], rounds: int) -> dict[str, np.ndarray]:
+    """Take turns running the calls; return the processor seconds of each, an array over rounds."""
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
     for k in range(rounds + 1):
         for name, run in runs.items():
             begin = time.process_time()
             run()
-            if k:  # the first round compiles, plans and fills caches
+            if k:  # The first round compiles, plans and fills caches.
                 seconds[name].append(time.process_time() - begin)
     return {name: np.array(values) for name, values in seconds.items()}
 
 
-def speed_command(path, lengths=LENGTHS):
+def speed_command(path: Path, lengths: Iterable[int] = SPEED_LENGTHS) -> None:
     """Measure `speed` at every length, print the ratios and write them to a CSV."""
     rows = []
     with warnings.catch_warnings():
@@ -215,14 +225,16 @@ def speed_command(path, lengths=LENGTHS):
 # --- Cost against size ---------------------------------------------------------------------------
 
 
-def measure_size(n_samples, signal="speech", wavelet="cauchy", voices=32):
-    """recover() on a recording (repeated as often as needed), timed in this process.
+def measure_size(
+    n_samples: int, signal: str = "speech", wavelet: str = "cauchy", voices: int = 32
+) -> Row:
+    """Time recover() in this process on a recording, repeated as often as needed.
 
     Returns
     -------
     dict by SIZE_FIELDS
-        "seconds" are those of the processor: others who use it do not count. "steps" is the length
-        of the history: how many corrections a signal needs, its length does not tell.
+        "seconds" are processor time, in which other users of the machine do not count. "steps" is
+        the length of the history: the number of corrections does not follow from the size.
     """
     torch.set_num_threads(1)
     W = Scalogram(n_samples, SIZE_RATE, wavelet=wavelet, voices_per_octave=voices, f_min=SIZE_F_MIN)
@@ -251,14 +263,26 @@ def measure_size(n_samples, signal="speech", wavelet="cauchy", voices=32):
     }
 
 
-def _repeated(signal, n_samples):
-    """A recording, repeated as often as needed."""
+def _repeated(signal: str, n_samples: int) -> torch.Tensor:
+    """Repeat a recording to this many samples."""
     x = signals.recording(signal, SIZE_RATE)[0]
     return x.repeat(-(-n_samples // len(x)))[:n_samples]
 
 
-def slope(rows, column="seconds", above=0):
-    """The exponent p of column ~ n_samples^p, fitted over the rows beyond `above` samples."""
+def slope(rows: Iterable[Row], column: str = "seconds", above: int = 0) -> float:
+    """Fit the exponent p of column ~ n_samples^p over the rows with more than `above` samples.
+
+    Raises
+    ------
+    ValueError
+        If fewer than two lengths are left.
+
+    Examples
+    --------
+    >>> from scalinv_utils.benchmark.scaling import slope
+    >>> round(slope([{"n_samples": n, "seconds": 1e-6 * n**2} for n in (100, 200, 400)]), 6)
+    2.0
+    """
     rows = [row for row in rows if row["n_samples"] > above]
     lengths = {row["n_samples"] for row in rows}
     if len(lengths) < 2:
@@ -267,8 +291,8 @@ def slope(rows, column="seconds", above=0):
     return float(np.polyfit(size, cost, 1)[0])
 
 
-def size_command(path, multiples=(), fresh=False):
-    """Measure every signal at each length in a process of its own, but for what the CSV has."""
+def size_command(path: Path, multiples: Sequence[int] = (), fresh: bool = False) -> None:
+    """Measure every signal at each length in a process of its own, unless the CSV has the row."""
     if fresh:
         path.unlink(missing_ok=True)
     done = {(row["n_samples"], row["signal"]) for row in read(path)} if path.exists() else set()
@@ -288,8 +312,8 @@ def size_command(path, multiples=(), fresh=False):
     print(Path(path))
 
 
-def _in_a_process(n_samples, signal):
-    """`measure_size` where nothing else has touched the memory."""
+def _in_a_process(n_samples: int, signal: str) -> Row:
+    """Call `measure_size` in a new process, where nothing else has touched the memory."""
     child = subprocess.run(
         [sys.executable, "-m", "scalinv_utils.benchmark.scaling", str(n_samples), signal],
         stdout=subprocess.PIPE,
@@ -304,17 +328,20 @@ def _in_a_process(n_samples, signal):
     return json.loads(child.stdout)
 
 
-# --- Any length, slice by slice ------------------------------------------------------------------
+# --- Any length, slice by slice -------------------------------------------------------------------
 
 
-def measure_long(seconds, wavelet="cauchy", voices=32, progress=True):
-    """Speech of so many seconds, recovered from the scalograms of its slices in this process.
+def measure_long(
+    seconds: float, wavelet: str = "cauchy", voices: int = 32, progress: bool = True
+) -> Row:
+    """Recover this many seconds of speech from the scalograms of its slices, in this process.
 
     Returns
     -------
     dict by LONG_FIELDS
-        "peak_mb" is how far memory rises, "process_mb" up to what, torch and all included;
-        "weakest_link_db" the least that two neighbouring slices share.
+        "peak_mb" is the rise of the memory and "process_mb" its highest level, which includes
+        torch and everything else. "weakest_link_db" is the lowest level that two neighbouring
+        slices share.
     """
     torch.set_num_threads(1)
     W = Scalogram(SLICE, SIZE_RATE, wavelet=wavelet, voices_per_octave=voices, f_min=SIZE_F_MIN)
@@ -343,7 +370,7 @@ def measure_long(seconds, wavelet="cauchy", voices=32, progress=True):
     }
 
 
-def long_command(path, seconds):
+def long_command(path: Path, seconds: float) -> None:
     """Measure one length and write it to a CSV."""
     row = measure_long(seconds)
     path.unlink(missing_ok=True)

@@ -1,0 +1,120 @@
+"""The cells of the benchmark, the row of one cell, and the file that survives a kill."""
+
+import pytest
+import torch
+from small import noise
+
+from scalinv_utils import metrics
+from scalinv_utils.benchmark import methods, runner
+from scalinv_utils.benchmark.methods import CONTESTANTS
+from scalinv_utils.benchmark.records import read
+from scalinv_utils.benchmark.runner import Cell, compute, grid, preset, run
+from scalinv_utils.bounds import noisy
+from scalinv_utils.course import signals
+
+SCORES = ("consistency_db", "waveform_error_db", "island_error_db", "frequency_error_db")
+EASY = dict(n_samples=256, sample_rate=4000)
+
+
+# -- cells -------------------------------------------------------------------------------------
+
+
+def test_a_grid_has_every_combination_that_means_something():
+    cells = grid(
+        ("speech", "ecg"),
+        ("recover", "zero phase", "published SGD"),
+        ("cauchy", "gmw"),
+        snrs=(None, 40.0),
+        seeds=range(3),
+    )
+    # Three seeds of recover and one of zero phase run with and without noise. Published SGD runs
+    # without noise only.
+    assert len(cells) == 2 * 2 * (3 * 2 + 1 * 2 + 3)
+    assert {(cell.sample_rate, cell.n_samples) for cell in cells if cell.signal == "ecg"} == {
+        (360, 1024)
+    }
+    assert len({cell.key for cell in cells}) == len(cells)
+
+
+@pytest.mark.parametrize("name", runner.PRESETS)
+def test_presets_hold_every_recording_but_for_the_tiny_one(name):
+    cells = preset(name)
+    assert name == "tiny" or {cell.signal for cell in cells} == {
+        *signals.RECORDINGS,
+        *signals.SYNTHETIC,
+    }
+    assert name == "tiny" or {cell.method for cell in cells} == set(CONTESTANTS)
+
+
+@pytest.mark.parametrize(
+    "wrong, words",
+    [
+        (dict(signal="whale"), "signal must be one of 'speech'"),
+        (dict(method="magic"), "method must be one of 'recover'"),
+        (dict(seed=-1), "seed"),
+        (dict(snr_db=float("nan")), "snr_db"),
+    ],
+)
+def test_cells_refuse_what_is_not_there(wrong, words):
+    with pytest.raises(ValueError, match=words):
+        Cell(**{"signal": "speech", **wrong})
+
+
+# -- one cell ----------------------------------------------------------------------------------
+
+
+def test_a_row_has_scores_costs_and_where_it_comes_from():
+    row = compute(Cell("linear chirp", method="recover", **EASY))
+    assert tuple(row) == runner.FIELDS and row["error"] is None
+    assert max(row[name] for name in SCORES) < -60
+    assert row["seconds"] > 0 and row["cost"] > 0 and row["evaluations"] > 0 <= row["peak_mb"]
+    assert "cores" in row["machine"] and f"torch {torch.__version__}" in row["versions"]
+
+
+def test_noise_is_what_it_is_said_to_be():
+    S = noise(0, 40, 500).abs() + 5
+    found = noisy(S, 30.0, seed=1)
+    assert abs(metrics.misfit_db(found, S) + 30) < 0.3
+    assert torch.equal(found, noisy(S, 30.0, seed=1))
+    assert (noisy(S, -20.0) >= 0).all()
+
+
+def test_what_a_contestant_raises_becomes_the_error_of_its_row(monkeypatch):
+    def fails(problem, seed):
+        raise ValueError("no\nway")
+
+    monkeypatch.setitem(CONTESTANTS, "heap", methods.Contestant(fails))
+    row = compute(Cell("speech", method="heap", **EASY))
+    assert row["error"] == "ValueError: no way" and row["waveform_error_db"] is None
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")
+def test_a_gpu_gives_the_same_numbers():
+    rows = [
+        compute(Cell("speech", method="fast Griffin-Lim", device=device, **EASY))
+        for device in ("cpu", "cuda")
+    ]
+    assert abs(rows[0]["consistency_db"] - rows[1]["consistency_db"]) < 1e-3
+
+
+# -- the file ----------------------------------------------------------------------------------
+
+
+def test_what_is_written_reads_back_and_is_not_computed_again(tiny, monkeypatch):
+    path, rows = tiny
+    assert len(rows) == 10 and read(path) == rows
+    before = path.read_bytes()
+    monkeypatch.setattr(runner, "compute", None)
+    assert run(preset("tiny"), path, progress=False) == rows and path.read_bytes() == before
+
+
+def test_more_cells_are_added_to_those_that_are_there(tiny, tmp_path):
+    path = tmp_path / "more.csv"
+    path.write_bytes(tiny[0].read_bytes())
+    rows = run(grid(("speech",), ("zero phase",), ("gmw",), seeds=(0,), **EASY), path)
+    assert rows[:10] == tiny[1] and [row["wavelet"] for row in rows[10:]] == ["gmw"]
+
+
+def test_several_processes_give_the_same_rows(tmp_path, tiny, same_but_for_costs):
+    rows = run(preset("tiny"), tmp_path / "local.csv", jobs=2, progress=False)
+    assert same_but_for_costs(rows) == same_but_for_costs(tiny[1])

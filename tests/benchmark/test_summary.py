@@ -1,0 +1,107 @@
+"""Medians, rankings, cheapest methods, profiles, words and pictures of made-up rows."""
+
+import pytest
+from matplotlib.figure import Figure
+
+from scalinv_utils.benchmark import runner, summary
+from scalinv_utils.benchmark.methods import CONTESTANTS
+from scalinv_utils.course.plotting import use_style
+
+
+def made_up(method, error_db, cost, signal="speech", seed=0, **more):
+    row = dict.fromkeys(runner.FIELDS)
+    return (
+        row
+        | dict(
+            method=method,
+            signal=signal,
+            wavelet="gmw",
+            voices=32,
+            seed=seed,
+            cost=cost,
+            waveform_error_db=error_db,
+            evaluations=10,
+            peak_mb=1.0,
+            machine="m",
+            versions="v",
+        )
+        | more
+    )
+
+
+ROWS = [
+    made_up("recover", -100.0, 9.0),
+    made_up("recover", -80.0, 11.0, seed=1),
+    made_up("recover", -70.0, 12.0, seed=2),
+    made_up("heap", -50.0, 2.0),
+    made_up("heap", -45.0, 2.0, seed=1),
+    made_up("SGD", -25.0, 1.0),
+    made_up("SGD", 0.0, 1.0, seed=1),
+    made_up("ssqueezepy, true phase", -90.0, 0.5),
+    made_up("recover", -10.0, 10.0, "crow"),
+    made_up("heap", -30.0, 20.0, "crow"),
+    made_up("Adam", None, None, "crow", error="ValueError: no"),
+]
+SPEECH, CROW = ("speech", "gmw", 32, None), ("crow", "gmw", 32, None)
+
+
+def test_median_and_worst():
+    assert summary.median_and_worst(ROWS)["recover", *SPEECH] == (-80.0, -70.0)
+    assert summary.median_and_worst(ROWS, ("method",), "cost")["recover",] == (10.5, 12.0)
+
+
+def test_the_ranking_is_by_the_median_and_without_those_who_know_the_phase():
+    ranks = summary.ranking(ROWS)
+    assert [method for _, _, method in ranks[SPEECH]] == ["recover", "heap", "SGD"]
+    assert [method for _, _, method in ranks[CROW]] == ["heap", "recover"]
+    tied = summary.ranking([made_up("heap", -50.0, 1.0), made_up("recover", -50.0, 9.0)])
+    assert tied[SPEECH][0][2] == "recover"
+
+
+def test_cheapest_counts_a_method_only_if_every_seed_gets_there():
+    assert summary.cheapest(ROWS, -20)[SPEECH] == ("heap", 2.0)  # SGD has a seed at 0 dB.
+    assert summary.cheapest(ROWS, -60)[SPEECH] == ("recover", 11.0)
+    assert summary.cheapest(ROWS, -20)[CROW] == ("heap", 20.0)
+    assert summary.cheapest(ROWS, -40)[CROW] is None
+
+
+def test_the_profile_counts_problems_solved_within_a_time():
+    curves = summary.profile(ROWS, -20)
+    assert [list(part) for part in curves["heap"]] == [[1, 1], [0.5, 1.0]]
+    assert [list(part) for part in curves["recover"]] == [[5.5], [0.5]]
+    assert len(curves["SGD"][0]) == 0
+
+
+def test_markdown_has_a_line_for_each_method_and_names_the_cheapest():
+    words = summary.markdown(ROWS)
+    assert "| recover | -80 (-70) | -10 (-10) | 10.5 | 10 | 1 |" in words
+    assert "| speech | heap (2) | heap (2) | recover (11) |" in words
+    assert "| crow | heap (20) | none | none |" in words
+
+
+def test_select_takes_rows_and_refuses_unknown_columns():
+    assert len(summary.select(ROWS, signal="crow", method="heap")) == 1
+    with pytest.raises(ValueError, match="columns must be among .*got 'colour'"):
+        summary.select(ROWS, colour="red")
+
+
+def test_pictures_show_the_numbers():
+    use_style()  # It puts titles on the left.
+    axes = Figure().subplots(1, 3)
+    lines = summary.draw_error_against_time(axes[0], summary.blind(ROWS))
+    assert [line.get_label() for line in lines] == ["recover", "heap", "SGD"]
+    assert lines[0].get_xydata().tolist() == [[11, -80], [10, -10]]
+    curves = summary.draw_profile(axes[1], ROWS, -20)
+    assert curves[0].get_ydata()[-1] == 0.5 and curves[1].get_ydata()[-1] == 1.0
+    assert summary.draw_profile(axes[2], ROWS, -500, column="island_error_db") == []
+    assert axes[0].get_ylabel() == "waveform error (dB)"
+    assert axes[2].get_title(loc="left") == "island error below -500 dB with every seed"
+
+
+def test_the_stored_table_is_complete_enough_for_the_notebook():
+    rows = summary.stored()
+    assert {row["wavelet"] for row in rows} >= {"cauchy", "gmw"}
+    assert {row["method"] for row in rows} == set(CONTESTANTS)
+    assert not [row["error"] for row in rows if row["error"]]
+    assert len(summary.stored("benchmark_speed")) == 3
+    assert len(summary.stored("benchmark_size")) > 1
