@@ -1,7 +1,7 @@
-"""The explorers of the notebooks, each with the cells that it needs and no others.
+"""Find the explorers of the notebooks, and for each the cells that it needs.
 
-Running a whole notebook in order to move one slider would take minutes; the cells that an explorer
-depends on, found by the names that they read and write, take seconds.
+Running a whole notebook in order to move one slider would take minutes. The cells that an explorer
+depends on take seconds; the names that they read and write tell which ones they are.
 """
 
 import ast
@@ -11,28 +11,29 @@ import nbformat
 
 from scalinv_utils.tools import execute_notebooks
 
-NOTEBOOKS = sorted(execute_notebooks.FOLDER.glob("*.ipynb"))
+NOTEBOOKS = sorted(execute_notebooks.NOTEBOOKS_FOLDER.glob("*.ipynb"))
 MAKERS = {"explore", "frame_player", "Studio"}
 
 
 def read(path):
+    """Read a notebook."""
     return nbformat.read(Path(path), as_version=4)
 
 
 def cells(notebook):
-    """The sources of the code cells that are not empty, in order."""
+    """Return the sources of the code cells that are not empty, in order."""
     return [
         cell.source for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()
     ]
 
 
 def explorer_cells(sources):
-    """The numbers of the cells that make an explorer."""
+    """Return the numbers of the cells that make an explorer."""
     return [k for k, source in enumerate(sources) if MAKERS & set(_called(ast.parse(source)))]
 
 
 def needed_for(sources, last):
-    """The numbers of the cells that cell number `last` depends on, itself included, in order."""
+    """Return, in order, the numbers of cell `last` and of the cells that it depends on."""
     imported = set().union(*(_imported(ast.parse(source)) for source in sources))
     wanted, needed = set(), []
     for k in range(last, -1, -1):
@@ -44,9 +45,9 @@ def needed_for(sources, last):
 
 
 def later_changes(sources, last):
-    """Names that the functions of cell `last` read and that a later cell binds to something else.
+    """Return the names that functions of cell `last` read and that a later cell binds again.
 
-    Frames are drawn when they are first looked at: such a name would be another one by then.
+    Frames are drawn when they are first looked at: by then such a name would have another value.
     """
     functions = [
         node
@@ -69,13 +70,14 @@ def later_changes(sources, last):
 
 
 def _called(tree):
+    """Yield the names of the functions and methods that code calls."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             yield getattr(node.func, "attr", getattr(node.func, "id", ""))
 
 
 def _needs(statements, wanted=frozenset()):
-    """The names that must be there before the statements, for `wanted` to be there after them."""
+    """Return the names that must exist before the statements so that `wanted` exist after them."""
     for statement in reversed(statements):
         wanted = wanted - _bound(statement) | _read(statement)
     return wanted
@@ -86,7 +88,7 @@ OUTSIDE = ("args", "decorator_list", "returns")
 
 
 def _read(tree):
-    """The names that code reads, but for those that its functions and comprehensions bind."""
+    """Return the names that code reads, without those that its inner scopes bind."""
     if isinstance(tree, ast.Name):
         return {tree.id} if isinstance(tree.ctx, ast.Load) else set()
     if isinstance(tree, ast.For):
@@ -98,7 +100,7 @@ def _read(tree):
 
 
 def _global_reads(scope):
-    """The names that a function or a comprehension reads when it runs, and does not bind itself."""
+    """Return the names that a function or a comprehension reads when it runs but does not bind."""
     inside = [
         node
         for field, nodes in ast.iter_fields(scope)
@@ -110,7 +112,7 @@ def _global_reads(scope):
 
 
 def _outside(scope):
-    """What is evaluated where a function is defined, and not where it runs."""
+    """Return the expressions that are evaluated where a function is defined."""
     defaults = getattr(scope, "args", ast.arguments(defaults=[], kw_defaults=[]))
     return [
         *getattr(scope, "decorator_list", []),
@@ -120,7 +122,7 @@ def _outside(scope):
 
 
 def _own(scope):
-    """The names that a function or a comprehension binds for itself."""
+    """Return the names that a function or a comprehension binds for itself."""
     arguments = getattr(scope, "args", None)
     return _stored(*ast.iter_child_nodes(scope)) | {
         node.arg for node in ast.walk(arguments or ast.Module([], [])) if isinstance(node, ast.arg)
@@ -128,7 +130,7 @@ def _own(scope):
 
 
 def _stored(*nodes):
-    """The names that code binds, but for those that scopes in it bind for themselves."""
+    """Return the names that code binds, without those that its inner scopes bind."""
     names = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     names |= {
         node.id
@@ -145,17 +147,18 @@ def _stored(*nodes):
 
 
 def _bound(tree):
-    """The names that running a cell binds."""
+    """Return the names that running a cell binds."""
     return _stored(tree) | _imported(tree)
 
 
 def _imported(tree):
+    """Return the names that the imports in code bind."""
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
     return {(alias.asname or alias.name).split(".")[0] for node in imports for alias in node.names}
 
 
 def _written(tree):
-    """The names that a cell binds, or whose objects it changes: a[0] = 1, a.b = 1, a.append(1)."""
+    """Return the names that a cell binds or changes: a[0] = 1, a.b = 1, a.append(1)."""
     changed = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Subscript | ast.Attribute) and isinstance(node.ctx, ast.Store):

@@ -1,9 +1,13 @@
-"""The pictures in figures/, each drawn by one function: python -m scalinv_utils figures."""
+"""Draw the pictures in figures/, each by one function: python -m scalinv_utils figures."""
 
 import math
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from .. import metrics
 from .._validation import check_choice
@@ -15,16 +19,16 @@ from ..transforms.scalogram import Scalogram
 
 __all__ = ["FIGURES", "build"]
 
-FOLDER = Path(__file__).resolve().parents[2] / "figures"
+FIGURES_FOLDER = Path(__file__).resolve().parents[2] / "figures"
 
 
-def build(names=None, folder=FOLDER):
-    """Draw the named pictures (default: all) as PNG files; returns their paths.
+def build(names: Iterable[str] | None = None, folder: str | Path = FIGURES_FOLDER) -> list[Path]:
+    """Draw the named pictures, or all, as PNG files and return their paths.
 
     Raises
     ------
     ValueError
-        An unknown name.
+        If a name is unknown.
     """
     names = [check_choice(name, FIGURES, "names") for name in names or FIGURES]
     folder = Path(folder)
@@ -36,10 +40,8 @@ def build(names=None, folder=FOLDER):
     return paths
 
 
-def voice_and_recovery(n_samples=2048, sample_rate=8000):
-    """Signal, scalogram, what Griffin-Lim makes of it, what recover() makes of it."""
-    from matplotlib.figure import Figure
-
+def voice_and_recovery(n_samples: int = 2048, sample_rate: float = 8000) -> Figure:
+    """Draw a voice, its scalogram, and the waveforms by Griffin-Lim and by recover()."""
     W = Scalogram(n_samples, sample_rate, wavelet="cauchy", voices_per_octave=32)
     x = W.project(signals.recording("speech", sample_rate, n_samples)[0])
     S = W.magnitude(x)
@@ -65,10 +67,8 @@ def voice_and_recovery(n_samples=2048, sample_rate=8000):
     return figure
 
 
-def ambiguity_circle(n_samples=2048, sample_rate=8000):
-    """A voice turned by 0 to 180 degrees, its one scalogram, and what other transforms see of it."""
-    from matplotlib.figure import Figure
-
+def ambiguity_circle(n_samples: int = 2048, sample_rate: float = 8000) -> Figure:
+    """Draw a voice turned by 0 to 180 degrees, its one scalogram, and what other transforms see."""
     W = Scalogram(n_samples, sample_rate, wavelet="cauchy", f_min=60)
     x = W.project(signals.recording("speech", sample_rate, n_samples)[0])
     plotting.use_style()
@@ -92,8 +92,10 @@ def ambiguity_circle(n_samples=2048, sample_rate=8000):
     return figure
 
 
-def _draw_differences(ax, x, sample_rate, floor_db=-120):
-    """How much scalograms of several kinds change when x is turned; rounding is at the floor."""
+def _draw_differences(
+    ax: Axes, x: torch.Tensor, sample_rate: float, floor_db: float = -120
+) -> None:
+    """Draw how much several kinds of scalograms change when x is turned; rounding is the floor."""
     n, angles = len(x), range(0, 181, 5)
     options = {"voices_per_octave": 16, "f_min": 60}
     W = Scalogram(n, sample_rate, wavelet="cauchy", **options)
@@ -117,10 +119,10 @@ def _draw_differences(ax, x, sample_rate, floor_db=-120):
     ax.set(title="What breaks the circle", xticks=range(0, 181, 45), ylim=(floor_db - 5, 5))
 
 
-def error_against_bound(snrs=(10, 20, 30, 40, 50, 60), n_seeds=5):
-    """Waveform error of Griffin-Lim and of recover() from noisy scalograms, and the bound."""
-    from matplotlib.figure import Figure
-
+def error_against_bound(
+    snrs: Sequence[float] = (10, 20, 30, 40, 50, 60), n_seeds: int = 5
+) -> Figure:
+    """Draw the errors of Griffin-Lim and recover() from noisy scalograms, and the bound."""
     W = Scalogram(256, 4000, wavelet="cauchy", voices_per_octave=12)
     x = W.project(signals.recording("speech", 4000, 256)[0])
     S, bound = W.magnitude(x), cramer_rao(x, W)
@@ -142,7 +144,7 @@ def error_against_bound(snrs=(10, 20, 30, 40, 50, 60), n_seeds=5):
         means, bars = np.transpose([metrics.mean_error_db(levels) for levels in errors])
         ax.errorbar(snrs, means, bars, fmt=marker, capsize=4, mfc="none", label=name)
     ax.plot(snrs, [-snr for snr in snrs], ":", color="0.5", label="as bad as the data")
-    ax.plot(snrs, [bound.error_db(snr) for snr in snrs], "k-", label="Cramér–Rao bound")
+    ax.plot(snrs, [float(bound.error_db(snr)) for snr in snrs], "k-", label="Cramér–Rao bound")
     ax.set(
         xlabel="SNR of the scalogram (dB)",
         ylabel="waveform error (dB)",
@@ -152,7 +154,7 @@ def error_against_bound(snrs=(10, 20, 30, 40, 50, 60), n_seeds=5):
     return figure
 
 
-FIGURES = {
+FIGURES: dict[str, Callable[[], Figure]] = {
     "voice_and_recovery": voice_and_recovery,
     "ambiguity_circle": ambiguity_circle,
     "error_against_bound": error_against_bound,

@@ -1,25 +1,27 @@
 """Execute the notebooks and store them as a clone should find them.
 
-Stored notebooks show pictures in every viewer: a widget, which needs a kernel, is stored as the
-still picture that it brings along. Nothing that changes from run to run is stored without need.
+Stored notebooks show pictures in every viewer: a widget needs a kernel, so that only the still
+picture that comes with it is stored. Nothing that changes from run to run is stored without need.
 """
 
 import asyncio
 import contextlib
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
 from tqdm import tqdm
 
-FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
+NOTEBOOKS_FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 WIDGET = "application/vnd.jupyter.widget-view+json"
-TIMEOUT = 1800  # seconds for one cell: for hangs, not for slow machines
+TIMEOUT = 1800  # Seconds for one cell. It stops cells that hang, not slow machines.
 
-# Without the version of Python, which would change with every person who stores a notebook.
+# The version of Python is left out: it would change with every person who stores a notebook.
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {
@@ -32,18 +34,19 @@ METADATA = {
 
 
 class NotebookError(Exception):
-    """A notebook cannot be stored. The message is the one sentence that the person gets to read."""
+    """A notebook cannot be stored. The message is the only sentence that the user gets to read."""
 
 
-def store(path):
+def store(path: Path) -> None:
     """Execute the notebook at `path` and put the result in its place.
 
-    The file is replaced in one step at the end: after an error or Ctrl-C it is what it was.
+    The file is replaced in one step at the end. After an error or Ctrl-C it is unchanged.
 
     Raises
     ------
     NotebookError
-        If a cell raises, takes too long or ends the kernel; it names the notebook and the cell.
+        If a cell raises, takes too long or ends the kernel. The message names the notebook and the
+        cell.
     """
     notebook = nbformat.read(path, as_version=4)
     execute(notebook, path)
@@ -56,8 +59,21 @@ def store(path):
         unfinished.unlink(missing_ok=True)
 
 
-def execute(notebook, path):
-    """Run all cells in a new kernel, with a progress bar."""
+def execute(notebook: NotebookNode, path: Path) -> None:
+    """Run all cells in a new kernel, with a progress bar.
+
+    Parameters
+    ----------
+    notebook : NotebookNode
+        The notebook, which receives the outputs.
+    path : Path
+        The file that it comes from. The kernel runs in the folder of this file.
+
+    Raises
+    ------
+    NotebookError
+        If a cell raises, takes too long or ends the kernel.
+    """
     with tqdm(total=len(notebook.cells), desc=path.name, unit="cell") as bar:
         client = NotebookClient(
             notebook,
@@ -88,17 +104,28 @@ def execute(notebook, path):
     )
 
 
-def _leave_ctrl_c_to_python(notebook):
-    """Take SIGINT back from nbclient, which ends the kernel on it and then fails over its absence.
+def _leave_ctrl_c_to_python(notebook: NotebookNode) -> None:
+    """Take SIGINT back from nbclient, which would end the kernel and then fail without it.
 
     Python's own KeyboardInterrupt lets `asyncio.run` cancel the execution, kernel included.
     """
-    with contextlib.suppress(NotImplementedError):  # Windows, where nbclient does not take it
+    with contextlib.suppress(NotImplementedError):  # On Windows nbclient does not take SIGINT.
         asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
 
 
-def tidy(notebook):
-    """Drop, in place, what a viewer cannot show and what differs from run to run."""
+def tidy(notebook: NotebookNode) -> None:
+    """Drop, in place, outputs that a viewer cannot show and data that differ from run to run.
+
+    Examples
+    --------
+    >>> from nbformat.v4 import new_code_cell, new_notebook
+    >>> from scalinv_utils.tools.execute_notebooks import tidy
+    >>> cell = new_code_cell("1 + 1", metadata={"execution": {"iopub.status.idle": "12:00"}})
+    >>> notebook = new_notebook(cells=[cell])
+    >>> tidy(notebook)
+    >>> notebook.cells[0].metadata
+    {}
+    """
     notebook.metadata = nbformat.from_dict(METADATA)
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
@@ -106,33 +133,53 @@ def tidy(notebook):
             cell.outputs = [output for output in cell.outputs if _shows(output)]
 
 
-def _shows(output):
-    """Whether something is left to see once the widget, if it is one, has been taken out."""
+def _shows(output: NotebookNode) -> bool:
+    """Take a widget out of an output; return whether something is left to see."""
     data = output.get("data", {})
     if WIDGET not in data:
         return True
     del data[WIDGET]
-    return bool(set(data) - {"text/plain"})  # its text alone is no more than class and children
+    # The text of a widget names only its class and its children.
+    return bool(set(data) - {"text/plain"})
 
 
-def find(name):
-    """The one notebook that `name` means: its number, the beginning of its name, or its path."""
-    found = sorted(FOLDER.glob(f"{Path(name).stem}*.ipynb"))
+def find(name: str) -> Path:
+    """Find the one notebook with this number, beginning of the name, or path.
+
+    Raises
+    ------
+    NotebookError
+        If there is no such notebook, or several.
+
+    Examples
+    --------
+    >>> from scalinv_utils.tools.execute_notebooks import find
+    >>> find("00").name
+    '00_start_here.ipynb'
+    """
+    found = sorted(NOTEBOOKS_FOLDER.glob(f"{Path(name).stem}*.ipynb"))
     if len(found) != 1:
-        known = ", ".join(path.stem for path in sorted(FOLDER.glob("*.ipynb"))) or "none"
+        known = ", ".join(path.stem for path in sorted(NOTEBOOKS_FOLDER.glob("*.ipynb"))) or "none"
         raise NotebookError(f"{name} names {len(found)} notebooks; there are: {known}.")
     return found[0]
 
 
-def main(names):
-    """Execute and store the notebooks of these names, or all of them; the exit status."""
+def main(names: Sequence[str]) -> str | None:
+    """Execute and store the notebooks of these names, or all of them without any.
+
+    Returns
+    -------
+    str or None
+        None after success; otherwise a sentence that says what went wrong, for `sys.exit`.
+    """
     try:
-        for path in [find(name) for name in names] or sorted(FOLDER.glob("*.ipynb")):
+        for path in [find(name) for name in names] or sorted(NOTEBOOKS_FOLDER.glob("*.ipynb")):
             store(path)
     except NotebookError as error:
         return str(error)
     except KeyboardInterrupt:
         return "Interrupted: the notebook that was running was left as it was."
+    return None
 
 
 if __name__ == "__main__":

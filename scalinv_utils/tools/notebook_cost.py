@@ -1,20 +1,22 @@
-"""What each notebook costs the person who runs it; fails past the limits that Binder sets.
+"""Measure time, memory and size of each notebook, and fail past the limits that Binder sets.
 
-On Linux, as Binder is.
+This works on Linux only, as on Binder.
 """
 
 import json
 import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import nbformat
 
-from .execute_notebooks import FOLDER, NotebookError, execute, find
+from .execute_notebooks import NOTEBOOKS_FOLDER, NotebookError, execute, find
 
-# Processor seconds and MiB of one run, MB of one stored file, MB of all of them.
-SECONDS, MEMORY, SIZE, SIZE_TOGETHER = 90, 1024, 1.5, 8
+# The limits for one run (processor seconds, MiB), for one stored file (MB) and for all files (MB).
+MAX_SECONDS, MAX_MEMORY_MIB, MAX_FILE_MB, MAX_ALL_FILES_MB = 90, 1024, 1.5, 8
 
-# Run in the notebook's own kernel after its last cell. Not maxrss, which on Linux begins at what the
-# parent process had.
+# This runs in the notebook's own kernel after its last cell. It does not read maxrss, which on
+# Linux begins at the memory of the parent process.
 PROBE = """
 import json, re, time
 _peak = re.search(r"VmHWM:\\s*(\\d+) kB", open("/proc/self/status").read())
@@ -22,8 +24,13 @@ print(json.dumps([time.process_time(), int(_peak[1]) / 2**10]))
 """
 
 
-def weigh(path):
-    """(processor seconds, peak MiB of memory, stored MB) of one notebook; nothing is stored.
+def weigh(path: Path) -> tuple[float, float, float]:
+    """Run one notebook and measure it; nothing is stored.
+
+    Returns
+    -------
+    (float, float, float)
+        Processor seconds, peak memory in MiB, and the size of the stored file in MB.
 
     Raises
     ------
@@ -37,8 +44,17 @@ def weigh(path):
     return seconds, memory, path.stat().st_size / 1e6
 
 
-def report(weights):
-    """A Markdown table of {name: (seconds, MiB, MB)}, and the names past a limit."""
+def report(weights: Mapping[str, tuple[float, float, float]]) -> tuple[str, list[str]]:
+    """Make a Markdown table of {name: (seconds, MiB, MB)}, and list the names past a limit.
+
+    Examples
+    --------
+    >>> from scalinv_utils.tools.notebook_cost import report
+    >>> table, heavy = report({"00_start_here": (100.0, 500.0, 0.2)})
+    >>> heavy
+    ['00_start_here']
+    """
+    limits = (MAX_SECONDS, MAX_MEMORY_MIB, MAX_FILE_MB)
     lines = [
         "| notebook | processor seconds | peak memory (MiB) | stored (MB) |",
         "| --- | --- | --- | --- |",
@@ -50,16 +66,23 @@ def report(weights):
     heavy = [
         name
         for name, weight in weights.items()
-        if any(value > limit for value, limit in zip(weight, (SECONDS, MEMORY, SIZE)))
+        if any(value > limit for value, limit in zip(weight, limits))
     ]
     together = sum(size for _, _, size in weights.values())
-    return "\n".join(lines), heavy + ["all together"] * (together > SIZE_TOGETHER)
+    return "\n".join(lines), heavy + ["all together"] * (together > MAX_ALL_FILES_MB)
 
 
-def main(names):
-    """Weigh the notebooks of these names, or all of them; the exit status."""
+def main(names: Sequence[str]) -> str | None:
+    """Measure the notebooks of these names, or all of them without any, and print the table.
+
+    Returns
+    -------
+    str or None
+        None if all are within the limits; otherwise a sentence that says what went wrong, for
+        `sys.exit`.
+    """
     try:
-        paths = [find(name) for name in names] or sorted(FOLDER.glob("*.ipynb"))
+        paths = [find(name) for name in names] or sorted(NOTEBOOKS_FOLDER.glob("*.ipynb"))
         table, heavy = report({path.stem: weigh(path) for path in paths})
     except NotebookError as error:
         return str(error)
@@ -68,9 +91,10 @@ def main(names):
     print(table)
     if heavy:
         return (
-            f"Too heavy: {', '.join(heavy)} (limits: {SECONDS} s, {MEMORY} MiB and {SIZE} MB "
-            f"each, {SIZE_TOGETHER} MB together)."
+            f"Too heavy: {', '.join(heavy)}. The limits are {MAX_SECONDS} s, {MAX_MEMORY_MIB} MiB "
+            f"and {MAX_FILE_MB} MB each, {MAX_ALL_FILES_MB} MB together."
         )
+    return None
 
 
 if __name__ == "__main__":

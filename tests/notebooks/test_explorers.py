@@ -1,7 +1,7 @@
-"""What can be seen in the notebooks' sources: stale names in explorers, imports nobody declares.
+"""The notebooks' sources have no stale names in explorers and no undeclared imports.
 
 The callbacks of every explorer are tried while nbval runs the notebooks: see TRIAL in
-scalinv_utils.widgets and in conftest.py.
+scalinv_utils.course.widgets and in conftest.py.
 """
 
 import ast
@@ -33,6 +33,7 @@ def test_the_environment_has_what_a_notebook_imports(path):
 
 
 def imported(source):
+    """Return the top-level packages that code imports."""
     nodes = list(ast.walk(ast.parse(source)))
     names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     names += [node.module for node in nodes if isinstance(node, ast.ImportFrom)]

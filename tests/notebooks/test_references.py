@@ -1,4 +1,4 @@
-"""One bibliography: what is cited is in it, what is in it is cited, and it says where."""
+"""The bibliography holds every cited work and no other, and says which notebooks cite it."""
 
 import re
 
@@ -13,7 +13,7 @@ ENTRIES = [line for line in BIBLIOGRAPHY.read_text("utf-8").splitlines() if line
 
 
 def identifiers(text):
-    """DOIs and arXiv numbers, wherever a "doi" or an "arXiv" stands before them."""
+    """Find DOIs and arXiv numbers after a "doi" or an "arXiv"."""
     found = set()
     for marked in re.finditer(r"(?:doi\.org/|doi:|arxiv\.org/abs/|arXiv:)(\S+)", text):
         match = IDENTIFIER.match(marked.group(1))

@@ -1,7 +1,7 @@
-"""The stored notebooks are what a reader finds: run in order, complete, linked and light.
+"""The stored notebooks are run in order, complete, linked and light.
 
-nbval runs the cells; what is in the files is looked at here. Every check yields sentences that say
-what is wrong, and every check is tried on a notebook that has exactly that fault.
+nbval runs the cells; these tests look at the files. Every check yields sentences that say what is
+wrong, and every check is tried on a notebook that has exactly that fault.
 """
 
 import re
@@ -14,7 +14,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from scalinv_utils.tools import execute_notebooks
 
-STORED = sorted(execute_notebooks.FOLDER.glob("*.ipynb"))
+STORED = sorted(execute_notebooks.NOTEBOOKS_FOLDER.glob("*.ipynb"))
 LARGEST = 1.5e6  # bytes
 HOME = re.compile(r"(?:/home/|/root/|/Users/|/tmp/|\\Users\\)\w")
 CODE_OR_FORMULA = re.compile(r"```.*?```|`[^`\n]*`|\$\$.*?\$\$|\$[^$\n]*\$", re.DOTALL)
@@ -94,7 +94,7 @@ def outputs(notebook):
 
 
 def prose(notebook):
-    """The text of the markdown cells, without what only looks like markdown."""
+    """Return the text of the markdown cells, without code and formulas."""
     return [
         CODE_OR_FORMULA.sub("", cell.source)
         for cell in notebook.cells
@@ -103,7 +103,7 @@ def prose(notebook):
 
 
 def targets(notebook):
-    """Everything that the prose links to or shows."""
+    """Yield everything that the prose links to or shows."""
     for text in prose(notebook):
         yield from re.findall(r"\]\(\s*<?([^)\s>]+)", text)
         yield from re.findall(r"\b(?:href|src)\s*=\s*['\"]([^'\"]+)", text)
@@ -116,7 +116,7 @@ def test_stored_notebook(path, check):
 
 
 def sound():
-    """A small notebook, stored as it should be, with one neighbour on each side."""
+    """Make a small notebook, stored as it should be, with one neighbour on each side."""
     picture = {
         execute_notebooks.WIDGET: {"model_id": "1"},
         "image/png": "AAAA",
@@ -215,7 +215,7 @@ FAULTS = [
 
 
 def complaining(notebook, folder):
-    """The checks that complain about `notebook`, stored in `folder` between two neighbours."""
+    """Return the checks that complain about `notebook`, stored between two neighbours."""
     for name in ("00_a.ipynb", "02_c.ipynb", "ridge.png"):
         (folder / name).touch()
     path = folder / "01_b.ipynb"
@@ -234,7 +234,7 @@ def test_a_fault_is_found_by_its_check_and_no_other(fault, check, tmp_path):
     assert complaining(notebook, tmp_path) == [check]
 
 
-# Storing, which makes notebooks pass the checks above
+# -- storing, which makes notebooks pass the checks above --------------------------------------
 
 
 def test_tidy_keeps_the_picture_of_a_widget_and_drops_the_widget():
@@ -307,14 +307,14 @@ def test_store_leaves_the_file_alone_when_writing_is_interrupted(tmp_path, monke
 
 def test_a_notebook_is_found_by_number_name_or_path(tmp_path, monkeypatch):
     path = stored(tmp_path, "x = 20")
-    monkeypatch.setattr(execute_notebooks, "FOLDER", tmp_path)
+    monkeypatch.setattr(execute_notebooks, "NOTEBOOKS_FOLDER", tmp_path)
     for name in ("01", "01_b", "01_b.ipynb", "notebooks/01_b.ipynb"):
         assert execute_notebooks.find(name) == path
     assert execute_notebooks.main(["02"]) == "02 names 0 notebooks; there are: 01_b."
 
 
 def minutes_in_all(notebook):
-    """The last of the cumulative times: of the table at the top, or of the headings."""
+    """Return the last of the cumulative times in the table at the top or in the headings."""
     return int(
         re.findall(
             r"^(?:\| \d+ .*\||#.*,) (\d+) (?:\|$|in total\))", "\n".join(prose(notebook)), re.M

@@ -1,15 +1,17 @@
-"""The README's example runs and its pictures are those that scalinv_utils.tools.draw_figures draws."""
+"""The README's example runs, and tools.draw_figures draws the README's pictures."""
 
 import re
 import statistics
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from scalinv_utils.benchmark import summary
+from scalinv_utils.course import signals
 from scalinv_utils.tools import draw_figures
 
-# Taken by the browser tests: pytest -m browser --screenshots figures
+# The browser tests take these: pytest -m browser --screenshots figures
 SCREENSHOTS = {"your_own_sound"}
 
 README = Path(__file__).resolve().parents[2] / "README.md"
@@ -29,8 +31,6 @@ def test_every_picture_of_the_readme_can_be_drawn_again():
 
 
 def test_a_picture_is_drawn_into_the_folder_asked_for(tmp_path, monkeypatch):
-    from matplotlib.figure import Figure
-
     monkeypatch.setitem(draw_figures.FIGURES, "blank", Figure)
     (path,) = draw_figures.build(["blank"], tmp_path)
     assert path.read_bytes().startswith(b"\x89PNG")
@@ -42,9 +42,7 @@ def test_an_unknown_picture_is_refused_by_name():
 
 
 def rows_of_the_table():
-    """What the README's table has to say, from the stored benchmark."""
-    from scalinv_utils.course import signals
-
+    """Compute the lines of the README's table from the stored benchmark."""
     for method in ("recover", "L-BFGS", "fast Griffin-Lim"):
         cells = [f"`{method}`" if method == "recover" else method]
         for wavelet in ("cauchy", "gmw"):

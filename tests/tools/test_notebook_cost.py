@@ -1,4 +1,4 @@
-"""What notebooks cost: measured in their own kernel, and refused past the limits."""
+"""Costs of notebooks are measured in their own kernel, and refused past the limits."""
 
 import nbformat
 import pytest
@@ -41,7 +41,7 @@ def test_all_together_have_a_limit_too():
 
 def test_a_heavy_notebook_fails_the_command(tmp_path, monkeypatch, capsys):
     notebook(tmp_path / "01_one.ipynb", "x = 1")
-    monkeypatch.setattr(notebook_cost, "FOLDER", tmp_path)
+    monkeypatch.setattr(notebook_cost, "NOTEBOOKS_FOLDER", tmp_path)
     assert notebook_cost.main([]) is None
-    monkeypatch.setattr(notebook_cost, "MEMORY", 1)
+    monkeypatch.setattr(notebook_cost, "MAX_MEMORY_MIB", 1)
     assert "01_one" in notebook_cost.main([]) and "| 01_one |" in capsys.readouterr().out
