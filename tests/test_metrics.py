@@ -6,16 +6,18 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
-from small import N, complex_noise, cosine, error_db, noise, scalogram
+from small import N, complex_noise, cosine, error_db, noise, scalogram, scattering
 
 from scalinv_utils.metrics import (
     analytic,
     best_phase,
     consistency_db,
     decibels,
+    frequency_error_db,
     hilbert_rotation,
     island_error_db,
     islands,
+    misfit_by_order,
     misfit_db,
     sign_error_db,
     waveform_error_db,
@@ -268,3 +270,26 @@ def test_scores_leave_gradients_and_arguments_alone():
     assert islands(W.magnitude(x))[1] >= 1
     assert x.grad is None and torch.equal(x, before)
     assert error_db(x.detach(), before) == -math.inf
+
+
+# -- by order, by frequency --------------------------------------------------------------------
+
+
+def test_a_score_for_each_order():
+    W, S = scattering(), scattering()(noise(0, 256))
+    louder = torch.where(W.order[:, None] == 2, 1.1 * S, S)
+    assert misfit_by_order(louder, S, W) == {1: -math.inf, 2: pytest.approx(-20)}
+    assert misfit_by_order(torch.stack([S, louder]), S, W)[2].shape == (2,)
+    with pytest.raises(ValueError, match="S must have the shape"):
+        misfit_by_order(S[1:], S, W)
+
+
+def test_frequency_error_is_the_difference_of_two_tones_and_blind_to_phase():
+    W = scalogram(512)
+    x, y = cosine(100, 512), cosine(104, 512, phase=1.0)
+    assert abs(frequency_error_db(y, x, W) - decibels(0.04)) < 0.01
+    assert frequency_error_db(hilbert_rotation(x, 0.7), x, W) < -200
+    silence = torch.zeros(512)
+    assert frequency_error_db(silence, silence, W) == -math.inf
+    assert frequency_error_db(x, silence, W) == -math.inf
+    assert frequency_error_db(silence, x, W) == 0

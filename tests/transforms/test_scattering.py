@@ -6,20 +6,15 @@ import sys
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
-from small import error_db, noise
+from small import error_db, noise, scattering
 
-from scalinv_utils.metrics import hilbert_rotation, misfit_by_order, misfit_db
+from scalinv_utils.metrics import hilbert_rotation, misfit_db
 from scalinv_utils.recovery._gradient_descent import invert_gradient
 from scalinv_utils.recovery.losses import order_loss
-from scalinv_utils.recovery.texture import synthesize_texture
 from scalinv_utils.transforms.scattering import FORMS, Renormalized, Scattering
 
 N, RATE = 256, 1000.0
 SCALES = (0, 8, 16, 64, "global")
-
-
-def scattering(T=16, orders=(1, 2), n_samples=N, **options):
-    return Scattering(n_samples, RATE, **{"J": 4, "Q": 4, "T": T, "orders": orders, **options})
 
 
 def by_definition(x, bank, average):
@@ -182,56 +177,6 @@ def test_without_kymatio_the_error_says_how_to_install_it(monkeypatch):
         scattering()
 
 
-# -- losses and scores by order ----------------------------------------------------------------
-
-
-def test_the_loss_by_order_is_the_sum_of_relative_errors():
-    W = scattering()
-    target, output = W(noise(0, N)), W(noise(1, N))
-    errors = {k: 10 ** (level / 10) for k, level in misfit_by_order(output, target, W).items()}
-    assert float(order_loss(W)([output], [target])) == pytest.approx(errors[1] + errors[2])
-    weighted = order_loss(W, weights={2: 3.0})([output], [target])
-    assert float(weighted) == pytest.approx(3 * errors[2])
-
-
-def test_the_loss_by_order_keeps_the_signals_of_a_batch_apart():
-    W = scattering()
-    target, output = W(noise(0, 2, N)), W(noise(1, 2, N))
-    alone = [float(order_loss(W)([o], [t])) for o, t in zip(output, target)]
-    assert float(order_loss(W)([output], [target])) == pytest.approx(sum(alone))
-
-
-def test_the_loss_by_order_of_silence_is_zero():
-    W = scattering()
-    silence = W(torch.zeros(N))
-    assert float(order_loss(W)([silence], [silence])) == 0
-
-
-@pytest.mark.parametrize(
-    ("weights", "error"),
-    [
-        ({0: 1.0}, ValueError),
-        ({1: -1.0}, ValueError),
-        ({1: 0.0}, ValueError),
-        ({}, ValueError),
-        ({1: math.nan}, ValueError),
-        ([1.0, 1.0], TypeError),
-    ],
-)
-def test_bad_weights(weights, error):
-    with pytest.raises(error, match="weights"):
-        order_loss(scattering(), weights=weights)
-
-
-def test_a_score_for_each_order():
-    W, S = scattering(), scattering()(noise(0, N))
-    louder = torch.where(W.order[:, None] == 2, 1.1 * S, S)
-    assert misfit_by_order(louder, S, W) == {1: -math.inf, 2: pytest.approx(-20)}
-    assert misfit_by_order(torch.stack([S, louder]), S, W)[2].shape == (2,)
-    with pytest.raises(ValueError, match="S must have the shape"):
-        misfit_by_order(S[1:], S, W)
-
-
 # -- renormalisation ---------------------------------------------------------------------------
 
 
@@ -330,51 +275,3 @@ def test_descent_on_renormalised_coefficients(form):
     f = Renormalized(W, W(noise(4, N)), form=form)
     run = invert_gradient(f(noise(4, N)), f, n_iter=30)
     assert run.history["consistency_db"][-1] < run.history["consistency_db"][0] - 10
-
-
-# -- textures ----------------------------------------------------------------------------------
-
-
-def crackle(seed, n_samples):
-    hits = noise(seed, n_samples)
-    return torch.where(hits.abs() > 2.5, hits, 0.0)
-
-
-def test_a_texture_has_the_statistics_and_not_the_signal():
-    W, x = scattering("global", n_samples=512), crackle(0, 512)
-    y = synthesize_texture(W(x), W, n_iter=60).signal
-    assert max(misfit_by_order(W(y), W(x), W).values()) < -30
-    assert abs(float(x @ y) / float(x.norm() * y.norm())) < 0.5
-
-
-def test_order_2_makes_a_texture_sparse():
-    def sparsity(y):
-        return float(y.abs().mean() / y.square().mean().sqrt())
-
-    x = crackle(0, 512)
-    found = {}
-    for orders in ((1,), (1, 2)):
-        W = scattering("global", orders, n_samples=512, J=5)
-        found[orders] = sparsity(synthesize_texture(W(x), W, n_iter=60).signal)
-    assert sparsity(x) < found[1, 2] < found[1,] - 0.05
-
-
-def test_a_texture_may_be_longer_than_its_recording():
-    short, long = (scattering("global", n_samples=n) for n in (256, 512))
-    y = synthesize_texture(short(noise(0, 256)), long, n_iter=40).signal
-    assert y.shape == (512,) and misfit_db(long(y), short(noise(0, 256))) < -30
-
-
-def test_seeds_give_different_textures_and_silence_gives_silence():
-    W = scattering("global")
-    first, second = (synthesize_texture(W(noise(0, N)), W, n_iter=5, seed=k).signal for k in (0, 1))
-    assert error_db(first, second) > -10
-    assert synthesize_texture(W(torch.zeros(N)), W).signal.abs().max() == 0
-
-
-def test_textures_refuse_what_keeps_time():
-    W = scattering(16)
-    with pytest.raises(ValueError, match="global.*16"):
-        synthesize_texture(W(noise(0, N)), W)
-    with pytest.raises(ValueError, match="S must have the shape"):
-        synthesize_texture(torch.ones(3, 1), scattering("global"))

@@ -1,0 +1,119 @@
+"""Learning rates: the plans, and the bold driver, which takes back steps that raise the loss."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings, strategies as st
+from small import noise, scalogram
+
+from scalinv_utils.recovery._gradient_descent import invert_gradient
+from scalinv_utils.recovery.schedules import BoldDriver, cosine_decay, step_decay
+
+# -- plans -------------------------------------------------------------------------------------
+
+
+def test_plans():
+    step, cosine = step_decay(every=5, factor=0.5, start=51), cosine_decay(100, final=0.1)
+    assert [step(k) for k in (0, 50, 51, 55, 56, 61)] == [1, 1, 0.5, 0.5, 0.25, 0.125]
+    assert [cosine(0), cosine(100), cosine(200)] == pytest.approx([1, 0.1, 0.1])
+    assert cosine(50) == pytest.approx(0.55)
+
+
+def test_a_plan_is_followed():
+    """On (x - 1)^2 with lr 1/4 each step multiplies the error by 1 - factor/2."""
+    run = invert_gradient(
+        torch.tensor([1.0]),
+        lambda x: x,
+        init=torch.tensor([2.0]),
+        optimizer="sgd",
+        momentum=0,
+        lr=0.25,
+        n_iter=3,
+        schedule=lambda k: (1.0, 0.5, 0.0)[min(k, 2)],
+    )
+    assert float(run.signal) == pytest.approx(1 + 0.5 * 0.75)
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: step_decay(every=0), "every"),
+        (lambda: cosine_decay(10, 2), "final must"),
+    ],
+)
+def test_bad_plans(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
+
+
+# -- the bold driver ---------------------------------------------------------------------------
+
+
+def quadratic(curvatures):
+    return lambda x: (float((curvatures * x * x).sum() / 2), curvatures * x)
+
+
+@settings(max_examples=60)
+@given(
+    curvatures=st.lists(st.floats(1e-3, 1e3), min_size=2, max_size=5),
+    lr=st.floats(1e-4, 1e4),
+    momentum=st.floats(0, 0.99),
+    shrink=st.floats(0.1, 0.9),
+    seed=st.integers(0, 1000),
+)
+def test_bold_driver_never_rises_on_an_accepted_step_and_leaves_no_trace_otherwise(
+    curvatures, lr, momentum, shrink, seed
+):
+    curvatures = torch.tensor(curvatures, dtype=torch.float64)
+    driver = BoldDriver(
+        quadratic(curvatures), noise(seed, len(curvatures)), lr, momentum, shrink=shrink
+    )
+    for _ in range(40):
+        before = driver.loss, driver.x, driver.gradient, driver.velocity, driver.lr
+        if driver.step():
+            assert driver.loss < before[0] and driver.lr > before[4]
+        else:
+            assert driver.loss == before[0] and driver.lr < before[4]
+            assert driver.x is before[1] and driver.gradient is before[2]
+            assert driver.velocity is before[3] or not driver.velocity.any()
+        # The gradient always belongs to the current x.
+        assert torch.equal(driver.gradient, quadratic(curvatures)(driver.x)[1])
+    assert driver.accepted + driver.rejected == 40
+
+
+def test_bold_driver_gets_down_from_any_learning_rate():
+    curvatures = torch.tensor([1.0, 10.0], dtype=torch.float64)
+    for lr in (1e-6, 1.0, 1e6):
+        driver = BoldDriver(quadratic(curvatures), torch.ones(2, dtype=torch.float64), lr)
+        first = driver.loss
+        for _ in range(200):
+            driver.step()
+        assert driver.loss < 1e-6 * first
+
+
+def test_bold_driver_takes_a_loss_that_is_not_finite_as_failure():
+    driver = BoldDriver(
+        lambda x: (float(-x.log()) if x > 0 else math.nan, -1 / x), torch.ones(1), lr=1e-3
+    )
+    driver.evaluate = lambda x: (math.nan, x)
+    assert not driver.step() and float(driver.x) == 1
+
+
+@settings(max_examples=5)
+@given(seed=st.integers(0, 10**6), lr=st.floats(0.1, 100))
+def test_the_bold_run_never_rises(seed, lr):
+    W = scalogram()
+    seen = []
+    run = invert_gradient(
+        W.magnitude(noise(seed)),
+        W,
+        optimizer="bold",
+        n_iter=30,
+        seed=seed,
+        lr=lr,
+        lr_unit="griffin-lim",
+        callback=lambda k, x, level: seen.append(level) and False,
+    )
+    assert all(b <= a + 1e-9 for a, b in zip(seen, seen[1:]))
+    assert run.details["accepted"] + run.details["rejected"] == 30
