@@ -1,4 +1,4 @@
-"""Bad input is answered alike everywhere: who is wrong, what was got, what is taken."""
+"""Every error names the wrong argument, the value it got and the values it takes."""
 
 import math
 
@@ -56,7 +56,7 @@ BAD_MAGNITUDES = {
 }
 STEREO = {"two channels": (torch.stack([X, X]), ValueError)}
 
-# (name of the argument, function of it): every public function, and each argument it looks at.
+# Each entry is (name of the argument, function of it), for the arguments that functions check.
 TAKE_SIGNALS = {
     "Scalogram()": ("x", W),
     "Scalogram.magnitude": ("x", W.magnitude),

@@ -1,4 +1,4 @@
-"""Denoising: what it takes off is noise, what it leaves is the scalogram."""
+"""Denoising removes noise and leaves the scalogram."""
 
 import pytest
 import torch

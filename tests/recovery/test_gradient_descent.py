@@ -1,4 +1,4 @@
-"""Descent: its losses and steps against known gradients, and whole runs on every transform."""
+"""Losses and steps of the descent have known gradients, and whole runs fit every transform."""
 
 import math
 
@@ -82,7 +82,7 @@ def test_the_step_scales_with_the_transform():
 
 
 def test_the_step_of_a_scattering():
-    """Descent that is ten times bolder than the step diverges; the step itself does not."""
+    """Descent converges with this step and diverges with ten times the step."""
     S = scattering()
     target, x = S(noise(5, 256).float()), noise(6, 256).float()
     step = griffin_lim_step(S, x)
@@ -114,7 +114,7 @@ def test_random_start():
     ],
 )
 def test_the_start_is_no_noise_that_others_draw_with_the_same_seed(draw):
-    """Else noise would be "recovered" from its scalogram before the first step."""
+    """Otherwise noise would be "recovered" from its scalogram before the first step."""
     W, x = scalogram(), draw()
     assert waveform_error_db(random_start(W.magnitude(x), W, N), x) > -3
 
@@ -130,7 +130,7 @@ def test_a_tone_is_recovered():
 
 
 def test_the_published_target_is_fitted_by_default_settings():
-    """x = cos(40 t), J = 6, Q = 8: below -30 dB within 80 iterations."""
+    """The fit to x = cos(40 t), J = 6, Q = 8, is below -30 dB within 80 iterations."""
     S = Scattering1D(J=6, shape=2048, Q=8)
     target = S(torch.cos(40 * torch.linspace(0, 1, 2049)[:-1]))
     recovery = invert_gradient(target, S, n_iter=80, callback=stop_at(-31))

@@ -20,7 +20,7 @@ SEEDS = st.integers(0, 10**6)
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread():
-    """Transforms this small run faster on one thread than on several."""
+    """Use one thread: transforms this small run faster on one than on several."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -39,7 +39,7 @@ def noise(seed, *shape):
 
 
 def target(seed, W, consistent):
-    """The scalogram of noise, or magnitudes that no signal has."""
+    """Make the scalogram of noise, or magnitudes that no signal has."""
     return (
         W.magnitude(noise(seed))
         if consistent
@@ -68,7 +68,10 @@ def test_the_misfit_of_griffin_lim_never_grows(seed, start, consistent, lowpass)
 @settings(max_examples=25, deadline=None)
 @given(SEEDS, SEEDS, st.booleans(), st.sampled_from(LOWPASS))
 def test_a_step_is_preconditioned_gradient_descent(seed, start, consistent, lowpass):
-    """W^+(S c/|c|) = x - (W*W)^{-1} grad 1/2 || |Wx| - S ||^2, the gradient by autograd."""
+    """Compare with the formula, its gradient computed by autograd.
+
+    W^+(S c/|c|) = x - (W*W)^{-1} grad 1/2 || |Wx| - S ||^2
+    """
     W = transform(lowpass)
     S, x = target(seed, W, consistent), W.project(noise(start)).requires_grad_()
     (gradient,) = torch.autograd.grad((W.magnitude(x) - S).square().sum() / 2, x)
@@ -86,7 +89,7 @@ def test_the_two_steps_are_nearest_points(seed, other, lowpass):
     consistent = W(W.inverse(c))
     residual = c - consistent
     inner = (residual.conj() * W(W.project(noise(other)))).sum().real
-    assert abs(inner) < 1e-9 * residual.norm() * S.norm()  # orthogonal to all W x
+    assert abs(inner) < 1e-9 * residual.norm() * S.norm()  # It is orthogonal to all W x.
     rival = W.impose(S, torch.complex(noise(other + 2, *W.shape), noise(other, *W.shape)))
     assert (W.impose(S, c) - c).norm() <= (rival - c).norm()
 

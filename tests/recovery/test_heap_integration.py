@@ -1,4 +1,4 @@
-"""Which way leads to a point, and what adds up along it."""
+"""Paths reach every point once, and gradients add up along them to their function."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from scalinv_utils.recovery._heap_integration import Paths
 
 
 def hills(n_rows=20, n_samples=32):
-    """Two of them, the second one lower, in a plain of 0.001."""
+    """Make two hills, the second one lower, in a plain of 0.001."""
     row, t = np.mgrid[:n_rows, :n_samples]
     first = np.exp(-((row - 6) ** 2 + (t - 8) ** 2) / 8)
     second = np.exp(-((row - 13) ** 2 + (t - 24) ** 2) / 8) / 2
@@ -29,7 +29,10 @@ def test_every_point_above_the_threshold_is_reached_once_from_the_top_down():
 
 @pytest.mark.parametrize("spacing", [1.0, 0.25])
 def test_a_gradient_adds_up_to_its_function(spacing):
-    """Exactly, for what a cubic can follow: here a quartic of the row and a harmonic of time."""
+    """The sum is exact for functions whose gradient a cubic follows.
+
+    Here it is a quartic of the row and a harmonic of time.
+    """
     moduli = hills()
     row, t = np.mgrid[: moduli.shape[0], : moduli.shape[1]].astype(float)
     angular = 2 * np.pi / moduli.shape[1]
@@ -37,7 +40,7 @@ def test_a_gradient_adds_up_to_its_function(spacing):
     in_time = 0.1 * angular * np.cos(angular * t)
     in_scale = 4 * (row / 10) ** 3 / 10 / spacing
     phase = true.copy()
-    phase[6, 8] += 1.0  # of the first start alone: it reaches all of its island
+    phase[6, 8] += 1.0  # This is the first start; the change reaches all of its island.
     paths = Paths(moduli, 0.01)
     paths.add_up(in_time, in_scale, spacing, phase)
     near = np.hypot(row - 6, t - 8) < 7
@@ -47,6 +50,7 @@ def test_a_gradient_adds_up_to_its_function(spacing):
 
 
 def test_time_is_periodic_and_scale_is_not():
-    moduli = np.roll(hills(), -8, axis=1)  # the first hill across the seam
+    moduli = np.roll(hills(), -8, axis=1)  # The first hill lies across the seam.
     assert Paths(moduli, 0.01).n_islands == 2
-    assert Paths(np.roll(hills(), -6, axis=0), 0.01).n_islands == 3  # cut in two
+    # Along scale a roll cuts the first hill in two.
+    assert Paths(np.roll(hills(), -6, axis=0), 0.01).n_islands == 3

@@ -1,4 +1,4 @@
-"""Stretches cut out of a scalogram: the map on them, which ones are taken, and what mending does."""
+"""Patches of a scalogram hold the error, map like the whole, and are mended on their own."""
 
 import functools
 
@@ -20,7 +20,7 @@ N, RATE = 4096, 8000.0
 
 @functools.cache
 def transform(wavelet="cauchy", **options):
-    """A Scalogram, made once, whose wavelets all are short."""
+    """Make a Scalogram, once for all tests, whose wavelets are all short."""
     return Scalogram(N, RATE, wavelet=wavelet, voices_per_octave=16, **{"f_min": 300, **options})
 
 
@@ -29,12 +29,12 @@ def material(W, name="speech"):
 
 
 def bump(centre, width, n=N):
-    """A short tone at 1 kHz, around `centre`, periodic."""
+    """Make a short tone at 1 kHz around `centre`, periodic."""
     t = (torch.arange(n, dtype=torch.float64) - centre + n / 2) % n - n / 2
     return torch.exp(-((t / width) ** 2) / 2) * torch.cos(2 * torch.pi * 1000 / RATE * t)
 
 
-# In a patch 1000 samples long, its change in the middle or around the end of the signal.
+# The patch is 1000 samples long. It lies inside the signal, or across its end.
 @pytest.mark.parametrize("first", [1000, N - 500])
 @pytest.mark.parametrize(("wavelet", "exact"), [("cauchy", -110), ("gmw", -110)])
 def test_a_patch_is_the_whole_transform_of_a_change_within(first, wavelet, exact):
@@ -60,7 +60,7 @@ def test_the_patches_hold_the_error_with_a_margin():
     W = transform()
     c, error, margin = W(material(W)), torch.zeros(N), module._margin(W)
     error[2000] = error[2010] = error[3] = 1.0
-    error[1000] = 1e-4  # less than LEFT_OUT
+    error[1000] = 1e-4  # This is less than LEFT_OUT.
     places = sorted(
         (patch.columns for patch in patches(c.abs(), W, c, error)), key=lambda k: int(k[0])
     )
@@ -68,7 +68,7 @@ def test_the_patches_hold_the_error_with_a_margin():
     for columns, wrong in zip(places, ([2000, 2010], [3])):
         assert (columns.diff() % N == 1).all()
         assert all(int(k) in columns for k in wrong)
-        # The FFT has its way only at the expense of the margin's end.
+        # Rounding down to a fast FFT length takes at most a tenth of the margin.
         assert len(columns) >= 1.9 * margin
     batch = torch.stack([error, error.roll(5)])
     assert len(patches(torch.stack([c, c]).abs(), W, torch.stack([c, c]), batch)) == 2
@@ -108,7 +108,7 @@ def test_mending_changes_what_is_wrong_and_nothing_else():
 def test_what_mending_cannot_mend_stays_as_it_was():
     W = transform()
     x = material(W)
-    # A modulus that no signal has: there is no step that gains.
+    # No signal has this modulus, so that no step gains anything.
     S = W.magnitude(x)
     S[:, 2000] *= 2
     before = float((W.magnitude(x) - S).norm())

@@ -1,4 +1,4 @@
-"""The phase equation: it holds at the true signal, finds it, and its gap warns of islands."""
+"""The phase equation holds at the true signal and finds it, and its gap warns of islands."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The phase relations against true phases, the heap, and the corrections that make it exact."""
+"""The phase relations hold, the heap integrates them, and corrections make the result exact."""
 
 import math
 import statistics
@@ -30,10 +30,10 @@ def cauchy():
 
 
 def true_derivatives(W, x):
-    """The phase's gradient from the coefficients themselves.
+    """Compute the phase's gradient from the coefficients themselves.
 
-    In time exactly, d/dt being a factor i w; in log s from two transforms whose scales are a hair
-    smaller and larger.
+    In time it is exact, since d/dt is a factor i w. In log s it comes from two transforms whose
+    scales are slightly smaller and larger.
     """
     c, h = W(x), 1e-4
     angular = 2 * math.pi * torch.fft.fftfreq(W.n_samples, dtype=torch.float64)
@@ -57,8 +57,8 @@ def weighted_error_db(got, true, weight):
     return decibels(((got - true) * weight).norm() / (true * weight).norm())
 
 
-# For Cauchy the relations are exact; what is left is the finite difference in scale. For the
-# others they hold to first order in the distance from the ridge.
+# For Cauchy the relations are exact, up to the finite difference in scale. For the others they
+# hold to first order in the distance from the ridge.
 @pytest.mark.parametrize(
     ("wavelet", "in_time", "in_scale"),
     [("cauchy", -80, -80), ("gmw", -35, -20), ("morlet", -35, -20)],
@@ -71,7 +71,7 @@ def test_derivatives_from_the_modulus_are_those_of_the_true_phase(wavelet, in_ti
         phase_derivatives(S, W), true_derivatives(W, x), (in_time, in_scale)
     ):
         assert weighted_error_db(got, true, S) < bound
-        # The sign matters: the opposite one is as wrong as can be.
+        # With the opposite sign the error is above 5 dB.
         assert weighted_error_db(-got, true, S) > 5
 
 
@@ -94,7 +94,7 @@ def test_the_true_gradient_integrates_to_the_true_phase(cauchy):
     inner = (turned.conj() * c).sum()
     assert decibels((turned * inner / inner.abs() - c).norm() / c.norm()) < -60
     assert n_islands == 1
-    # The order: a permutation from the maximum on, and -1 where nothing was reached.
+    # The order is a permutation that begins at the maximum, and -1 where no point was reached.
     reached = order[order >= 0]
     assert sorted(reached.tolist()) == list(range(len(reached)))
     assert order.flatten()[c.abs().argmax()] == 0
@@ -102,12 +102,12 @@ def test_the_true_gradient_integrates_to_the_true_phase(cauchy):
 
 
 def test_islands_are_filled_one_after_the_other(cauchy):
-    # Two tones far apart: at -20 dB they are two islands, each with a phase of its own.
+    # Two tones far apart are two islands at -20 dB, each with a phase of its own.
     S = cauchy.magnitude(signals.tones(N, RATE, [250, 2500]))
     gradient = phase_derivatives(S, cauchy)
     _, order, n_islands = integrate_phase(S, cauchy, *gradient, torch.zeros(S.shape), tolerance=0.1)
     assert n_islands == 2
-    # Each is filled in one go: the numbers of the one are all below those of the other.
+    # Each is filled in one go: all numbers of one island are below those of the other.
     high, low = (
         part[part >= 0]
         for part in (order[cauchy.frequencies > 800], order[cauchy.frequencies < 800])
@@ -115,7 +115,7 @@ def test_islands_are_filled_one_after_the_other(cauchy):
     assert high.max() < low.min() or low.max() < high.min()
     phase, _, _ = integrate_phase(S, cauchy, *gradient, torch.full(S.shape, 1.0), tolerance=0.1)
     assert (phase[order < 0] == 1).all()
-    # Thousands of radians add up: not in the single precision of where they start.
+    # Thousands of radians add up in double precision, even from a start in single precision.
     single, _, _ = integrate_phase(S, cauchy, *gradient, torch.ones(S.shape), tolerance=0.1)
     assert single.dtype == torch.float64 and torch.equal(single, phase)
 
@@ -147,7 +147,7 @@ def test_corrections_reach_the_waveform_with_every_wavelet(W):
         recovery = phase_gradient(S, W)
         finals[name] = waveform_error_db(recovery.signal, x)
         history = recovery.history["consistency_db"]
-        # The history is that of the signals, and the best of them is what comes back.
+        # The history is that of the signals, and the best of them is returned.
         assert consistency_db(recovery.signal, S, W) == pytest.approx(min(history), abs=0.1)
         assert recovery.consistency_db == min(history)
     assert statistics.median(finals.values()) < -100, finals
@@ -166,7 +166,7 @@ def test_recordings_with_the_default_wavelet():
 
 def test_same_seed_same_signal(cauchy):
     S = cauchy.magnitude(signals.tones(N, RATE, [250, 2500]))
-    # A coarse tolerance leaves two islands and a sea: there the seed matters.
+    # A coarse tolerance leaves two islands and a sea, where the seed matters.
     first, again, other = (
         phase_gradient(S, cauchy, n_iter=0, tolerance=0.1, seed=seed).signal for seed in (1, 1, 2)
     )
@@ -218,7 +218,7 @@ def test_silence_and_few_rows(cauchy):
     assert not silent.signal.any() and silent.consistency_db == -math.inf
     derivatives = phase_derivatives(torch.zeros(cauchy.shape), cauchy)
     assert all(torch.isfinite(d).all() for d in derivatives)
-    for f_min in (1950.0, 1500.0):  # one row, and a handful
+    for f_min in (1950.0, 1500.0):  # These give one row, and a few.
         few = Scalogram(64, RATE, wavelet="cauchy", voices_per_octave=4, f_min=f_min, f_max=2000)
         x = phase_gradient(few.magnitude(signals.clicks(64, RATE)), few, n_iter=2).signal
         assert torch.isfinite(x).all()
@@ -291,7 +291,7 @@ def test_in_silence_nothing_is_integrated(cauchy):
 
 
 def test_the_queue_goes_by_size_to_a_tenth_of_a_decibel(cauchy):
-    """Whoever is taken is, to LEVEL_DB, the largest neighbour of all taken before."""
+    """Each point taken is, to LEVEL_DB, the largest neighbour of all points taken before."""
     S = cauchy.magnitude(signals.white_noise(N, seed=1))
     gradient = phase_derivatives(S, cauchy)
     _, order, _ = integrate_phase(S, cauchy, *gradient, torch.zeros(S.shape), tolerance=0.5)

@@ -1,4 +1,4 @@
-"""recover(): the waveform comes back, from clean, noisy and impossible scalograms."""
+"""recover() returns the waveform of clean scalograms and handles noisy and impossible ones."""
 
 import pytest
 import torch

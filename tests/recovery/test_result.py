@@ -1,4 +1,4 @@
-"""Recovery, what a method returns, and Run, which carries the stages out and fills it."""
+"""A method returns a Recovery; a Run carries out the stages and makes it."""
 
 import pickle
 
@@ -12,7 +12,7 @@ from scalinv_utils.recovery._stages import Run, Stage, one_scalogram, silence_of
 
 
 def counting(n_iter):
-    """A stage that writes its iterates into one buffer, as torch optimisers do."""
+    """Make a stage that writes its iterates into one buffer, as torch optimisers do."""
 
     def carry_out(S, W, run):
         x = torch.zeros(N, dtype=torch.float64)
@@ -25,7 +25,7 @@ def counting(n_iter):
 
 
 def run(n_iter, keep_every=None, callback=None):
-    """A method of one stage."""
+    """Run a method of one stage."""
     around = Run("counting", callback, keep_every=keep_every)
     return around.through([counting(n_iter)], None, None).recovery(gap=0.5)
 
@@ -156,7 +156,7 @@ def test_bad_options_are_named(options, error, name):
 
 
 def levels(*fits):
-    """A stage whose iterates are signals full of their own fit."""
+    """Make a stage whose iterates are signals full of their own fit."""
 
     def carry_out(S, W, run):
         for fit in fits:

@@ -1,4 +1,4 @@
-"""Slices: what is cut adds up again, and recovered slices are turned into one sound."""
+"""Slices of a sound add up to it, and recovered slices are turned into one sound."""
 
 import math
 
@@ -39,7 +39,7 @@ def test_windows_add_up_to_one(W, overlap, n_samples):
 
 
 def held(slices, x):
-    """What the slices hold: x but for what the windows carry over the edges of the band."""
+    """Add up the slices: x, except for parts that windows carry over the edges of the band."""
     total = torch.zeros(slices.count(len(x)) * slices.hop + slices.overlap, dtype=torch.float64)
     for k, part in enumerate(slices.split(x)):
         total[k * slices.hop :][:N] += part
@@ -49,12 +49,12 @@ def held(slices, x):
 def test_slices_add_up_to_the_sound(slices):
     x = sound(slices)
     assert waveform_error_db(held(slices, x), x) < -30
-    x = sound(slices, name="crow")  # hardly anything near the lower edge
+    x = sound(slices, name="crow")  # It has little near the lower edge.
     assert waveform_error_db(held(slices, x), x) < -40
 
 
 def test_rotated_slices_are_turned_into_one_sound(slices):
-    """Slices known up to a rotation each, and nothing else: only the joining can go wrong."""
+    """Each slice is known up to a rotation, so that only the joining can go wrong."""
     x, rotations = sound(slices), torch.Generator().manual_seed(1)
     angles = iter(2 * math.pi * torch.rand(10, generator=rotations))
     turned = ((analytic(part) * torch.exp(1j * next(angles))).real for part in slices.split(x))
