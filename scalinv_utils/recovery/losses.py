@@ -1,4 +1,4 @@
-"""How far the output of a transform is from its target, as one number that can be differentiated.
+"""Measure how far the output of a transform is from its target, by one differentiable number.
 
 Every loss takes two lists of tensors, output and target, and returns a scalar, a sum over all
 coefficients (for "mse" their mean):
@@ -9,24 +9,28 @@ coefficients (for "mse" their mean):
     log    sum (g(o) - g(t))^2,  g(o) = asinh(o / f)                 about log |o| above the floor f
 
 Both g are odd and smooth: the sign of a signed coefficient (order 0 of a scattering transform)
-counts, and there is no infinite slope at a zero, which |o|^p with p < 1 and log |o| have.
+counts, and the slope at a zero is finite, unlike that of |o|^p with p < 1 and of log |o|.
 
-`L2ToL1` and `CoarseToFine` are losses that change on the way; `advance` is how the descent asks.
+`L2ToL1` and `CoarseToFine` are losses that change during the descent, which calls their method
+`advance` after each iteration.
 """
 
 import copy
+import functools
 import math
+from collections.abc import Callable, Iterable
 
 import torch
 
 from .._validation import check_choice, check_count, check_number, check_positive
-from ..transforms.scattering import or_one
+from ..transforms.scattering import Scattering, or_one
 
 __all__ = [
     "LOSSES",
     "NAMED",
     "CoarseToFine",
     "L2ToL1",
+    "Loss",
     "log",
     "order_loss",
     "power",
@@ -35,39 +39,56 @@ __all__ = [
 ]
 
 
-def l2(output, target):
-    return sum((o - t).square().sum() for o, t in zip(output, target))
+# (output, target) -> loss. A loss that changes has a method ``advance`` besides, see `L2ToL1`.
+Loss = Callable[[list[torch.Tensor], list[torch.Tensor]], torch.Tensor]
 
 
-def l1(output, target):
-    return sum((o - t).abs().sum() for o, t in zip(output, target))
+def l2(output: list[torch.Tensor], target: list[torch.Tensor]) -> torch.Tensor:
+    """Sum the squared differences."""
+    return _sum((o - t).square().sum() for o, t in zip(output, target))
 
 
-def mse(output, target):
+def l1(output: list[torch.Tensor], target: list[torch.Tensor]) -> torch.Tensor:
+    """Sum the moduli of the differences."""
+    return _sum((o - t).abs().sum() for o, t in zip(output, target))
+
+
+def mse(output: list[torch.Tensor], target: list[torch.Tensor]) -> torch.Tensor:
+    """Take the mean of the squared differences."""
     return l2(output, target) / _count(target)
 
 
-LOSSES = {"l2": l2, "l1": l1, "mse": mse}
+LOSSES: dict[str, Loss] = {"l2": l2, "l1": l1, "mse": mse}
 
 
-def power(p=2 / 3, floor=1e-3):
-    """The squared difference of compressed coefficients, sign(o) |o|^p above a floor.
+def power(p: float = 2 / 3, floor: float = 1e-3) -> Loss:
+    """Make a loss of compressed coefficients, sign(o) |o|^p above a floor.
 
-    p = 2/3 is the choice of Decorsiere, Sondergaard, MacDonald and Dau (2015), IEEE/ACM TASLP
-    23(1), who fit |c|^p without a floor (their paper was not re-read for this; LTFAT's
-    ``decolbfgs`` has the same p).
+    The loss is the sum of the squared differences of the compressed coefficients. p = 2/3 is the
+    choice of Decorsiere, Sondergaard, MacDonald and Dau (2015), IEEE/ACM TASLP 23(1), who fit
+    |c|^p without a floor (their paper was not re-read for this; LTFAT's ``decolbfgs`` has the
+    same p).
 
     Parameters
     ----------
     p : float
-        1 is "l2" (whatever the floor); above 1 the loud count more.
+        With p = 1 the loss is "l2", whatever the floor; with a larger p loud coefficients count
+        more.
     floor : float
-        Where compression ends, relative to the largest modulus of the target.
+        The modulus below which nothing is compressed, relative to the largest modulus of the
+        target.
 
     Returns
     -------
     callable
         loss(output, target).
+
+    Examples
+    --------
+    >>> import torch
+    >>> loss = power(p=2 / 3, floor=1e-9)
+    >>> round(float(loss([torch.tensor([8.0])], [torch.tensor([1.0])])), 3)  # (4 - 1)^2
+    9.0
     """
     p, floor = check_positive(p, "p"), check_positive(floor, "floor")
     return _compressed(
@@ -75,26 +96,37 @@ def power(p=2 / 3, floor=1e-3):
     )
 
 
-def log(floor=1e-2):
-    """The squared difference of logarithms above a floor: asinh(o / floor).
+def log(floor: float = 1e-2) -> Loss:
+    """Make a loss of logarithms above a floor: the squared difference of asinh(o / floor).
 
     Parameters
     ----------
     floor : float
-        Below it the scale is linear; relative to the largest modulus of the target.
+        The modulus below which the scale is linear, relative to the largest modulus of the target.
 
     Returns
     -------
     callable
         loss(output, target).
+
+    Examples
+    --------
+    >>> import torch
+    >>> loss, target = log(floor=1e-6), torch.tensor([1.0, 0.01])
+    >>> round(float(loss([torch.tensor([1.0, 0.001])], [target])), 2)  # log(10)^2
+    5.3
     """
     return _compressed(lambda o, f: torch.asinh(o / f), check_positive(floor, "floor"), "log")
 
 
-def _compressed(compress, floor, name):
-    def loss(output, target):
+def _compressed(
+    compress: Callable[[torch.Tensor, float], torch.Tensor], floor: float, name: str
+) -> Loss:
+    """Make the loss sum (g(o) - g(t))^2 with g(o) = compress(o, floor times the largest |t|)."""
+
+    def loss(output: list[torch.Tensor], target: list[torch.Tensor]) -> torch.Tensor:
         level = floor * max(float(t.abs().max()) for t in target)
-        return sum(
+        return _sum(
             (compress(o, level) - compress(t, level)).square().sum() for o, t in zip(output, target)
         )
 
@@ -102,11 +134,11 @@ def _compressed(compress, floor, name):
     return loss
 
 
-def safe_modulus(c):
-    """|c|, with the gradient c/|c| and 0 where c is zero (a subgradient), never NaN.
+def safe_modulus(c: torch.Tensor) -> torch.Tensor:
+    """Compute |c| with the gradient c/|c|, which is 0 (a subgradient) where c is 0, never NaN.
 
-    Written as ``(c.real**2 + c.imag**2).sqrt()`` the same function has NaN for a gradient at
-    every zero, because the slope of the root is infinite there.
+    Written as ``(c.real**2 + c.imag**2).sqrt()`` the same function has a NaN gradient at every
+    zero, because the slope of the root is infinite there.
 
     Parameters
     ----------
@@ -115,14 +147,23 @@ def safe_modulus(c):
     Returns
     -------
     real Tensor, shape of c, or without its last axis
+
+    Examples
+    --------
+    >>> import torch
+    >>> c = torch.tensor([3.0 + 4.0j, 0.0], requires_grad=True)
+    >>> modulus = safe_modulus(c)
+    >>> modulus.sum().backward()
+    >>> modulus.tolist(), c.grad.abs().tolist()
+    ([5.0, 0.0], [1.0, 0.0])
     """
     return c.abs() if c.is_complex() else torch.linalg.vector_norm(c, dim=-1)
 
 
 class L2ToL1:
-    """The sum of squares first, the sum of moduli later.
+    """Take the sum of squares first, and the sum of moduli later.
 
-    So does the script behind dsp.stackexchange.com/q/78530 (J. Muradeli 2021) after iteration 50.
+    The script behind dsp.stackexchange.com/q/78530 (J. Muradeli 2021) does so after iteration 50.
     The sum of moduli is multiplied by twice the rms misfit at the swap: there its gradient with
     respect to the coefficients is as long as that of the squares, and one lr serves both. It does
     not get shorter later on, as that of the squares does: let lr decay.
@@ -130,81 +171,112 @@ class L2ToL1:
     Parameters
     ----------
     after : int, optional
-        Swap at this iteration. Default 50, where `below_db` is not given.
+        Swap at this iteration. The default is 50, or never if `below_db` is given.
     below_db : float, optional
         Swap as soon as the consistency is below this level.
+
+    Examples
+    --------
+    >>> import torch
+    >>> loss, output, target = L2ToL1(after=2), [torch.tensor([3.0])], [torch.tensor([0.0])]
+    >>> float(loss(output, target))  # 3^2
+    9.0
+    >>> loss.advance(2, -10.0), float(loss(output, target))  # 2 * 3 * |3|
+    (True, 18.0)
     """
 
-    def __init__(self, after=None, below_db=None):
+    def __init__(self, after: int | None = None, below_db: float | None = None) -> None:
         self.below_db = -math.inf if below_db is None else check_number(below_db, "below_db")
         default = 50 if below_db is None else math.inf
         self.after = default if after is None else check_count(after, "after", 0)
-        self.swapped, self.weight = False, None
+        self.swapped = False
+        self.weight: float | None = None
         self.__name__ = "l2 to l1"
 
-    def __call__(self, output, target):
+    def __call__(self, output: list[torch.Tensor], target: list[torch.Tensor]) -> torch.Tensor:
+        """Evaluate the present loss."""
         if not self.swapped:
             return l2(output, target)
         if self.weight is None:
             self.weight = 2 * math.sqrt(float(l2(output, target).detach()) / _count(target))
         return self.weight * l1(output, target)
 
-    def advance(self, iteration, consistency_db):
-        """Note an iteration; whether the loss is another one from here on."""
+    def advance(self, iteration: int, consistency_db: float) -> bool:
+        """Take note of an iteration, and return whether the loss changes from here on."""
         swap = not self.swapped and (iteration >= self.after or consistency_db < self.below_db)
         self.swapped |= swap
         return swap
 
 
 class CoarseToFine:
-    """Low frequencies first: a loss over the lowest rows, more and more of them.
+    """Take a loss over the rows of the lowest frequencies only, and of more rows at each stage.
 
-    For outputs of shape (..., n_freqs, n_samples) with falling frequencies, as a `Scalogram` has
-    them. The idea of going from low to high frequencies is that of Waldspurger (2017),
+    It is for outputs of shape (..., n_freqs, n_samples) with falling frequencies, as a `Scalogram`
+    has them. The idea of going from low to high frequencies is that of Waldspurger (2017),
     arXiv:1512.07024, whose algorithm continues phases analytically; here only the descent goes
     that way.
 
     Parameters
     ----------
     n_stages : int
-        Each adds an equal number of rows; the last one has all.
+        Each stage adds an equal number of rows; the last one has all.
     every : int
         Iterations per stage.
     loss : as in `invert_gradient`
-        What is taken of the rows.
+        The loss over the rows; it must be one that does not change during the descent.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a number is out of range, or the loss is unknown or changes.
+
+    Examples
+    --------
+    >>> import torch
+    >>> loss = CoarseToFine(n_stages=2, every=10)
+    >>> output, target = [torch.ones(4, 5)], [torch.zeros(4, 5)]
+    >>> float(loss(output, target)), loss.advance(10, -20.0), float(loss(output, target))
+    (10.0, True, 20.0)
     """
 
-    def __init__(self, n_stages=4, every=10, loss="l2"):
+    def __init__(self, n_stages: int = 4, every: int = 10, loss: str | Loss = "l2") -> None:
         self.n_stages, self.every = check_count(n_stages, "n_stages"), check_count(every, "every")
         self.loss, self.stage = resolve(loss), 1
         if hasattr(self.loss, "advance"):
             raise ValueError(f"loss must be one that stays the same, got {name_of(loss)!r}")
         self.__name__ = f"coarse to fine {name_of(loss)}"
 
-    def __call__(self, output, target):
+    def __call__(self, output: list[torch.Tensor], target: list[torch.Tensor]) -> torch.Tensor:
+        """Evaluate the loss over the rows of the present stage."""
         return self.loss(self._lowest(output), self._lowest(target))
 
-    def _lowest(self, tensors):
+    def _lowest(self, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Return the rows of the present stage."""
         return [t[..., -math.ceil(t.shape[-2] * self.stage / self.n_stages) :, :] for t in tensors]
 
-    def advance(self, iteration, consistency_db):
-        """Note an iteration; whether the loss is another one from here on."""
+    def advance(self, iteration: int, consistency_db: float) -> bool:
+        """Take note of an iteration, and return whether the loss changes from here on."""
         before = self.stage
         self.stage = min(1 + iteration // self.every, self.n_stages)
         return self.stage > before
 
 
-def order_loss(scattering, *, weights=None):
-    """A loss for `invert_gradient` in which every order has a say of its own.
+def order_loss(scattering: Scattering, *, weights: dict[int, float] | None = None) -> Loss:
+    """Make a loss for `invert_gradient` in which every scattering order has its own weight.
 
-    Sum over orders of weight * ||S_order - target_order||^2 / ||target_order||^2, for each signal
-    of a batch by itself. In plain "l2" order 2 counts by its share of the energy, which is small.
+    It is, for each signal of a batch by itself,
+
+        sum over orders of  weight * ||S_order - target_order||^2 / ||target_order||^2
+
+    In plain "l2" order 2 counts by its share of the energy, which is small.
 
     Parameters
     ----------
     scattering : Scattering
+        The transform that gives output and target.
     weights : dict of int to float, optional
-        Zero or positive, by order. Default: 1 for each. An order left out has no say.
+        A weight for each order, zero or positive; 1 for each order by default. An order that is
+        left out does not count.
 
     Returns
     -------
@@ -214,18 +286,28 @@ def order_loss(scattering, *, weights=None):
     Raises
     ------
     ValueError, TypeError
-        A weight for an order that `scattering` has not, a negative one, or none above zero.
+        If an order is not one of `scattering`, a weight is negative, or none is above zero.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from scalinv_utils import Scattering
+    >>> scattering = Scattering(256, J=4, Q=2)
+    >>> target = scattering(torch.arange(256).double().sin())
+    >>> loss = order_loss(scattering, weights={1: 1, 2: 3})
+    >>> round(float(loss([1.1 * target], [target])), 6)  # (1 + 3) * 0.1^2
+    0.04
     """
     weights = dict.fromkeys(scattering.orders, 1.0) if weights is None else weights
     _check_weights(weights, scattering.orders)
 
-    def loss(output, target):
-        output, target = scattering.split(output[0]), scattering.split(target[0])
-        return sum(
+    def loss(output: list[torch.Tensor], target: list[torch.Tensor]) -> torch.Tensor:
+        rows, wanted = scattering.split(output[0]), scattering.split(target[0])
+        return _sum(
             weight
             * (
-                (output[order] - target[order]).square().sum((-2, -1))
-                / or_one(target[order].square().sum((-2, -1)))
+                (rows[order] - wanted[order]).square().sum((-2, -1))
+                / or_one(wanted[order].square().sum((-2, -1)))
             ).sum()
             for order, weight in weights.items()
         )
@@ -234,7 +316,8 @@ def order_loss(scattering, *, weights=None):
     return loss
 
 
-def _check_weights(weights, orders):
+def _check_weights(weights: dict[int, float], orders: Iterable[int]) -> None:
+    """Refuse weights that are no dict, unknown orders, negative weights, and zeros only."""
     if not isinstance(weights, dict):
         raise TypeError(f"weights must be a dict of order to number, got {weights!r}")
     for order, weight in weights.items():
@@ -245,19 +328,26 @@ def _check_weights(weights, orders):
         raise ValueError(f"weights must have one above zero, got {weights!r}")
 
 
-# What `invert_gradient` knows by name.
-NAMED = {**LOSSES, "power": power(), "log": log(), "l2_to_l1": L2ToL1()}
+# The losses that `invert_gradient` knows by name.
+NAMED: dict[str, Loss] = {**LOSSES, "power": power(), "log": log(), "l2_to_l1": L2ToL1()}
 
 
-def resolve(loss):
-    """A loss by its name, or the callable itself; one that changes as a fresh copy of its own."""
+def resolve(loss: str | Loss) -> Loss:
+    """Look up a loss by its name, or pass on a callable; a loss that changes is copied."""
     loss = loss if callable(loss) else NAMED[check_choice(loss, NAMED, "loss")]
     return copy.copy(loss) if hasattr(loss, "advance") else loss
 
 
-def name_of(choice):
+def name_of(choice: object) -> str:
+    """Name a choice that is a string or a callable."""
     return choice if isinstance(choice, str) else getattr(choice, "__name__", "custom")
 
 
-def _count(tensors):
+def _sum(terms: Iterable[torch.Tensor]) -> torch.Tensor:
+    """Add up at least one tensor; unlike Python's sum the result is always a tensor."""
+    return functools.reduce(torch.add, terms)
+
+
+def _count(tensors: list[torch.Tensor]) -> int:
+    """Count the numbers in all tensors together."""
     return sum(t.numel() for t in tensors)

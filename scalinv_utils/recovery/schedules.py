@@ -1,45 +1,55 @@
-"""How the learning rate changes on the way: by a plan, or by success and failure.
+"""Change the learning rate during a descent: by a plan, or by success and failure.
 
 A plan is a function of the iteration, 0, 1, 2 ..., that returns a factor for the learning rate.
-`BoldDriver` needs no plan: it tries a step, keeps it if the loss fell and grows, takes it back if
-the loss rose and shrinks.
+`BoldDriver` needs no plan: it tries a step. If the loss fell, it keeps the step and lets the
+learning rate grow; if the loss rose, it takes the step back and lets the learning rate shrink.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 
 from .._validation import check_count, check_number, check_positive
 from ._errors import DivergenceError
 
-__all__ = ["BoldDriver", "cosine_decay", "step_decay"]
+__all__ = ["BoldDriver", "Plan", "cosine_decay", "step_decay"]
+
+# Iteration -> factor for the learning rate.
+Plan = Callable[[int], float]
 
 
-def step_decay(every=5, factor=0.5, start=51):
-    """lr times `factor` at iteration `start` and every so many iterations after it.
+def step_decay(every: int = 5, factor: float = 0.5, start: int = 51) -> Plan:
+    """Multiply lr by `factor` at iteration `start`, and again every `every` iterations after it.
 
     The defaults are those of the script behind dsp.stackexchange.com/q/78530 (J. Muradeli 2021).
 
     Parameters
     ----------
     every, start : int
-        In iterations.
+        Numbers of iterations.
     factor : float
 
     Returns
     -------
     callable
         iteration -> factor for lr.
+
+    Examples
+    --------
+    >>> plan = step_decay(every=10, factor=0.5, start=20)
+    >>> [plan(k) for k in (0, 19, 20, 30)]
+    [1.0, 1.0, 0.5, 0.25]
     """
     every, start = check_count(every, "every"), check_count(start, "start", 0)
     check_positive(factor, "factor")
     return lambda k: factor ** (1 + (k - start) // every) if k >= start else 1.0
 
 
-def cosine_decay(n_iter, final=0.0):
-    """lr times half a period of a cosine, from 1 at the start to `final` after `n_iter` iterations.
+def cosine_decay(n_iter: int, final: float = 0.0) -> Plan:
+    """Multiply lr by half a cosine, from 1 at the start to `final` after `n_iter` iterations.
 
-    Loshchilov and Hutter (2017), arXiv:1608.03983, without their restarts.
+    This is the plan of Loshchilov and Hutter (2017), arXiv:1608.03983, without their restarts.
 
     Parameters
     ----------
@@ -50,6 +60,12 @@ def cosine_decay(n_iter, final=0.0):
     -------
     callable
         iteration -> factor for lr.
+
+    Examples
+    --------
+    >>> plan = cosine_decay(100)
+    >>> [round(plan(k), 3) for k in (0, 50, 100)]
+    [1.0, 0.5, 0.0]
     """
     n_iter = check_count(n_iter, "n_iter")
     if not 0 <= check_number(final, "final") <= 1:
@@ -58,42 +74,74 @@ def cosine_decay(n_iter, final=0.0):
 
 
 class BoldDriver:
-    """Descent with momentum whose learning rate grows on success and shrinks on failure.
+    """Descend with momentum, by a learning rate that grows on success and shrinks on failure.
+
+    One step is, with the gradient g of the loss at x,
 
         v' = momentum v + g;   x' = x - lr v'
         loss(x') < loss(x):    x, v, g, loss = those at x';   lr = grow lr
         otherwise:             x, v, g, loss stay as they were;   lr = shrink lr
 
-    A rejected step leaves no trace but the smaller lr: neither the signal nor the velocity nor the
-    gradient is that of the rejected point. When `patience` steps in a row fail, the velocity is
-    cleared: it may point uphill, and then no lr is small enough.
+    A rejected step changes only lr: signal, velocity and gradient stay those of the last accepted
+    point. When `patience` steps in a row fail, the velocity is cleared: it may point uphill, and
+    then no lr is small enough.
 
-    The name and the idea: Battiti (1989), Complex Systems 3; Vogl et al. (1988),
-    doi:10.1007/BF00332914 (neither re-read for this). For scattering: Anden, Lostanlen, Mallat
-    (2019), arXiv:1807.08869; their code takes grow 1.1, shrink 0.5 and momentum 0.9.
+    The name and the idea come from Battiti (1989), Complex Systems 3, and Vogl et al. (1988),
+    doi:10.1007/BF00332914 (neither was re-read for this). Anden, Lostanlen and Mallat (2019),
+    arXiv:1807.08869, use it for scattering; their code takes grow 1.1, shrink 0.5 and momentum 0.9.
 
     Parameters
     ----------
     evaluate : callable
-        x -> (loss, gradient), a float and a Tensor of the shape of x. A loss that is not finite
-        counts as failure, and so does a `DivergenceError` on the way.
+        x -> (loss, gradient), a float and a Tensor of the shape of x. A step fails if its loss or
+        gradient is not finite, and if `evaluate` raises a `DivergenceError`.
     x : real Tensor
+        The signal to start from.
     lr : float
         The first learning rate.
     momentum : float in [0, 1)
-    grow, shrink : float
-        At least 1; between 0 and 1.
+    grow : float
+        The factor for lr after an accepted step, at least 1.
+    shrink : float
+        The factor for lr after a rejected step, between 0 and 1.
     patience : int
+        The number of failures in a row after which the velocity is cleared.
 
     Attributes
     ----------
-    x, loss, gradient, velocity, lr
-        Those of the last accepted point, and the learning rate of the next step.
+    x, gradient, velocity : real Tensors
+    loss : float
+        Like x, gradient and velocity, the value at the last accepted point.
+    lr : float
+        The learning rate of the next step.
     accepted, rejected : int
-        How many steps were.
+        The numbers of accepted and of rejected steps.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a number is out of its range.
+
+    Examples
+    --------
+    >>> import torch
+    >>> driver = BoldDriver(lambda x: (float(x @ x), 2 * x), torch.ones(3), lr=0.01)
+    >>> all(driver.step() for _ in range(5))
+    True
+    >>> round(driver.lr, 4), driver.loss < 3.0
+    (0.0161, True)
     """
 
-    def __init__(self, evaluate, x, lr, momentum=0.9, grow=1.1, shrink=0.5, patience=3):
+    def __init__(
+        self,
+        evaluate: Callable[[torch.Tensor], tuple[float, torch.Tensor]],
+        x: torch.Tensor,
+        lr: float,
+        momentum: float = 0.9,
+        grow: float = 1.1,
+        shrink: float = 0.5,
+        patience: int = 3,
+    ) -> None:
         self.evaluate, self.x, self.lr = evaluate, x, check_positive(lr, "lr")
         if not 0 <= check_number(momentum, "momentum") < 1:
             raise ValueError(f"momentum must be in [0, 1), got {momentum!r}")
@@ -107,17 +155,17 @@ class BoldDriver:
         self.velocity = torch.zeros_like(x)
         self.refresh()
 
-    def refresh(self):
-        """Evaluate the present point again: after the loss itself has changed."""
+    def refresh(self) -> None:
+        """Evaluate the present point again, after the loss itself has changed."""
         self.loss, self.gradient = self.evaluate(self.x)
 
-    def step(self):
-        """One evaluation; whether the step was accepted."""
+    def step(self) -> bool:
+        """Try one step, which costs one evaluation; return whether it was accepted."""
         velocity = self.momentum * self.velocity + self.gradient
         x = self.x - self.lr * velocity
         try:
             loss, gradient = self.evaluate(x)
-        except DivergenceError:  # a step too far is a failed step
+        except DivergenceError:  # a step that goes too far is a failed step
             loss, gradient = math.inf, self.gradient
         if loss < self.loss and torch.isfinite(gradient).all():
             self.x, self.velocity, self.loss, self.gradient = x, velocity, loss, gradient
