@@ -1,27 +1,32 @@
-"""Descent on any differentiable transform: start somewhere, compare, backpropagate, update.
+"""Recover signals by descent: start somewhere, compare transforms, backpropagate, update.
 
-The recipe, after J. Muradeli's 2021 answer at dsp.stackexchange.com/q/78530:
+The recipe follows J. Muradeli's 2021 answer at dsp.stackexchange.com/q/78530:
 
     x <- start;   repeat:   loss = sum |S(x) - S|^2;   x <- x - lr * dloss/dx
 
 `invert_gradient` is that loop for a `Scalogram`, a kymatio ``Scattering1D`` or any function made
 of torch operations, with the optimisers of torch (SGD with momentum, Adam), L-BFGS of scipy and a
-bold driver. Its pieces are exchanged by name or by a callable of one's own: losses in `losses`,
-plans for the learning rate and the bold driver in `schedules`.
+bold driver. Each piece is chosen by its name or given as a callable: losses in `losses`, plans
+for the learning rate and the bold driver in `schedules`.
 """
 
 import functools
 import math
+from collections.abc import Callable
+from typing import Any, Literal
 
+import numpy as np
 import torch
-from scipy.optimize import minimize
+from numpy.typing import ArrayLike
+from scipy.optimize import OptimizeResult, minimize
 
 from .._validation import check_callable, check_choice, check_count, check_number, check_positive
 from ._errors import DivergenceError
 from ._objective import Equaliser, Objective, griffin_lim_step, spectral_gain
-from ._stages import Run, Stage
-from .losses import LOSSES, name_of
-from .schedules import BoldDriver
+from ._result import Recovery
+from ._stages import Callback, Run, Stage
+from .losses import LOSSES, Loss, name_of
+from .schedules import BoldDriver, Plan
 
 __all__ = [
     "LOSSES",
@@ -35,100 +40,111 @@ __all__ = [
 OPTIMIZERS = ("lbfgs", "sgd", "adam", "bold")
 LR_UNITS = ("own", "griffin-lim")
 
-# L-BFGS remembers so many gradients.
+# L-BFGS keeps this many gradients.
 REMEMBERED_GRADIENTS = 20
+
+# An optimiser by its name, or a function from the list of parameters to a torch optimiser.
+Optimizer = str | Callable[[list[torch.Tensor]], torch.optim.Optimizer]
+# (x, consistency in dB) -> whether to stop.
+Step = Callable[[torch.Tensor, float], Any]
+# (objective, x, n_iter, step) -> details, if there are any.
+Descent = Callable[[Objective, torch.Tensor, int, Step], dict[str, Any] | None]
 
 
 def invert_gradient(
-    target,
-    transform,
+    target: Any,
+    transform: Callable[..., Any],
     *,
-    init=None,
-    optimizer="lbfgs",
-    loss="l2",
-    n_iter=200,
-    lr=None,
-    momentum=0.9,
-    n_samples=None,
-    seed=0,
-    keep_every=None,
-    callback=None,
-    progress=False,
-    lr_unit="own",
-    schedule=None,
-    precondition=None,
-):
+    init: ArrayLike | None = None,
+    optimizer: Optimizer = "lbfgs",
+    loss: str | Loss = "l2",
+    n_iter: int = 200,
+    lr: float | None = None,
+    momentum: float = 0.9,
+    n_samples: int | None = None,
+    seed: int = 0,
+    keep_every: int | None = None,
+    callback: Callback | None = None,
+    progress: bool = False,
+    lr_unit: Literal["own", "griffin-lim"] = "own",
+    schedule: Plan | None = None,
+    precondition: bool | None = None,
+) -> Recovery:
     """Find a signal whose transform is the given one, by descent.
 
     Parameters
     ----------
-    target : real Tensor, or list of Tensors (or of kymatio's dicts with "coef")
-        What the transform gave for the unknown signal. The signal gets the dtype and the device
-        of the transform's filters, or of the target where the transform is a plain function.
+    target : real array, or list of them (or of kymatio's dicts with "coef")
+        The output of the transform for the unknown signal. The signal gets the dtype and the
+        device of the transform's filters, or of the target if the transform is a plain function.
     transform : Scalogram, kymatio Scattering1D, or any differentiable callable
-        Of a Scalogram the magnitude is taken. Must be made of torch operations.
+        A Scalogram stands for its magnitude. Any other transform must be made of torch operations.
     init : real array, or "noise", "coloured", "phase_gradient"
-        Where to start. "noise", the default: white noise (`seed`), of a Scalogram what its
-        filters see of it, whose transform has the target's norm. "coloured": noise shaped by the
-        target in frequency and time, the given moduli with the phases of noise (after the
-        colouring by S1 in the code of Anden, Lostanlen and Mallat 2019, arXiv:1807.08869, which
-        shapes the spectrum only). "phase_gradient": the phase that the modulus implies
-        (`phase_gradient`), of a Scalogram only.
+        The signal to start from. "noise", the default, is white noise (`seed`) at the level where
+        its transform has the target's norm; for a Scalogram it is restricted to the band of the
+        filters. "coloured" is noise shaped by the target in frequency and time: the given moduli
+        with the phases of noise (after the colouring by S1 in the code of Anden, Lostanlen and
+        Mallat 2019, arXiv:1807.08869, which shapes the spectrum only). "phase_gradient" takes the
+        phase that the modulus implies (`phase_gradient`); it needs a Scalogram.
     optimizer : "lbfgs", "sgd", "adam", "bold" or a callable
         "lbfgs" is scipy's L-BFGS-B (Byrd et al. 1995, doi:10.1137/0916069). "bold" is momentum
         with a learning rate that grows on success and shrinks on failure
-        (`schedules.BoldDriver`). A callable takes the list of parameters and
-        returns a torch optimiser whose step needs no closure.
+        (`schedules.BoldDriver`). A callable takes the list of parameters and returns a torch
+        optimiser whose step needs no closure.
     loss : "l2", "l1", "mse", "power", "log", "l2_to_l1" or a callable
-        See `losses`. A callable takes the lists (output, target) and returns a
-        scalar; if it has a method ``advance(iteration, consistency_db)``, that is called after
-        each iteration and says whether the loss has changed.
+        See `losses`. A callable takes the lists (output, target) and returns a scalar; if it has
+        a method ``advance(iteration, consistency_db)``, that is called after each iteration and
+        returns whether the loss has changed.
     n_iter : int
-        Iterations at most; L-BFGS ends sooner when it cannot improve any more.
+        The largest number of iterations; L-BFGS ends sooner if it cannot improve any more.
     lr : float, optional
-        Learning rate of "sgd", "adam" and "bold". Default for "sgd" and "bold": one step of
-        Griffin-Lim; for "adam": a tenth of the start's rms level.
+        Learning rate of "sgd", "adam" and "bold". The default is one step of Griffin-Lim for
+        "sgd" and "bold", and a tenth of the start's rms level for "adam".
     momentum : float in [0, 1)
-        Of "sgd" and "bold".
+        Momentum of "sgd" and "bold".
     n_samples : int, optional
-        Length of the signal where neither `init` nor `transform` tells it.
+        Length of the signal, needed if neither `init` nor `transform` tells it.
     seed : int
-        Of the white noise; 0 or above.
+        Seed of the white noise, 0 or above.
     keep_every : int, optional
-        Keep a copy of the signal every so many iterations in ``Recovery.iterates``.
+        Keep a copy of every `keep_every`-th iterate in ``Recovery.iterates``.
     callback : callable, optional
-        ``callback(iteration, x, consistency_db)`` after each iteration, x a copy; a true return
-        value stops the descent.
+        Called as ``callback(iteration, x, consistency_db)`` after each iteration, with a copy of
+        the signal. A true return value stops the descent.
     progress : bool
         Show a progress bar on runs longer than two seconds.
     lr_unit : "own" or "griffin-lim"
-        "griffin-lim": lr counts Griffin-Lim steps (`griffin_lim_step`; for other losses than
-        "l2", steps that are as long at the start), so that one number fits every normalisation
-        and level. Of "sgd" and "bold".
+        With "griffin-lim", which "sgd" and "bold" take, lr counts Griffin-Lim steps
+        (`griffin_lim_step`; for other losses than "l2", steps that are as long at the start), so
+        that one number fits every normalisation and level.
     schedule : callable, optional
-        iteration -> factor for lr (`schedules`). Of "sgd", "adam" and callables.
+        iteration -> factor for lr (`schedules`), for "sgd", "adam" and callables.
     precondition : bool, optional
-        Descend in variables in which the transform feels the frequencies more alike, half way
-        to whitening: from W*W for a Scalogram, from an estimate (`spectral_gain`, 8 backward
-        passes) otherwise. Of "lbfgs", where it is the default.
+        Whether "lbfgs" descends in variables in which the transform responds to all frequencies
+        more alike, half way to whitening; by default it does. The response comes from W*W for a
+        Scalogram, and from an estimate (`spectral_gain`, 8 backward passes) otherwise.
 
     Returns
     -------
     Recovery
-        ``history`` has n_iter + 1 entries at most, the first for the start. ``details``:
-        "evaluations", how often the transform was evaluated, most often with a gradient, and, of
-        "bold", "accepted" and "rejected".
+        ``history`` has n_iter + 1 entries at most, the first for the start. ``details`` has
+        "evaluations", how often the transform was evaluated, most often with a gradient, and for
+        "bold" also "accepted" and "rejected", the numbers of steps.
 
     Raises
     ------
     ValueError, TypeError
-        Bad input, an unknown optimiser or loss, a transform that torch cannot differentiate, or a
-        descent that diverged (lr too large).
+        If input is bad, the optimiser or the loss is unknown, torch cannot differentiate the
+        transform, or the descent diverged (lr too large).
 
     Examples
     --------
-    >>> W = Scalogram(2048, sample_rate=8000)                          # doctest: +SKIP
-    >>> invert_gradient(W.magnitude(x), W, n_iter=100).signal          # doctest: +SKIP
+    >>> from scalinv_utils import Scalogram
+    >>> from scalinv_utils.course import signals
+    >>> W = Scalogram(128, 8000)
+    >>> S = W.magnitude(W.project(signals.linear_chirp(128)))
+    >>> invert_gradient(S, W, n_iter=50).consistency_db < -30
+    True
     """
     objective = Objective(target, transform, loss)
     name = optimizer if callable(optimizer) else check_choice(optimizer, OPTIMIZERS, "optimizer")
@@ -143,7 +159,7 @@ def invert_gradient(
     start = objective.start(init, n_samples, seed)
     descend = _descent(name, lr, lr_unit, momentum, schedule, precondition)
 
-    def stage(objective, transform, run):
+    def stage(objective: Objective, transform: Any, run: Run) -> None:
         run.details.update(descend(objective, start, n_iter, run.step) or {})
 
     silence = start if objective.silent else None
@@ -151,8 +167,15 @@ def invert_gradient(
     return run.recovery(evaluations=objective.evaluations)
 
 
-def _descent(name, lr, lr_unit, momentum, schedule, precondition):
-    """Choose the loop: a function of (objective, x, n_iter, step) that may return details."""
+def _descent(
+    name: Optimizer,
+    lr: float | None,
+    lr_unit: str,
+    momentum: float,
+    schedule: Plan | None,
+    precondition: bool | None,
+) -> Descent:
+    """Choose the loop of an optimiser."""
     if name == "lbfgs":
         return functools.partial(descend_lbfgs, precondition=precondition is not False)
     if name == "bold":
@@ -165,31 +188,59 @@ def _descent(name, lr, lr_unit, momentum, schedule, precondition):
     return functools.partial(_descend_torch, make=make, schedule=schedule)
 
 
-def random_start(target, transform, n_samples, *, seed=0, coloured=False):
-    """White noise in the band, scaled so that its transform has the norm of the target.
+def random_start(
+    target: Any,
+    transform: Callable[..., Any],
+    n_samples: int | tuple[int, ...],
+    *,
+    seed: int = 0,
+    coloured: bool = False,
+) -> torch.Tensor:
+    """Make white noise in the band, scaled so that its transform has the norm of the target.
 
-    A transform without a band (one that is no Scalogram) gets all of the noise. For a transform
-    of degree one, transform(a x) = a transform(x), the scale is exact.
+    For a transform without a band (one that is no Scalogram) the noise is not restricted. For a
+    transform of degree one, transform(a x) = a transform(x), the scale is exact.
 
     Parameters
     ----------
     target, transform : as in `invert_gradient`
     n_samples : int, or tuple of int for a batch: (..., n_samples)
     seed : int
-        0 or above.
+        Seed of the noise, 0 or above.
     coloured : bool
         Shape the noise by the target, as ``init="coloured"`` of `invert_gradient` does.
 
     Returns
     -------
-    real Tensor, shape (n_samples,)
+    real Tensor, shape (n_samples,), or the tuple given as `n_samples`
+
+    Raises
+    ------
+    ValueError, TypeError
+        If target, transform, length or seed is bad.
+
+    Examples
+    --------
+    >>> from scalinv_utils import Scalogram
+    >>> from scalinv_utils.course import signals
+    >>> W = Scalogram(128, 8000)
+    >>> S = W.magnitude(signals.linear_chirp(128))
+    >>> x = random_start(S, W, 128)
+    >>> round(float(W.magnitude(x).norm() / S.norm()), 6)
+    1.0
     """
     objective = Objective(target, transform, "l2")
     return (objective.coloured if coloured else objective.noise)(n_samples, seed)
 
 
-def _check_options(name, lr, lr_unit, schedule, precondition):
-    """Refuse what the optimiser would ignore."""
+def _check_options(
+    name: Optimizer,
+    lr: float | None,
+    lr_unit: str,
+    schedule: Plan | None,
+    precondition: bool | None,
+) -> None:
+    """Refuse options that the optimiser would ignore."""
     if lr is not None and name not in ("sgd", "adam", "bold"):
         raise ValueError(
             f"lr must be None but for optimizer 'sgd', 'adam' and 'bold', "
@@ -215,21 +266,29 @@ def _check_options(name, lr, lr_unit, schedule, precondition):
 
 
 class _Steps:
-    """Counts iterations and tells a loss that changes on the way how far the descent is."""
+    """Count iterations, and tell a loss that changes during the descent how far it is."""
 
-    def __init__(self, objective, step):
+    def __init__(self, objective: Objective, step: Step) -> None:
         self.objective, self.step = objective, step
-        self.done, self.changed, self.stop = -1, False, False  # the start is no iteration
+        self.done, self.changed, self.stop = -1, False, False  # the start is not an iteration
 
-    def __call__(self, x, consistency_db):
-        """Hand on one iterate; whether the descent is to stop."""
+    def __call__(self, x: torch.Tensor, consistency_db: float) -> bool:
+        """Hand on one iterate, and return whether the descent is to stop."""
         self.done += 1
         self.stop = self.step(x, consistency_db)
         self.changed = self.objective.advance(self.done, consistency_db)
         return self.stop
 
 
-def _descend_torch(objective, x, n_iter, step, *, make, schedule):
+def _descend_torch(
+    objective: Objective,
+    x: torch.Tensor,
+    n_iter: int,
+    step: Step,
+    *,
+    make: Callable[[Objective, torch.Tensor], torch.optim.Optimizer],
+    schedule: Plan | None,
+) -> None:
     """Run the loop of the recipe: loss, backpropagate, update."""
     x = x.clone().requires_grad_()
     optimizer, steps = make(objective, x), _Steps(objective, step)
@@ -248,10 +307,19 @@ def _descend_torch(objective, x, n_iter, step, *, make, schedule):
         steps(x, consistency)
 
 
-def _descend_bold(objective, x, n_iter, step, *, lr, lr_unit, momentum):
+def _descend_bold(
+    objective: Objective,
+    x: torch.Tensor,
+    n_iter: int,
+    step: Step,
+    *,
+    lr: float | None,
+    lr_unit: str,
+    momentum: float,
+) -> dict[str, int]:
     """Run `BoldDriver` until the iterations are used up; a step that fails counts as one."""
 
-    def evaluate(point):
+    def evaluate(point: torch.Tensor) -> tuple[float, torch.Tensor]:
         nonlocal latest_db
         loss, gradient, latest_db = objective.value_and_gradient(point)
         return loss, gradient
@@ -271,17 +339,20 @@ def _descend_bold(objective, x, n_iter, step, *, lr, lr_unit, momentum):
     return {"accepted": driver.accepted, "rejected": driver.rejected}
 
 
-def descend_lbfgs(objective, x, n_iter, step, *, precondition):
-    """Run scipy's L-BFGS-B, begun anew whenever the loss has changed.
+def descend_lbfgs(
+    objective: Objective, x: torch.Tensor, n_iter: int, step: Step, *, precondition: bool
+) -> None:
+    """Run scipy's L-BFGS-B, and begin anew whenever the loss has changed.
 
     Parameters
     ----------
     objective : Objective
     x : real Tensor, shape (..., n_samples)
-        Where to start.
+        The signal to start from.
     n_iter : int
+        The largest number of iterations.
     step : callable
-        ``step(x, consistency_db)`` after each iteration; a true return value stops.
+        Called as ``step(x, consistency_db)`` after each iteration; a true return value stops.
     precondition : bool
         Whether to descend in the variables of an `Equaliser`.
     """
@@ -298,24 +369,31 @@ def descend_lbfgs(objective, x, n_iter, step, *, precondition):
         loss, _ = objective(x)
 
 
-def _lbfgs_run(objective, x, loss, n_iter, steps, variables):
-    """Run L-BFGS on u, x = level A u: its first step depends neither on loudness nor on bands."""
+def _lbfgs_run(
+    objective: Objective,
+    x: torch.Tensor,
+    loss: float,
+    n_iter: int,
+    steps: _Steps,
+    variables: Equaliser | None,
+) -> torch.Tensor:
+    """Run L-BFGS on u, where x = level A u: the first step depends on neither level nor bands."""
     level = float(x.square().mean().sqrt()) or 1.0
-    scale = abs(loss) or 1.0  # the loss relative to that of the start: a number near one
+    scale = abs(loss) or 1.0  # makes the loss a number near one: that of the start is its unit
     to_signal = variables.to_signal if variables else lambda u: u
     from_signal = variables.from_signal if variables else lambda u: u
     latest_db = math.inf
 
-    def signal(u):
+    def signal(u: np.ndarray) -> torch.Tensor:
         return to_signal(torch.as_tensor(u).reshape(x.shape).to(x)) * level
 
-    def value(u):
+    def value(u: np.ndarray) -> tuple[float, np.ndarray]:
         nonlocal latest_db
         loss, gradient, latest_db = objective.value_and_gradient(signal(u))
         gradient = to_signal(gradient) * (level / scale)
         return loss / scale, gradient.double().flatten().cpu().numpy()
 
-    def after(intermediate_result):
+    def after(intermediate_result: OptimizeResult) -> None:
         if steps(signal(intermediate_result.x), latest_db) or steps.changed:
             raise StopIteration
 
@@ -325,17 +403,19 @@ def _lbfgs_run(objective, x, loss, n_iter, steps, variables):
     return signal(result.x)
 
 
-def _first_lr(lr, lr_unit, objective, x):
-    """Convert lr to the loss's own units; one Griffin-Lim step by default."""
+def _first_lr(lr: float | None, lr_unit: str, objective: Objective, x: torch.Tensor) -> float:
+    """Convert lr to the loss's own units; the default is one Griffin-Lim step."""
     if lr is not None and lr_unit == "own":
         return check_positive(lr, "lr")
     return objective.lr_unit(x) * (1.0 if lr is None else check_positive(lr, "lr"))
 
 
-def _torch_optimizer(name, lr, lr_unit, momentum):
+def _torch_optimizer(
+    name: str, lr: float | None, lr_unit: str, momentum: float
+) -> Callable[[Objective, torch.Tensor], torch.optim.Optimizer]:
     """Return a function that makes the named torch optimiser, with this package's default lr."""
 
-    def make(objective, x):
+    def make(objective: Objective, x: torch.Tensor) -> torch.optim.Optimizer:
         if name == "adam":
             first = 0.1 * float(x.detach().square().mean().sqrt()) if lr is None else lr
             return torch.optim.Adam([x], lr=check_positive(first, "lr"))

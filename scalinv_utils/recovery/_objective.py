@@ -1,42 +1,66 @@
-"""What a descent needs to know of target, transform and loss, whichever optimiser runs it.
+"""Evaluate target, transform and loss for a descent, whichever optimiser runs it.
 
-`Objective` evaluates; `Equaliser` changes variables so that frequencies are felt more alike;
-`griffin_lim_step` gives learning rates their unit.
+`Objective` evaluates; `Equaliser` changes variables so that the transform responds to all
+frequencies more alike; `griffin_lim_step` gives learning rates their unit.
 """
 
+from collections.abc import Callable, Sequence
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from .._validation import check_callable, check_count, check_signal
 from ..metrics import decibels
 from ._errors import DivergenceError
 from ._phase_gradient import phase_gradient
-from .losses import LOSSES, resolve
+from .losses import LOSSES, Loss, resolve
 
 __all__ = ["Equaliser", "Objective", "griffin_lim_step", "spectral_gain"]
 
-# Starts are a random stream of their own: where the unknown signal is itself noise made with
-# seed 0, seed 0 must not start at the solution.
+# The stream of random numbers that starts are drawn from. It is one of its own: if the unknown
+# signal is itself noise made with seed 0, a start with seed 0 must not be the solution.
 START_STREAM = 1
 NAMED_STARTS = ("noise", "coloured", "phase_gradient")
 
 # The power gain of the transform is taken to be at least this share of its maximum.
 GAIN_FLOOR = 1e-2
 
-# How much of the whitening: 0 is none, 1 is all of it.
+# The share of the whitening that is applied: 0 is none, 1 is all of it.
 WHITENING = 0.5
 
+# Backward passes of `spectral_gain`, and iterations of `griffin_lim_step`.
 PROBES = 8
 POWER_ITERATIONS = 12
 
+# From a signal to the flat list of the transform's tensors.
+Analysis = Callable[[torch.Tensor], list[torch.Tensor]]
+
 
 class Objective:
-    """The target, the transform and the loss; what any optimiser needs to know of them."""
+    """Evaluate a loss, its gradient and the consistency, for any optimiser.
 
-    def __init__(self, target, transform, loss):
-        self.transform = transform
+    Parameters
+    ----------
+    target, transform, loss : as in `invert_gradient`
+
+    Attributes
+    ----------
+    analyse : callable
+        From a signal to the flat list of the transform's tensors.
+    target : list of Tensor
+    evaluations : int
+        How often the transform was evaluated.
+    norm : float
+        The norm of the target.
+    silent : bool
+        Whether the target is zero everywhere.
+    """
+
+    def __init__(self, target: Any, transform: Callable[..., Any], loss: str | Loss) -> None:
+        self.transform: Any = transform
         self.analyse = _analysis(transform)
         self.target = _check_target(target, transform)
         self.loss = resolve(loss)
@@ -44,8 +68,8 @@ class Objective:
         self.norm = _norm(self.target)
         self.silent = self.norm == 0
 
-    def __call__(self, x):
-        """(loss, consistency in dB) at x."""
+    def __call__(self, x: torch.Tensor) -> tuple[torch.Tensor, float]:
+        """Evaluate (loss, consistency in dB) at x."""
         if not torch.isfinite(x).all():
             raise DivergenceError
         self.evaluations += 1
@@ -57,32 +81,33 @@ class Objective:
             residual = _norm([o - t for o, t in zip(output, self.target)])
         return loss, decibels(residual / self.norm)
 
-    def value_and_gradient(self, x):
+    def value_and_gradient(self, x: torch.Tensor) -> tuple[float, torch.Tensor, float]:
         """Evaluate (loss, gradient, consistency in dB) at x; the loss is a float."""
         x = x.detach().clone().requires_grad_()
         loss, consistency_db = self(x)
         (gradient,) = torch.autograd.grad(loss, x)
         return loss.item(), gradient, consistency_db
 
-    def gradient(self, x, loss=None):
-        """The gradient of the loss (or of another one) at x."""
+    def gradient(self, x: torch.Tensor, loss: Loss | None = None) -> torch.Tensor:
+        """Evaluate the gradient of the loss, or of another one, at x."""
         x = x.detach().clone().requires_grad_()
         self.evaluations += 1
         (gradient,) = torch.autograd.grad((loss or self.loss)(self.analyse(x), self.target), x)
         return gradient
 
-    def advance(self, iteration, consistency_db):
-        """Tell a loss that changes on the way how far the descent is; whether it has changed."""
-        return hasattr(self.loss, "advance") and self.loss.advance(iteration, consistency_db)
+    def advance(self, iteration: int, consistency_db: float) -> bool:
+        """Tell a loss that changes how far the descent is, and return whether it has changed."""
+        advance = getattr(self.loss, "advance", None)
+        return advance is not None and advance(iteration, consistency_db)
 
-    def lr_unit(self, x):
-        """The lr that moves x as far as one Griffin-Lim step does, whatever the loss.
+    def lr_unit(self, x: torch.Tensor) -> float:
+        """Compute the lr that moves x as far as one Griffin-Lim step does, whatever the loss.
 
-        For "l2" it is `griffin_lim_step`; for any other loss that times the ratio of the lengths
-        of the two gradients at x.
+        For "l2" it is `griffin_lim_step`; for any other loss it is that times the ratio of the
+        lengths of the two gradients at x.
         """
         unit = self._griffin_lim_step(x)
-        loss = getattr(self.loss, "loss", self.loss)  # of `CoarseToFine` what it takes of the rows
+        loss = getattr(self.loss, "loss", self.loss)  # `CoarseToFine` has the loss over its rows
         if loss is LOSSES["mse"]:
             return unit * sum(t.numel() for t in self.target)
         if loss is LOSSES["l2"]:
@@ -92,38 +117,38 @@ class Objective:
             return unit
         return unit * float(self.gradient(x, LOSSES["l2"]).norm()) / other
 
-    def _griffin_lim_step(self, x):
-        """Exact where the frame bounds are known, else measured."""
-        if hasattr(self.transform, "frame_bounds") and x.any():  # at silence: no gradient
+    def _griffin_lim_step(self, x: torch.Tensor) -> float:
+        """Take the step from the frame bounds if they are known, and measure it otherwise."""
+        if hasattr(self.transform, "frame_bounds") and x.any():  # at silence there is no gradient
             return 1 / (2 * self.transform.frame_bounds[1])
         self.evaluations += 2 * POWER_ITERATIONS
         return griffin_lim_step(self.analyse, x)
 
-    # -- where to start --------------------------------------------------------------------------
+    # -- starts ----------------------------------------------------------------------------------
 
-    def noise(self, n_samples, seed):
-        """White noise whose transform has the norm of the target."""
+    def noise(self, n_samples: int | tuple[int, ...], seed: int) -> torch.Tensor:
+        """Make white noise whose transform has the norm of the target."""
         shape = n_samples if isinstance(n_samples, tuple) else (n_samples,)
         shape = [check_count(n, "n_samples") for n in shape]
         generator = np.random.default_rng([check_count(seed, "seed", 0), START_STREAM])
         x = torch.from_numpy(generator.standard_normal(shape)).to(self.target[0])
-        # What no filter sees no descent can change: noise out of the band would stay for ever.
+        # No descent can change what no filter sees: noise outside the band would stay for ever.
         x = self.transform.project(x) if hasattr(self.transform, "project") else x
         return self._at_level(x)
 
-    def coloured(self, n_samples, seed):
-        """Noise shaped by the target in frequency and in time: J^T S, J the Jacobian at noise.
+    def coloured(self, n_samples: int | tuple[int, ...], seed: int) -> torch.Tensor:
+        """Shape noise by the target in frequency and in time: J^T S, J the Jacobian at noise.
 
-        One backward pass. For a scalogram it is W* (S c/|c|): the given moduli with the phases
-        of noise.
+        It costs one backward pass. For a scalogram it is W* (S c/|c|): the given moduli with the
+        phases of noise.
         """
         x = self.noise(n_samples, seed).requires_grad_()
         (shaped,) = torch.autograd.grad(self.analyse(x), x, grad_outputs=self.target)
         self.evaluations += 1
         return self._at_level(shaped)
 
-    def phase_gradient(self, n_samples, seed):
-        """The phase that the modulus implies; only a `Scalogram` has the formula."""
+    def phase_gradient(self, n_samples: int | tuple[int, ...], seed: int) -> torch.Tensor:
+        """Start from the phase that the modulus implies; only a `Scalogram` has the formula."""
         if not hasattr(self.transform, "impose"):
             raise ValueError(
                 f"init must be 'noise', 'coloured' or a signal for a transform that "
@@ -132,24 +157,25 @@ class Objective:
             )
         return phase_gradient(self.target[0], self.transform, seed=seed).signal.to(self.target[0])
 
-    def _at_level(self, x):
+    def _at_level(self, x: torch.Tensor) -> torch.Tensor:
+        """Scale x so that its transform has the norm of the target, if it is of degree one."""
         with torch.no_grad():
             return x * (self.norm / (_norm(self.analyse(x)) or 1.0))
 
-    def start(self, init, n_samples, seed):
-        """Where the descent begins; the transform must give there what the target has."""
-        named = init is None or isinstance(init, str) and init in NAMED_STARTS
-        x = (
-            getattr(self, init or "noise")(self._shape(n_samples), seed)
-            if named
-            else self._given(init)
-        )
+    def start(self, init: ArrayLike | None, n_samples: int | None, seed: int) -> torch.Tensor:
+        """Make the start, and check that the transform gives there the shapes of the target."""
+        init = "noise" if init is None else init
+        if isinstance(init, str) and init in NAMED_STARTS:
+            x = getattr(self, init)(self._shape(n_samples), seed)
+        else:
+            x = self._given(init)
         output = self.analyse(x.requires_grad_())
         self._require_fit(output, x)
         _require_scalar(self.loss(output, self.target))
         return x.detach()
 
-    def _given(self, init):
+    def _given(self, init: ArrayLike) -> torch.Tensor:
+        """Check a start that is a signal; for a silent target it is silence."""
         x = check_signal(init, name="init").detach().to(self.target[0])
         known = _transform_samples(self.transform)
         if known and x.shape[-1] != known:
@@ -159,14 +185,17 @@ class Objective:
             )
         return torch.zeros_like(x) if self.silent else x.clone()
 
-    def _shape(self, n_samples):
-        """Of the default start. Who knows the signal's length also knows the target's batch."""
+    def _shape(self, n_samples: int | None) -> int | tuple[int, ...]:
+        """Find the shape of a named start.
+
+        If the transform fixes the length, the batch axes are those of the target.
+        """
         known = _transform_samples(self.transform)
-        if known is None and n_samples is None:
-            raise ValueError(
-                "n_samples must be given: neither init nor transform tells the length, got None"
-            )
         if known is None:
+            if n_samples is None:
+                raise ValueError(
+                    "n_samples must be given: neither init nor transform tells the length, got None"
+                )
             return n_samples
         if n_samples not in (None, known):
             raise ValueError(
@@ -174,7 +203,8 @@ class Objective:
             )
         return (*self.target[0].shape[: -2 if len(self.target) == 1 else -1], known)
 
-    def _require_fit(self, output, x):
+    def _require_fit(self, output: list[torch.Tensor], x: torch.Tensor) -> None:
+        """Refuse an output that is complex or has no gradient, or that the target does not fit."""
         if any(o.is_complex() for o in output):
             raise TypeError(
                 "transform must return real numbers, got complex ones; take their modulus first"
@@ -198,24 +228,24 @@ class Objective:
 
 
 class Equaliser:
-    """A change of variables x = A u in which the transform feels the frequencies more alike.
+    """Change variables, x = A u, so that the transform responds to all frequencies more alike.
 
     A is a filter with zero phase and the response gain(f)^(-1/4), where gain is the power that
     the transform passes at f: exact for a `Scalogram` (from its W*W), estimated by
     `spectral_gain` for any other transform. Gradient descent in u is gradient descent in x
     preconditioned by A^2 = gain^(-1/2), half way (in dB) between none and full whitening. Full
-    whitening gives away too much where one band holds nearly all of the target: on kymatio's
-    scattering of a slow cosine, 80 iterations of L-BFGS end at -43 dB without, at -40 dB with
-    half of it, and at -27 dB with all of it.
+    whitening loses too much if one band holds nearly all of the target: on kymatio's scattering
+    of a slow cosine, 80 iterations of L-BFGS end at -43 dB without whitening, at -40 dB with half
+    of it, and at -27 dB with all of it.
 
     Parameters
     ----------
     objective : Objective
     x : real Tensor, shape (..., n_samples)
-        Where the gain is estimated.
+        The signal at which the gain is estimated.
     """
 
-    def __init__(self, objective, x):
+    def __init__(self, objective: Objective, x: torch.Tensor) -> None:
         gain = getattr(objective.transform, "gain", None)
         if not isinstance(gain, torch.Tensor) or gain.shape != (x.shape[-1] // 2 + 1,):
             gain = spectral_gain(objective.analyse, x)
@@ -226,40 +256,57 @@ class Equaliser:
             (gain / highest).clamp_min(GAIN_FLOOR) ** (-0.5 * WHITENING) if highest > 0 else flat
         )
 
-    def to_signal(self, u):
-        """A u, which is also A^T u: for gradients."""
+    def to_signal(self, u: torch.Tensor) -> torch.Tensor:
+        """Compute A u, which is also A^T u and so turns gradients in x into gradients in u."""
         return self._multiply(u, self.response)
 
-    def from_signal(self, x):
+    def from_signal(self, x: torch.Tensor) -> torch.Tensor:
+        """Compute the u with A u = x."""
         return self._multiply(x, 1 / self.response)
 
-    def _multiply(self, x, response):
+    def _multiply(self, x: torch.Tensor, response: torch.Tensor) -> torch.Tensor:
+        """Filter x by a response over the DFT bins."""
         return torch.fft.irfft(torch.fft.rfft(x) * response, n=x.shape[-1])
 
 
-def spectral_gain(transform, x, *, n_probes=PROBES, seed=0):
-    """How much power a transform passes at each frequency, near x: the diagonal of J^T J.
+def spectral_gain(
+    transform: Callable[..., Any], x: ArrayLike, *, n_probes: int = PROBES, seed: int = 0
+) -> torch.Tensor:
+    """Estimate the power that a transform passes at each frequency, near x.
 
-    The mean power spectrum of J^T n over white noises n (a stochastic estimate of a diagonal:
-    Bekas, Kokiopoulou and Saad 2007, doi:10.1016/j.apnum.2007.01.003, not re-read for this),
-    averaged over a twentieth of an octave or so around each frequency.
+    It is the diagonal of J^T J over frequency, J the Jacobian at x, estimated by the mean power
+    spectrum of J^T n over white noises n (a stochastic estimate of a diagonal: Bekas, Kokiopoulou
+    and Saad 2007, doi:10.1016/j.apnum.2007.01.003, not re-read for this), averaged over about
+    0.3 octaves around each frequency.
 
     Parameters
     ----------
     transform : callable, Scalogram or kymatio Scattering1D
     x : real array, shape (..., n_samples)
+        The signal at which the Jacobian is taken.
     n_probes : int
-        One backward pass each.
+        The number of noises; each costs one backward pass.
     seed : int
+        Seed of the noises.
 
     Returns
     -------
     Tensor, shape (n_samples // 2 + 1,)
-        Zero where x is a signal at which the transform has no gradient, such as silence.
+        It is zero if x is a signal at which the transform has no gradient, such as silence.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from scalinv_utils.course import signals
+    >>> lowpass = lambda x: torch.fft.irfft(torch.fft.rfft(x) * (torch.arange(65) < 20), n=128)
+    >>> gain = spectral_gain(lowpass, signals.white_noise(128))
+    >>> bool(gain[:15].min() > 1e3 * gain[30:].max())
+    True
     """
     analyse = _analysis(transform)
     x = _like_own(transform, check_signal(x).detach()).clone().requires_grad_()
-    output, generator, power = analyse(x), torch.Generator().manual_seed(seed), 0.0
+    output, generator = analyse(x), torch.Generator().manual_seed(seed)
+    power = x.new_zeros(x.shape[-1] // 2 + 1)
     for _ in range(check_count(n_probes, "n_probes")):
         probes = [
             torch.randn(o.shape, generator=generator, dtype=torch.float64).to(o) for o in output
@@ -269,8 +316,8 @@ def spectral_gain(transform, x, *, n_probes=PROBES, seed=0):
     return _smoothed(power / n_probes).nan_to_num(0.0, 0.0, 0.0)
 
 
-def _smoothed(power, relative=0.1):
-    """The mean over the bins k - h to k + h, h = relative k + 2."""
+def _smoothed(power: torch.Tensor, relative: float = 0.1) -> torch.Tensor:
+    """Average over the bins k - h to k + h, h = relative k + 2."""
     total = torch.cat([power.new_zeros(1), power.cumsum(0)])
     k = torch.arange(len(power), device=power.device)
     h = (relative * k).long() + 2
@@ -278,8 +325,10 @@ def _smoothed(power, relative=0.1):
     return (total[high] - total[low]) / (high - low)
 
 
-def griffin_lim_step(transform, x, *, n_power=POWER_ITERATIONS):
-    """The learning rate at which plain descent on the "l2" loss is a Griffin-Lim step.
+def griffin_lim_step(
+    transform: Callable[..., Any], x: ArrayLike, *, n_power: int = POWER_ITERATIONS
+) -> float:
+    """Find the learning rate at which plain descent on the "l2" loss is a Griffin-Lim step.
 
     Gradient descent on sum |S(x) - S|^2 with lr = 1/(2B), B the largest eigenvalue of J^T J
     (the upper frame bound of a wavelet transform), is the Griffin-Lim update of a tight frame.
@@ -289,7 +338,9 @@ def griffin_lim_step(transform, x, *, n_power=POWER_ITERATIONS):
     ----------
     transform : Scalogram, kymatio Scattering1D, or any differentiable callable
     x : real array, shape (..., n_samples)
+        The signal at which the Jacobian J is taken.
     n_power : int
+        The number of power iterations.
 
     Returns
     -------
@@ -298,7 +349,13 @@ def griffin_lim_step(transform, x, *, n_power=POWER_ITERATIONS):
     Raises
     ------
     ValueError, TypeError
-        Bad input, or an x where the gradient vanishes: at silence a modulus has none.
+        If input is bad, or the gradient vanishes at x: at silence a modulus has none.
+
+    Examples
+    --------
+    >>> from scalinv_utils.course import signals
+    >>> round(griffin_lim_step(lambda x: 3 * x, signals.white_noise(128)), 4)  # 1 / (2 * 3^2)
+    0.0556
     """
     analyse, x = _analysis(transform), _like_own(transform, check_signal(x).detach())
     v = torch.randn(x.shape, dtype=x.dtype, generator=torch.Generator().manual_seed(0)).to(x)
@@ -319,23 +376,23 @@ def griffin_lim_step(transform, x, *, n_power=POWER_ITERATIONS):
     return 0.5 / float(v.norm())
 
 
-def _transform_samples(transform):
-    """The signal length a Scalogram or a kymatio Scattering1D was made for, or None."""
+def _transform_samples(transform: Any) -> int | None:
+    """Find the signal length that a Scalogram or a kymatio Scattering1D was made for, or None."""
     if hasattr(transform, "n_samples"):
         return transform.n_samples
     shape = getattr(transform, "shape", None)
     return shape if isinstance(shape, int) else (shape[-1] if shape else None)
 
 
-def _analysis(transform):
-    """The transform as a function from a signal to a list of real tensors."""
+def _analysis(transform: Callable[..., Any]) -> Analysis:
+    """Turn the transform into a function from a signal to a list of real tensors."""
     function = check_callable(
         getattr(transform, "magnitude", transform),
         "transform",
         "a Scalogram, a Scattering1D or a function of a signal",
     )
 
-    def analyse(x):
+    def analyse(x: torch.Tensor) -> list[torch.Tensor]:
         output = _as_list(function(x))
         for part in output:
             if not isinstance(part, torch.Tensor):
@@ -345,8 +402,8 @@ def _analysis(transform):
     return analyse
 
 
-def _as_list(output):
-    """A tensor, or kymatio's list of dicts, or any list or dict of those, as a flat list."""
+def _as_list(output: Any) -> list[Any]:
+    """Flatten a tensor, or kymatio's list of dicts, or any list or dict of those, into a list."""
     if isinstance(output, dict):
         output = [output["coef"]] if "coef" in output else list(output.values())
     if isinstance(output, (list, tuple)):
@@ -354,8 +411,8 @@ def _as_list(output):
     return [output]
 
 
-def _check_target(target, transform):
-    """The target as a flat list of tensors."""
+def _check_target(target: Any, transform: Any) -> list[torch.Tensor]:
+    """Check the target, and return it as a flat list of tensors."""
     if hasattr(transform, "check_scalogram"):
         return [transform.check_scalogram(target, "target").detach()]
     parts = _as_list(target)
@@ -364,23 +421,26 @@ def _check_target(target, transform):
     return [_like_own(transform, check_signal(part, name="target").detach()) for part in parts]
 
 
-def _like_own(transform, tensor):
-    """A tensor in the dtype and on the device of the transform's own tensors, if it has any."""
+def _like_own(transform: Any, tensor: torch.Tensor) -> torch.Tensor:
+    """Convert a tensor to the dtype and device of the transform's own tensors, if it has any."""
     if not isinstance(transform, torch.nn.Module):
         return tensor
     own = chain(transform.parameters(), transform.buffers())
     return tensor.to(next((t for t in own if t.is_floating_point()), tensor))
 
 
-def _require_scalar(loss):
+def _require_scalar(loss: Any) -> None:
+    """Refuse a loss that is no differentiable scalar."""
     if not (isinstance(loss, torch.Tensor) and loss.ndim == 0 and loss.requires_grad):
         got = f"shape {tuple(loss.shape)}" if isinstance(loss, torch.Tensor) else repr(loss)
         raise TypeError(f"loss must return a Tensor of shape () made from output, got {got}")
 
 
-def _brief(shapes):
+def _brief(shapes: Sequence[tuple[int, ...]]) -> str:
+    """List at most three shapes."""
     return ", ".join(map(str, shapes[:3])) + (f" and {len(shapes) - 3} more" * (len(shapes) > 3))
 
 
-def _norm(tensors):
+def _norm(tensors: Sequence[torch.Tensor]) -> float:
+    """Compute the norm of all tensors together."""
     return float(torch.linalg.vector_norm(torch.stack([t.detach().norm() for t in tensors])))
