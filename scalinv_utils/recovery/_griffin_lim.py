@@ -1,30 +1,35 @@
-"""Griffin-Lim and its descendants: alternate between two sets until they agree.
+"""Recover signals by Griffin-Lim and its descendants: alternate between two sets until they agree.
 
 Coefficients c that solve the problem lie in two sets at once:
 
     consistent    c = W x for some signal x;   nearest point  P1 c = W W^+ c
     fitting       |c| = S;                     nearest point  P2 c = S c/|c|
 
-W^+ is ``W.inverse``, so P1 is the orthogonal projection, exactly. Each rule below is a generator of
-pairs (x, W x), x = W^+(...) being the signal of its latest projection P1: the rule's estimate. The
-loop around them is the same for all.
+W^+ is ``W.inverse``, so that P1 is exactly the orthogonal projection. Each rule below is a
+generator of pairs (x, W x), where x = W^+(...) is the signal of its latest projection P1: the
+rule's estimate. The loop around the rules is the same for all.
 
-For "gl" the misfit || |W x| - S || never grows, whatever S: see `gl`. None of them is certain to
-find the global minimum, and a good fit is no proof of a good waveform: notebook 04.
+For "gl" the misfit || |W x| - S || never grows, whatever S: see `gl`. No rule is certain to find
+the global minimum, and a good fit does not prove a good waveform: see notebook 04.
 """
 
 import functools
 import itertools
 import math
+from collections.abc import Callable, Iterator
 
 import torch
+from numpy.typing import ArrayLike
 
 from .._validation import check_choice, check_count, check_signal
 from ..metrics import decibels
-from ._stages import Run, Stage, silence_of
+from ..transforms.scalogram import Scalogram
+from ._result import Recovery
+from ._stages import Callback, Run, Stage, silence_of
 
 __all__ = [
     "RULES",
+    "Rule",
     "accelerated",
     "admm",
     "fast",
@@ -37,9 +42,16 @@ __all__ = [
 
 STARTS_BY_PHASE = ("random", "zero")
 
+Pairs = Iterator[tuple[torch.Tensor, torch.Tensor]]
 
-def gl(S, W, c):
-    """c <- P1 P2 c (Griffin and Lim 1984, doi:10.1109/TASSP.1984.1164317).
+# (S, W, c) -> the pairs (x, W x) of its iterations, from the coefficients c.
+Rule = Callable[[torch.Tensor, Scalogram, torch.Tensor], Pairs]
+
+
+def gl(S: torch.Tensor, W: Scalogram, c: torch.Tensor) -> Pairs:
+    """Project by turns (Griffin and Lim 1984, doi:10.1109/TASSP.1984.1164317).
+
+        c <- P1 P2 c
 
     With c = W x, || |W x| - S || = || c - P2 c || is the distance to the fitting set. P1 is an
     orthogonal projection and P2 a nearest point, so neither step can increase it. In the signal
@@ -51,12 +63,16 @@ def gl(S, W, c):
         yield x, c
 
 
-def fast(S, W, c, momentum=0.99):
-    """t = P1 P2 c,  c = t + momentum (t - t_old) (Perraudin, Balazs, Sondergaard 2013).
+def fast(S: torch.Tensor, W: Scalogram, c: torch.Tensor, momentum: float = 0.99) -> Pairs:
+    """Project by turns with momentum: the fast Griffin-Lim algorithm.
 
-    doi:10.1109/WASPAA.2013.6701851. Not monotone; above 1 usually unstable; 0 is `gl`.
+        t = P1 P2 c,   c = t + momentum (t - t_old)
 
-    In two arrays of its own: the W x of a pair is overwritten when the next pair is made.
+    It is that of Perraudin, Balazs and Sondergaard (2013), doi:10.1109/WASPAA.2013.6701851. The
+    misfit may grow on the way. A momentum above 1 is usually unstable; 0 is `gl`.
+
+    The rule works in two arrays of its own: the W x of a pair is overwritten when the next pair is
+    made.
     """
     c, t_old = c.clone(), c.clone()
     while True:
@@ -66,8 +82,10 @@ def fast(S, W, c, momentum=0.99):
         yield x, t
 
 
-def settle(refit, x, n_steps, momentum):
-    """Run `fast` from a signal, where nobody asks for what is in between.
+def settle(
+    refit: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, n_steps: int, momentum: float
+) -> torch.Tensor:
+    """Run `fast` from a signal, and return only the last signal.
 
     W is linear, so t + momentum (t - t_old) = W (x + momentum (x - x_old)): the coefficients need
     not be kept.
@@ -77,12 +95,25 @@ def settle(refit, x, n_steps, momentum):
     refit : callable
         x -> W^+ P2 W x, one step of Griffin-Lim.
     x : real Tensor, shape (..., n_samples)
+        The signal to start from.
     n_steps : int
     momentum : float
 
     Returns
     -------
     Tensor, shape of x
+
+    Examples
+    --------
+    >>> import functools
+    >>> from scalinv_utils import Scalogram, metrics
+    >>> from scalinv_utils.course import signals
+    >>> W = Scalogram(128, 8000)
+    >>> S = W.magnitude(signals.linear_chirp(128))
+    >>> x = W.project(signals.white_noise(128))
+    >>> y = settle(functools.partial(W.refit, S), x, 50, 0.9)
+    >>> metrics.consistency_db(y, S, W) < metrics.consistency_db(x, S, W) - 10
+    True
     """
     x_old = x
     for _ in range(n_steps):
@@ -90,11 +121,21 @@ def settle(refit, x, n_steps, momentum):
     return x
 
 
-def accelerated(S, W, c, alpha=0.99, beta=0.99, gamma=1.25):
-    """t = (1 - gamma) d + gamma P1 P2 c,  c = t + alpha (t - t_old),  d = t + beta (t - t_old).
+def accelerated(
+    S: torch.Tensor,
+    W: Scalogram,
+    c: torch.Tensor,
+    alpha: float = 0.99,
+    beta: float = 0.99,
+    gamma: float = 1.25,
+) -> Pairs:
+    """Project by turns with momentum and over-relaxation: accelerated Griffin-Lim.
 
-    Nenov, Nguyen, Balazs and Bot (2023), arXiv:2306.12504. gamma = 1 is `fast`. The defaults did
-    best of a small grid on the signals of this course; far from alpha = beta it diverges easily.
+        t = (1 - gamma) d + gamma P1 P2 c,   c = t + alpha (t - t_old),   d = t + beta (t - t_old)
+
+    It is that of Nenov, Nguyen, Balazs and Bot (2023), arXiv:2306.12504. gamma = 1 is `fast`. The
+    defaults did best of a small grid on the signals of this course; far from alpha = beta it
+    diverges easily.
     """
     t_old = d = c
     while True:
@@ -105,11 +146,13 @@ def accelerated(S, W, c, alpha=0.99, beta=0.99, gamma=1.25):
         yield x, projected
 
 
-def admm(S, W, c, rho=0.1):
-    """z = P2(c - u),  c = (rho (z + u) + P1(z + u)) / (1 + rho),  u = u + z - c.
+def admm(S: torch.Tensor, W: Scalogram, c: torch.Tensor, rho: float = 0.1) -> Pairs:
+    """Run the alternating direction method of multipliers.
 
-    Masuyama, Yatabe and Oikawa (2019), doi:10.1109/LSP.2018.2884026: rho = 0 asks for consistency
-    exactly, rho = 1 is `gl`.
+        z = P2(c - u),   c = (rho (z + u) + P1(z + u)) / (1 + rho),   u = u + z - c
+
+    It is that of Masuyama, Yatabe and Oikawa (2019), doi:10.1109/LSP.2018.2884026. rho = 0 demands
+    exact consistency, rho = 1 is `gl`.
     """
     u = torch.zeros_like(c)
     while True:
@@ -121,10 +164,12 @@ def admm(S, W, c, rho=0.1):
         yield x, projected
 
 
-def raar(S, W, c, beta=0.9):
-    """c <- beta/2 (R1 R2 c + c) + (1 - beta) P2 c, with reflections R = 2 P - 1.
+def raar(S: torch.Tensor, W: Scalogram, c: torch.Tensor, beta: float = 0.9) -> Pairs:
+    """Run relaxed averaged alternating reflections (Luke 2005, doi:10.1088/0266-5611/21/1/004).
 
-    Relaxed averaged alternating reflections (Luke 2005, doi:10.1088/0266-5611/21/1/004).
+        c <- beta/2 (R1 R2 c + c) + (1 - beta) P2 c
+
+    R1 = 2 P1 - 1 and R2 = 2 P2 - 1 are reflections at the two sets.
     """
     while True:
         fitted = W.impose(S, c)
@@ -135,22 +180,28 @@ def raar(S, W, c, beta=0.9):
         yield x, projected
 
 
-RULES = {"gl": gl, "fast": fast, "accelerated": accelerated, "admm": admm, "raar": raar}
+RULES: dict[str, Rule] = {
+    "gl": gl,
+    "fast": fast,
+    "accelerated": accelerated,
+    "admm": admm,
+    "raar": raar,
+}
 
 
 def griffin_lim(
-    S,
-    W,
+    S: ArrayLike,
+    W: Scalogram,
     *,
-    n_iter=200,
-    momentum=0.99,
-    init=None,
-    seed=0,
-    rule="fast",
-    keep_every=None,
-    callback=None,
-    progress=False,
-):
+    n_iter: int = 200,
+    momentum: float = 0.99,
+    init: ArrayLike | None = None,
+    seed: int = 0,
+    rule: str | Rule = "fast",
+    keep_every: int | None = None,
+    callback: Callback | None = None,
+    progress: bool = False,
+) -> Recovery:
     """Find a signal with a given scalogram by alternating projections.
 
     Parameters
@@ -160,22 +211,23 @@ def griffin_lim(
         batch; its history is that of the batch as a whole.
     W : Scalogram
     n_iter : int
-        Each iteration costs one analysis and one synthesis, whichever the rule.
+        Number of iterations. Each costs one analysis and one synthesis, whichever the rule.
     momentum : float
-        Of rule "fast", at least 0; with 0 it is Griffin and Lim's own algorithm.
+        Momentum of the rule "fast", at least 0; with 0 it is Griffin and Lim's own algorithm.
     init : None or "random", "zero", a real signal, or complex coefficients
-        Where to start: random phases (`seed`), phase 0 everywhere, a signal of shape
-        (..., n_samples), or complex numbers of the shape of S, of which only the phase counts.
-        For wavelets zero phase is a poor start: the rows of a steady tone cancel.
+        The start: random phases (`seed`), phase 0 everywhere, a signal of shape (..., n_samples),
+        or complex numbers of the shape of S, of which only the phase counts. The default is
+        "random". For wavelets zero phase is a poor start: the rows of a steady tone cancel.
     seed : int
+        Seed of the random phases, 0 or above.
     rule : "fast", "gl", "accelerated", "admm", "raar" or a callable
-        A callable takes (S, W, c) and generates (x, W x), as the functions of this module do:
-        ``functools.partial(admm, rho=0.5)``.
+        A callable takes (S, W, c) and generates (x, W x), as the functions in ``RULES`` do:
+        ``functools.partial(RULES["admm"], rho=0.5)``.
     keep_every : int, optional
-        Keep a copy of the signal every so many iterations in ``Recovery.iterates``.
+        Keep a copy of every `keep_every`-th iterate in ``Recovery.iterates``.
     callback : callable, optional
-        ``callback(iteration, x, consistency_db)`` after each iteration, x a copy; a true return
-        value stops.
+        Called as ``callback(iteration, x, consistency_db)`` after each iteration, with a copy of
+        the signal. A true return value stops.
     progress : bool
         Show a progress bar on runs longer than two seconds.
 
@@ -187,12 +239,20 @@ def griffin_lim(
     Raises
     ------
     ValueError, TypeError
-        NaN, infinite, negative or ill-fitting input, or an unknown rule.
+        If S has NaN, infinite or negative entries, or a shape that does not fit W, or the start or
+        the rule is bad.
 
     Examples
     --------
-    >>> W = Scalogram(2048, sample_rate=8000)                          # doctest: +SKIP
-    >>> griffin_lim(W.magnitude(x), W).signal                          # doctest: +SKIP
+    >>> import functools
+    >>> from scalinv_utils import Scalogram
+    >>> from scalinv_utils.course import signals
+    >>> W = Scalogram(128, 8000)
+    >>> S = W.magnitude(signals.linear_chirp(128))
+    >>> griffin_lim(S, W, n_iter=100).consistency_db < -25
+    True
+    >>> griffin_lim(S, W, n_iter=5, rule=functools.partial(RULES["admm"], rho=0.5)).method
+    'griffin_lim (custom)'
     """
     S = W.check_scalogram(S).detach()
     n_iter = check_count(n_iter, "n_iter")
@@ -203,26 +263,37 @@ def griffin_lim(
 
 
 @torch.no_grad()
-def _alternate(S, W, run, *, iterate, init, seed, n_iter):
-    """Carry out the stage: as many steps of a rule as are asked for."""
+def _alternate(
+    S: torch.Tensor,
+    W: Scalogram,
+    run: Run,
+    *,
+    iterate: Rule,
+    init: ArrayLike | None,
+    seed: int,
+    n_iter: int,
+) -> None:
+    """Carry out the stage: `n_iter` steps of a rule."""
     norm = float(S.norm())
     for x, c in itertools.islice(_pairs(S, W, iterate, init, seed), n_iter + 1):
         if run.step(x, decibels(float((W.modulus(c) - S).norm()) / norm)):
             break
 
 
-def _pairs(S, W, iterate, init, seed):
+def _pairs(
+    S: torch.Tensor, W: Scalogram, iterate: Rule, init: ArrayLike | None, seed: int
+) -> Pairs:
     """Generate (x, W x), the start first."""
     x = _start(init, S, W, seed)
     c = W.coefficients(x)
     pairs = iterate(S, W, c)
     yield x, c
-    del c  # memory that a rule which copies it does not need any more
+    del c  # its memory is freed if the rule works on a copy
     yield from pairs
 
 
-def _rule(rule, momentum):
-    """(name, generator function) of a rule."""
+def _rule(rule: str | Rule, momentum: float) -> tuple[str, Rule]:
+    """Look up (name, generator function) of a rule."""
     if callable(rule):
         return getattr(rule, "__name__", "custom"), rule
     check_choice(rule, RULES, "rule")
@@ -235,8 +306,8 @@ def _rule(rule, momentum):
     return f"fast, momentum {momentum:g}", functools.partial(fast, momentum=momentum)
 
 
-def _start(init, S, W, seed):
-    """The signal to start from, in the band of W."""
+def _start(init: ArrayLike | None, S: torch.Tensor, W: Scalogram, seed: int) -> torch.Tensor:
+    """Make the signal to start from, in the band of W."""
     if init is None or isinstance(init, str):
         kind = check_choice("random" if init is None else init, STARTS_BY_PHASE, "init")
         return W.inverse(W.impose(S, _phase(kind, S, seed)))
@@ -244,7 +315,7 @@ def _start(init, S, W, seed):
     if init.is_complex():
         if init.shape != S.shape:
             raise ValueError(
-                f"init must have the shape of S, {tuple(S.shape)}, where it is "
+                f"init must have the shape of S, {tuple(S.shape)}, if it is "
                 f"complex, got {tuple(init.shape)}"
             )
         if not torch.isfinite(init).all():
@@ -259,15 +330,15 @@ def _start(init, S, W, seed):
     return W.project(x).detach()
 
 
-def _phase(kind, S, seed):
-    """Unit numbers of the shape of S: seeded random ones, or all 1."""
+def _phase(kind: str, S: torch.Tensor, seed: int) -> torch.Tensor:
+    """Make complex numbers of modulus 1 and the shape of S: seeded random ones, or all 1."""
     if kind == "zero":
         return torch.ones_like(S, dtype=S.dtype.to_complex())
     angles = random_angles(S, seed)
     return torch.polar(torch.ones_like(angles), angles).to(S.device).to(S.dtype.to_complex())
 
 
-def random_angles(S, seed):
-    """An angle in rad for each coefficient, float64 on the CPU: the same for the same seed."""
+def random_angles(S: torch.Tensor, seed: int) -> torch.Tensor:
+    """Draw an angle in rad for each coefficient, float64 on the CPU; equal seeds, equal angles."""
     generator = torch.Generator().manual_seed(check_count(seed, "seed", 0))
     return 2 * math.pi * torch.rand(S.shape, dtype=torch.float64, generator=generator)
