@@ -1,8 +1,9 @@
-"""Paths through a scalogram that avoid its zeros, and phases added up along them.
+"""Integrate phases along paths through a scalogram that avoid its zeros.
 
-From the largest modulus on, the largest of all neighbours of points reached so far is always next
-(Prusa, Balazs, Sondergaard 2017, doi:10.1109/TASLP.2017.2678166). Which way leads to a point is a
-matter of the modulus alone: it is found once, and any number of gradients are added up along it.
+The integration starts at the largest modulus, and the next point is always the largest of all
+neighbours of points reached so far (Prusa, Balazs, Sondergaard 2017,
+doi:10.1109/TASLP.2017.2678166). The path to a point depends on the modulus alone: it is found once,
+and any number of gradients are added up along it.
 """
 
 import numpy as np
@@ -10,67 +11,82 @@ from numba import njit
 
 __all__ = ["Paths"]
 
-# Moduli closer than this count as equal when the next point is chosen: a queue as rough as that is
+# Moduli closer than this count as equal when the next point is chosen: such a rough queue is
 # several times as fast as a heap.
 LEVEL_DB = 0.1
 
-# In silence there is nothing to reach.
-NOTHING = float(np.finfo(float).tiny)
+# Moduli below this one, the smallest normal number, count as zeros, which are never reached.
+SMALLEST_MODULUS = float(np.finfo(float).tiny)
 
-# How a point was reached: along the time axis to the right or left, along that of scale down or up.
+# The step by which a point was reached: along the time axis to the right or left, along the scale
+# axis down or up. A seed starts an island.
 SEED, RIGHT, LEFT, DOWN, UP = range(5)
 
 
 class Paths:
-    """The way to every point of a scalogram, over points as large as can be.
+    """Find the path to every point of a scalogram that leads over the largest moduli possible.
 
     Parameters
     ----------
-    moduli : real array, shape (n_rows, n_samples)
-        Its rows neighbours in scale; the last sample is a neighbour of the first.
+    moduli : real numpy array, shape (n_rows, n_samples)
+        Moduli whose rows are neighbours in scale; the last sample is a neighbour of the first.
     threshold : float
         Points below it, and zeros, are never reached.
 
     Attributes
     ----------
-    points : integer array
+    points : integer numpy array, shape (n_reached,)
         Flat indices of the points in the order in which they are reached.
     n_islands : int
-        How often a new start was needed: at the largest point not yet reached.
+        The number of starts. A new one, at the largest point not yet reached, is needed where no
+        neighbour above the threshold is left.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> paths = Paths(np.array([[4.0, 3.0, 0.0, 1.0, 0.0]]), threshold=0.5)
+    >>> paths.order, paths.n_islands
+    (array([[ 0,  1, -1,  2, -1]], dtype=int32), 2)
     """
 
-    def __init__(self, moduli, threshold):
-        levels, seeds = _levels(moduli, max(threshold, NOTHING))
+    points: np.ndarray
+    n_islands: int
+
+    def __init__(self, moduli: np.ndarray, threshold: float) -> None:
+        levels, seeds = _levels(moduli, max(threshold, SMALLEST_MODULUS))
         self.points, self._directions, self.n_islands = _grow(levels, seeds)
 
     @property
-    def order(self):
-        """0 for the point reached first, and so on; -1 for those never reached. As moduli."""
+    def order(self) -> np.ndarray:
+        """The rank of each point: 0 if reached first, -1 if never; the shape of the moduli."""
         order = np.full(self._directions.shape, -1, np.int32)
         order.flat[self.points] = np.arange(len(self.points))
         return order
 
-    def add_up(self, in_time, in_scale, spacing, phase):
-        """Replace `phase` by the integral of a gradient, but where an island starts.
+    def add_up(
+        self, in_time: np.ndarray, in_scale: np.ndarray, spacing: float, phase: np.ndarray
+    ) -> None:
+        """Replace `phase` by the integral of a gradient, except where an island starts.
 
         Differences between neighbours are integrals of cubics through four points.
 
         Parameters
         ----------
-        in_time, in_scale : real arrays, shape (n_rows, n_samples)
-            Derivatives of the phase, the second per unit of scale.
+        in_time, in_scale : real numpy arrays, shape (n_rows, n_samples)
+            Derivatives of the phase, the first per sample, the second per unit of scale.
         spacing : float
-            Units of scale from a row to the next.
-        phase : real array, shape (n_rows, n_samples)
-            Changed in place, where points are reached.
+            Units of scale from one row to the next.
+        phase : real numpy array, shape (n_rows, n_samples)
+            It is changed in place at the points that are reached.
         """
         _add_up(self.points, self._directions, in_time, in_scale, spacing, phase)
 
 
-def _levels(moduli, threshold):
-    """The level of each point in steps of LEVEL_DB above the threshold, and the points by level.
+def _levels(moduli: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+    """Compute each point's level in steps of LEVEL_DB above the threshold, and sort the points.
 
-    Points below the threshold get level -1.
+    Points below the threshold get level -1. The sorted points, flat indices from the highest level
+    to the lowest, begin with the largest modulus.
     """
     known = moduli >= threshold
     above = 20 * np.log10(moduli / threshold, where=known, out=np.zeros_like(moduli))
@@ -80,14 +96,14 @@ def _levels(moduli, threshold):
 
 
 @njit(cache=True)
-def _grow(levels, seeds):
-    """(points in order, how each was reached, islands).
+def _grow(levels: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Find (points in order, the step that reached each point, number of islands).
 
-    The queue is a stack of points for each level: `newest` has the top of each stack, `below` what
-    lies under a point. Unlike a binary heap it takes the same time however much it holds.
+    The queue is a stack of points for each level: `newest` has the top of each stack, `below` the
+    next point under each point. Unlike a binary heap it takes the same time at every size.
     """
     n_rows, n_samples = levels.shape
-    reached = levels < 0  # what is too small counts as done
+    reached = levels < 0  # points below the threshold count as reached
     points = np.empty(len(seeds), np.int32)
     directions = np.zeros(levels.shape, np.int8)
     newest = np.full(levels.max() + 1, -1, np.int32)
@@ -126,7 +142,15 @@ def _grow(levels, seeds):
 
 
 @njit(cache=True)
-def _add_up(points, directions, in_time, in_scale, spacing, phase):
+def _add_up(
+    points: np.ndarray,
+    directions: np.ndarray,
+    in_time: np.ndarray,
+    in_scale: np.ndarray,
+    spacing: float,
+    phase: np.ndarray,
+) -> None:
+    """Integrate in the order of the points, each from the neighbour that it was reached from."""
     n_samples = phase.shape[1]
     for point in points:
         row, t = point // n_samples, point % n_samples
@@ -142,21 +166,21 @@ def _add_up(points, directions, in_time, in_scale, spacing, phase):
 
 
 @njit(cache=True)
-def _to_the_right(f, row, t):
-    """The integral of f from (row, t) to (row, t + 1), periodic."""
+def _to_the_right(f: np.ndarray, row: int, t: int) -> float:
+    """Integrate f from (row, t) to (row, t + 1), periodic in t."""
     n = f.shape[1]
     return _cubic(f[row, t - 1], f[row, t], f[row, (t + 1) % n], f[row, (t + 2) % n])
 
 
 @njit(cache=True)
-def _downwards(f, row, t):
-    """The integral of f from (row, t) to (row + 1, t); by the trapezoidal rule at both ends."""
+def _downwards(f: np.ndarray, row: int, t: int) -> float:
+    """Integrate f from (row, t) to (row + 1, t); at both ends by the trapezoidal rule."""
     if 0 < row < len(f) - 2:
         return _cubic(f[row - 1, t], f[row, t], f[row + 1, t], f[row + 2, t])
     return (f[row, t] + f[row + 1, t]) / 2
 
 
 @njit(cache=True)
-def _cubic(before, here, there, after):
-    """The integral from here to there of the cubic through four neighbours."""
+def _cubic(before: float, here: float, there: float, after: float) -> float:
+    """Integrate the cubic through four neighbours from `here` to `there`."""
     return (13 * (here + there) - before - after) / 24

@@ -1,15 +1,18 @@
-"""What is wrong in few places is mended there: stretches of a scalogram, cut out with a margin.
+"""Refine only the segments that hold most of the residual.
 
-Once the phase has been corrected, nearly all that is left of the error stands in a few short
-stretches, around zeros where a path went wrong. Let y be the signal so far and c = W y. A change e
-of it that stays within a stretch has there the coefficients
+Once the phase has been corrected, nearly all of the remaining error lies in a few short segments
+(stretches of columns, cut out with a margin), around zeros where a path went wrong. Let y be the
+signal so far and c = W y. A change e of y that stays within a segment has there the coefficients
 
     W (y + e) = c + W_p e
 
-with W_p the same wavelets for signals as short as the stretch, periodic as all transforms here are:
-where e and its wavelets have died away before the ends, that is exact. So whatever needs only W and
-its inverse can work on e -> c + W_p e instead, and costs what the stretch costs.
+with W_p the same wavelets for signals as short as the segment, periodic as all transforms here are.
+This is exact if e and its wavelets have died away before the ends. A method that needs only W and
+its inverse can therefore work on e -> c + W_p e instead, at the cost of the segment alone.
 """
+
+from collections.abc import Iterator
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -21,53 +24,56 @@ from ._griffin_lim import settle
 
 __all__ = ["Patch", "mend", "patches"]
 
-# All but this share of the squared error is to be in the patches, and they in this part of the
-# columns: else the whole is as cheap.
+# The patches hold all but the share LEFT_OUT of the squared error. They are used if they cover at
+# most the share SMALL_PART of the columns: otherwise the whole scalogram is as cheap.
 LEFT_OUT, SMALL_PART = 0.01, 0.5
 
-# Mending ends where it gains less than this.
+# Mending ends when a round gains less than this.
 GAIN_DB = 10.0
 
 
 class Patch:
-    """Some columns of a scalogram: which change e of the signal there makes |c + W e| = S?
+    """Some columns of a scalogram, and the map e -> c + W e whose modulus is to become S there.
 
     Parameters
     ----------
     S : real Tensor, shape (..., n_freqs, n_samples)
         The given scalogram.
     W : Scalogram
-        Of the whole signal, without a lowpass.
+        The transform of the whole signal, without a lowpass.
     c : complex Tensor, shape (..., n_freqs, n_samples)
-        W y of the signal so far.
+        The coefficients W y of the signal so far.
     columns : integer Tensor, shape (n_columns,)
-        Neighbours in time, the first sample being that of the last.
+        Consecutive columns; the first sample of the signal follows its last one.
 
     Attributes
     ----------
     W : Scalogram
         The same wavelets for signals as long as the patch.
     S, c : Tensors, shape (..., n_freqs, n_columns)
-        What was given, on these columns.
+        The given scalogram and coefficients on these columns.
     """
 
-    def __init__(self, S, W, c, columns):
+    def __init__(
+        self, S: torch.Tensor, W: Scalogram, c: torch.Tensor, columns: torch.Tensor
+    ) -> None:
         self.columns, self.S, self.c = columns, S[..., columns], c[..., columns]
         self.W = _shorter(W, len(columns))
 
-    def coefficients(self, e):
+    def coefficients(self, e: torch.Tensor) -> torch.Tensor:
         """Compute c + W e, shape (..., n_freqs, n_columns)."""
         return self.W.coefficients(e).add_(self.c)
 
-    def refit(self, e):
+    def refit(self, e: torch.Tensor) -> torch.Tensor:
         """Find the e whose c + W e is closest to having modulus S and its own phase."""
         return self.W.inverse(self.W.impose(self.S, self.coefficients(e)) - self.c)
 
 
-def _shorter(W, n_samples):
+def _shorter(W: Scalogram, n_samples: int) -> Scalogram:
     """Make the transform with the rows of W for shorter signals."""
     f_min, f_max = float(W.frequencies[-1]), float(W.frequencies[0])
-    # A hair lower and not above Nyquist, whatever single precision has made of the two.
+    # In single precision the two may be rounded up: f_min is taken slightly lower, so that the last
+    # row stays, and f_max not above the Nyquist frequency.
     return Scalogram(
         n_samples,
         W.sample_rate,
@@ -78,15 +84,15 @@ def _shorter(W, n_samples):
     ).to(W.filters)
 
 
-def patches(S, W, c, error):
-    """The patches that hold the error; none if they would be no cheaper than the whole.
+def patches(S: torch.Tensor, W: Scalogram, c: torch.Tensor, error: torch.Tensor) -> list[Patch]:
+    """Cut out the patches that hold the error; none if they would be no cheaper than the whole.
 
     Parameters
     ----------
     S : real Tensor, shape (..., n_freqs, n_samples)
     W : Scalogram
     c : complex Tensor, shape (..., n_freqs, n_samples)
-        W y of the signal so far.
+        The coefficients W y of the signal so far.
     error : real Tensor, shape (..., n_samples)
         The squared error of each column.
 
@@ -103,8 +109,15 @@ def patches(S, W, c, error):
     return [Patch(S, W, c, columns) for columns in _stretches(wrong)]
 
 
-def mend(S, W, x, n_steps, momentum, c):
-    """Settle x where its misfit stands, as long as that is in few places and helps much.
+def mend(
+    S: torch.Tensor,
+    W: Scalogram,
+    x: torch.Tensor,
+    n_steps: int,
+    momentum: float,
+    c: torch.Tensor,
+) -> tuple[torch.Tensor, float]:
+    """Refine x where its misfit lies, as long as that is in few places and gains GAIN_DB a round.
 
     Parameters
     ----------
@@ -113,14 +126,30 @@ def mend(S, W, x, n_steps, momentum, c):
     x : real Tensor, shape (..., n_samples)
         The signal so far.
     n_steps, momentum : int, float
-        Of `griffin_lim.settle`, in each patch.
+        Number of steps and momentum of `settle` in each patch.
     c : complex Tensor, shape of S
-        Memory to work in.
+        Memory that is overwritten.
 
     Returns
     -------
-    (x, residual)
-        The signal and || |W x| - S ||, a float.
+    x : Tensor, shape of x
+        The refined signal, or x itself if nothing was gained.
+    residual : float
+        Its misfit || |W x| - S ||.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from scalinv_utils import Scalogram
+    >>> from scalinv_utils.course import signals
+    >>> W = Scalogram(512, 8000, f_min=1000)
+    >>> x = W.project(signals.linear_chirp(512, 8000, 1500, 3000))
+    >>> wrong = x.clone()
+    >>> wrong[250:254] *= -1
+    >>> S = W.magnitude(x)
+    >>> mended, residual = mend(S, W, wrong, 30, 0.9, torch.empty_like(W(x)))
+    >>> residual < 0.1 * float((W.magnitude(wrong) - S).norm())
+    True
     """
     c = W.coefficients(x, out=c)
     error, gain = _column_errors(S, W, c), np.inf
@@ -137,13 +166,13 @@ def mend(S, W, x, n_steps, momentum, c):
     return x, float(error.sum().sqrt())
 
 
-def _column_errors(S, W, c):
-    """The squared misfit of each column; double, as squares of small numbers are too small."""
+def _column_errors(S: torch.Tensor, W: Scalogram, c: torch.Tensor) -> torch.Tensor:
+    """Sum the squared misfit of each column, in double precision: small squares would underflow."""
     return (W.modulus(c) - S).double().square_().sum(-2)
 
 
-def _worst(error):
-    """The fewest columns that together hold all but LEFT_OUT of the error, as a mask."""
+def _worst(error: np.ndarray) -> np.ndarray:
+    """Mark the fewest columns that together hold all but LEFT_OUT of the error, in a mask."""
     falling = np.argsort(-error)
     few = np.searchsorted(error[falling].cumsum(), (1 - LEFT_OUT) * error.sum()) + 1
     mask = np.zeros(len(error), bool)
@@ -151,14 +180,18 @@ def _worst(error):
     return mask
 
 
-def _margin(W):
-    """Samples that the longest wavelet lasts, as `Scalogram` counts it for its f_min."""
+def _margin(W: Scalogram) -> int:
+    """Count the samples that the longest wavelet lasts, as `Scalogram` does for its f_min."""
     return int(DURATIONS * W.time_spread * W.sample_rate / float(W.frequencies[-1]))
 
 
-def _stretches(mask):
-    """The columns of each run of true in a periodic mask; at its end cut to what the FFT likes."""
+def _stretches(mask: np.ndarray) -> Iterator[torch.Tensor]:
+    """Generate the columns of each run of true in a periodic mask.
+
+    The end of a run is cut to a length for which the FFT is fast.
+    """
     first = int(np.argmin(mask))
-    for (run,) in find_objects(label(np.roll(mask, -first))[0]):
-        length = prev_fast_len(run.stop - run.start)
+    labelled: Any = label(np.roll(mask, -first))
+    for (run,) in find_objects(labelled[0]):
+        length = cast(int, prev_fast_len(run.stop - run.start))
         yield torch.from_numpy((first + run.start + np.arange(length)) % len(mask))
