@@ -1,4 +1,4 @@
-"""Recovery of signals from scalograms and scattering coefficients, by every method of the course."""
+"""Recover signals from scalograms and scattering coefficients by every method of the course."""
 
 from ._gradient_descent import invert_gradient, random_start
 from ._griffin_lim import RULES, griffin_lim, settle

@@ -1,62 +1,77 @@
-"""recover(): the best pipeline of this project, as a list of stages."""
+"""Recover a signal by the best pipeline of this project, a list of stages."""
 
 import functools
 import math
 
+import torch
+from numpy.typing import ArrayLike
+
 from ..metrics import decibels
+from ..transforms.scalogram import Scalogram
 from ._gradient_descent import descend_lbfgs
 from ._objective import Objective
 from ._phase_gradient import integrate_and_correct
-from ._stages import Run, Stage, one_scalogram, silence_of
+from ._result import Recovery
+from ._stages import Callback, Run, Stage, one_scalogram, silence_of
 from .denoising import denoise
 
 __all__ = ["recover"]
 
-# A stage is left out when the modulus fits this well; the polish ends there, and when it gains no
-# more than STALLED_DB over POLISH_PATIENCE iterations.
+# Stages are left out once the modulus fits this well. The polish ends there too, or when it gains
+# less than STALLED_DB over POLISH_PATIENCE iterations.
 GOAL_DB = -120.0
 POLISH_ITERATIONS, POLISH_PATIENCE, STALLED_DB = 300, 25, 0.003
 
-# Where denoising changes S by more than this, relative to S, it is worth a start of its own.
+# The denoised scalogram gets a start of its own if it differs from S by more than this,
+# relative to S.
 NOISE_FREE_DB = -60.0
 
 
-def recover(S, W, *, seed=0, callback=None, keep_every=None, progress=True):
+def recover(
+    S: ArrayLike,
+    W: Scalogram,
+    *,
+    seed: int = 0,
+    callback: Callback | None = None,
+    keep_every: int | None = None,
+    progress: bool = True,
+) -> Recovery:
     """Recover the waveform behind a scalogram by the best pipeline that this project knows.
 
     The phase's gradient, integrated and corrected, gives a start (`phase_gradient`); L-BFGS in
-    whitened variables polishes the fit. A scalogram that contains more than a scalogram can, such
-    as noise, is denoised for the start and polished as it is; a second start leaves out the
-    denoising, and the better fit is kept. No step sees anything but S.
+    whitened variables polishes the fit. A scalogram that contains more than the scalogram of a
+    signal can, such as noise, is denoised for the start and polished as it is; a second start
+    leaves out the denoising, and the better fit is kept. No step sees anything but S.
 
     Parameters
     ----------
     S : real array, shape (n_freqs, n_samples)
-        The scalogram: one at a time.
+        One scalogram; a batch is refused.
     W : Scalogram
-        Any wavelet will do. Dense rows (32 voices per octave) carry the phase best.
+        Any wavelet will do. Dense rows (32 voices per octave) determine the phase best.
     seed : int
         Seed for the random phases assigned to each island's starting point: the same seed gives
         the same signal.
     callback : callable, optional
-        ``callback(iteration, x, consistency_db)`` after each step; a true return value stops
-        and keeps the best signal so far.
+        Called as ``callback(iteration, x, consistency_db)`` after each iteration, with a copy of
+        the signal. A true return value stops; the best signal so far is kept.
     keep_every : int, optional
-        Keep a copy of the signal every so many steps in ``Recovery.iterates``.
+        Keep a copy of every `keep_every`-th iterate in ``Recovery.iterates``.
     progress : bool
         Show progress bars on stages longer than two seconds.
 
     Returns
     -------
     Recovery
-        The best signal seen. ``details``: "stages", (stage, the best consistency in dB after it)
-        in the order they ran; "noise_db", the level of what denoising took off, relative to S;
-        "islands", the number of points where an integration of the phase started.
+        Its signal is the best iterate. ``details`` has "stages", a list of (stage, the best
+        consistency in dB after it) in the order in which they ran; "noise_db", the level of the
+        part that denoising removed, relative to S; and "islands", the number of points where an
+        integration of the phase started.
 
     Raises
     ------
     ValueError, TypeError
-        NaN, infinite, negative or ill-fitting magnitudes.
+        If S has NaN, infinite or negative entries, or a shape that does not fit W.
 
     Examples
     --------
@@ -86,30 +101,30 @@ def recover(S, W, *, seed=0, callback=None, keep_every=None, progress=True):
     return recovery
 
 
-def _stages(cleaned, seed):
+def _stages(cleaned: torch.Tensor | None, seed: int) -> list[Stage]:
     """List the stages: a start and a polish, and before them the same from a denoised S."""
-    start = functools.partial(integrate_and_correct, seed=seed)
-    denoised = functools.partial(_integrate_denoised, cleaned=cleaned, seed=seed)
     polish = Stage("polish", _polish, POLISH_ITERATIONS)
-    from_denoised = [Stage("phase gradient, denoised", denoised, 30), polish]
-    return [
-        *(from_denoised if cleaned is not None else []),
-        Stage("phase gradient", start, 30),
-        polish,
-    ]
+    start = functools.partial(integrate_and_correct, seed=seed)
+    stages = [Stage("phase gradient", start, 30), polish]
+    if cleaned is None:
+        return stages
+    denoised = functools.partial(_integrate_denoised, cleaned=cleaned, seed=seed)
+    return [Stage("phase gradient, denoised", denoised, 30), polish, *stages]
 
 
-def _integrate_denoised(S, W, run, *, cleaned, seed):
-    """Carry out the stage: integrate the phase of the denoised scalogram; S tells the fit."""
+def _integrate_denoised(
+    S: torch.Tensor, W: Scalogram, run: Run, *, cleaned: torch.Tensor, seed: int
+) -> None:
+    """Carry out the stage: integrate the phase of the denoised S; the fit is that to S."""
     integrate_and_correct(cleaned, W, run, seed=seed, given=S)
 
 
-def _polish(S, W, run):
+def _polish(S: torch.Tensor, W: Scalogram, run: Run) -> None:
     """Carry out the stage: L-BFGS in variables in which W is a tight frame, until it stalls."""
     objective = Objective(S, lambda u: W.magnitude(W.whiten(u)), "l2")
-    fits = []
+    fits: list[float] = []
 
-    def step(u, fit):
+    def step(u: torch.Tensor, fit: float) -> bool:
         fits.append(fit)
         stalled = len(fits) > POLISH_PATIENCE and fits[-1 - POLISH_PATIENCE] - fit < STALLED_DB
         return run.step(W.whiten(u), fit) or fit < GOAL_DB or stalled

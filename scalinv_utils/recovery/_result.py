@@ -1,4 +1,4 @@
-"""Recovery: the result that every method returns."""
+"""Define `Recovery`, the result that every method returns."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Recovery:
     method : str
         The name of the method, with its main settings.
     consistency_db : float or None
-        How well the modulus of `signal` fits the given one, in dB. It is never NaN; it is -inf for
-        silence and None where no fit was recorded.
+        The fit of the modulus of `signal` to the given one, in dB. It is never NaN; it is -inf for
+        silence and None if no fit was recorded.
     history : dict of lists
-        Per iteration, the start (iteration 0) included: "consistency_db" (the fit of the iterate,
-        in dB) and "seconds" (since the start).
+        Two lists with one entry per iteration, the start (iteration 0) included:
+        "consistency_db", the fit of the iterate in dB, and "seconds", the time since the start.
     iterates : list of (int, Tensor)
-        (iteration, copy of the signal then), every `keep_every` iterations.
+        (iteration, copy of its signal) of every `keep_every`-th iteration.
     details : dict
         Facts that only some methods know, such as the number of islands.
 
@@ -60,7 +60,7 @@ class Recovery:
 
     @property
     def seconds(self) -> float:
-        """How long the method ran."""
+        """The time that the method took, in seconds."""
         return self.history["seconds"][-1] if self.history["seconds"] else 0.0
 
     def __repr__(self) -> str:
@@ -71,7 +71,12 @@ class Recovery:
         )
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write everything to one .pt file that `Recovery.load` reads back."""
+        """Write everything to one .pt file that `Recovery.load` reads back.
+
+        Parameters
+        ----------
+        path : str or path-like
+        """
         iterates = [(k, x.clone()) for k, x in self.iterates]  # without the rest of their blocks
         torch.save({**vars(self), "iterates": iterates}, path)
 
@@ -79,6 +84,14 @@ class Recovery:
     def load(cls, path: str | PathLike[str]) -> Recovery:
         """Read a file that `save` wrote, onto the CPU.
 
-        Only tensors and plain Python values are ever unpickled: a file from elsewhere runs no code.
+        Only tensors and plain Python values are unpickled: a file from elsewhere runs no code.
+
+        Parameters
+        ----------
+        path : str or path-like
+
+        Returns
+        -------
+        Recovery
         """
         return cls(**torch.load(path, weights_only=True, map_location="cpu"))

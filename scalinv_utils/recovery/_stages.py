@@ -1,11 +1,11 @@
-"""How a scalogram travels through a method: stage by stage, inside one run.
+"""Carry out a method stage by stage, and record its progress in one run.
 
 A *stage* is a function of (S, W, run): the scalogram, its transform, and the run, which knows the
 signal so far. It starts, refines or polishes, hands every iterate to `run.step`, ends when that
 says so, and leaves in `run.x` the signal from which the next stage goes on.
 
-The *run* does once what every method needs: silence, the history, copies of iterates, the
-callback, the progress bar, stopping, and keeping the best signal.
+The *run* does once the work that every method needs: it answers silence, records the history,
+copies iterates, calls the callback, moves the progress bar, stops, and keeps the best signal.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from ._result import Recovery
 
 __all__ = ["Run", "Stage", "one_scalogram", "silence_of"]
 
-# Copies of the signal share blocks of this many. Allocated one by one, between the large arrays
-# that come and go, they would keep that memory from being used again: 10 MB a run in notebook 04.
+# This many copies of the signal share one block. If each copy were allocated alone, between the
+# large arrays that come and go, it would keep their memory from being used again: 10 MB for each
+# run in notebook 04.
 COPIES_PER_BLOCK = 32
 
 Callback = Callable[[int, torch.Tensor, float], Any]
@@ -43,7 +44,7 @@ class Stage:
     carry_out : callable
         ``carry_out(S, W, run)``.
     n_iter : int
-        How many iterations it makes at most after its start, for the progress bar.
+        The largest number of iterations after its start, for the progress bar.
     """
 
     name: str
@@ -57,12 +58,12 @@ class Run:
     Parameters
     ----------
     method : str
-        The name that the Recovery gets.
+        The name that the `Recovery` gets.
     callback : callable, optional
         Called as ``callback(iteration, x, consistency_db)`` with a copy of the signal. A true
         return value stops the run after this iteration.
     keep_every : int, optional
-        Keep a copy of the signal every so many iterations (and the last one).
+        Keep a copy of every `keep_every`-th iterate, and of the last one.
     progress : bool
         Show a progress bar on stages longer than two seconds.
     result : "last" or "best"
@@ -79,7 +80,7 @@ class Run:
     stages : list of (str, float)
         The stages that were carried out, each with the best fit after it.
     details : dict
-        What becomes ``Recovery.details``.
+        The entries of ``Recovery.details``.
     """
 
     x: torch.Tensor
@@ -120,9 +121,14 @@ class Run:
         ----------
         stages : sequence of Stage
         S, W
-            What is given, as the stages take it.
+            The given scalogram and its transform, passed on to each stage.
         silence : Tensor, optional
-            The recovered signal where S is silent; then no stage runs. None: S is not silent.
+            The recovered signal if S is silent; then no stage runs. None if S is not silent.
+
+        Returns
+        -------
+        Run
+            This run.
         """
         if silence is not None:
             self.step(silence, -math.inf)
@@ -130,7 +136,7 @@ class Run:
         for stage in stages:
             if self.stopped or self.best_db < self.goal_db:
                 break
-            # The start is no iteration: its step brings the bar from -1 to 0.
+            # The start is not an iteration: its step brings the bar from -1 to 0.
             with tqdm(
                 total=stage.n_iter,
                 initial=-1,
@@ -145,14 +151,14 @@ class Run:
         return self
 
     def step(self, x: torch.Tensor, consistency_db: float) -> bool:
-        """Take note of one iterate; whether the stage is to stop."""
+        """Record one iterate, and return whether the stage is to stop."""
         fit, iteration = float(consistency_db), len(self.history["seconds"])
         self.x = self._last = x
         self.history["consistency_db"].append(fit)
         self.history["seconds"].append(time.perf_counter() - self._start)
         if iteration == 0 or fit < self.best_db:
             self.best_db = fit
-            if self.result == "best":  # a copy, as optimisers write all iterates into one place
+            if self.result == "best":  # a copy: optimisers write all iterates into one place
                 self._best = x.detach().clone()
         if self.keep_every and iteration % self.keep_every == 0:
             self.iterates.append((iteration, self._copy(x)))
@@ -164,6 +170,7 @@ class Run:
         return self.stopped
 
     def _copy(self, x: torch.Tensor) -> torch.Tensor:
+        """Copy the signal into the next place of the present block."""
         place = len(self.iterates) % COPIES_PER_BLOCK
         if place == 0:
             self._block = x.detach().new_empty((COPIES_PER_BLOCK, *x.shape))

@@ -1,46 +1,62 @@
-"""Take off a scalogram what no scalogram can have: power that varies too fast in time.
+"""Remove from a scalogram the power that varies faster in time than that of any signal can.
 
-A row is c = x * psi, and its power |c|^2 has the spectrum of c correlated with itself. Where the
-autocorrelation of psi_hat vanishes, that spectrum vanishes, whatever the signal: all there is
-must be noise. It tells the noise level of the row, which power spectral subtraction then removes
-from the other bins too (Boll 1979, doi:10.1109/TASSP.1979.1163209, for speech; here the spectrum
-is that of the row's power over time).
+A row is c = x * psi, and the spectrum of its power |c|^2 is the spectrum of c correlated with
+itself. Where the autocorrelation of psi_hat vanishes, that spectrum vanishes for every signal:
+everything found there must be noise. Its energy gives the noise level of the row, and power
+spectral subtraction then removes that level from the other bins too (Boll 1979,
+doi:10.1109/TASSP.1979.1163209, for speech; here the spectrum is that of the row's power over time).
 
-Phase relations divide by the power and differentiate it: they gain far more than S itself does.
+Phase relations divide by the power and differentiate it: they gain far more from the denoising
+than S itself does.
 """
 
 import torch
+from numpy.typing import ArrayLike
+
+from ..transforms.scalogram import Scalogram
 
 __all__ = ["denoise"]
 
 # Bins where the autocorrelation of a filter is this small, relative to its maximum, hold noise
-# only; this share of all bins is enough to know its level.
+# only. The noise level is known if they make up at least the share ENOUGH of all bins.
 OUTSIDE = 1e-10
 ENOUGH = 1 / 16
 
-# Times the mean energy of the noise in a bin: exp(-4), 2 % of the bins of noise, exceed it.
+# The energy removed from each bin, in units of the noise's mean energy there: exp(-4), that is 2 %,
+# of the bins of noise exceed it.
 OVERSUBTRACTION = 4.0
 
 
-def denoise(S, W):
-    """The scalogram without what its power cannot contain.
+def denoise(S: ArrayLike, W: Scalogram) -> torch.Tensor:
+    """Remove the noise that the bins which no signal can reach reveal.
 
     Parameters
     ----------
     S : real array, shape (..., n_freqs, n_samples)
-        A scalogram and noise that is about white in time.
+        A scalogram with noise that is about white in time.
     W : Scalogram
 
     Returns
     -------
     real Tensor, shape of S
-        S to about 1e-4 where it has no noise, a cleaner scalogram where it has. The row of a
-        lowpass is left as it is.
+        A cleaner scalogram; without noise it differs from S by about 1e-4. The row of a lowpass
+        stays as it is.
 
     Raises
     ------
     ValueError, TypeError
-        NaN, infinite, negative or ill-fitting magnitudes.
+        If S has NaN, infinite or negative entries, or a shape that does not fit W.
+
+    Examples
+    --------
+    >>> from scalinv_utils import Scalogram
+    >>> from scalinv_utils.bounds import noisy
+    >>> from scalinv_utils.course import signals
+    >>> W = Scalogram(512, 8000, f_max=1000)
+    >>> S = W.magnitude(signals.linear_chirp(512, 8000, 300, 900))
+    >>> S_noisy = noisy(S, 10)
+    >>> bool((denoise(S_noisy, W) - S).norm() < 0.8 * (S_noisy - S).norm())
+    True
     """
     S, wavelets = W.check_scalogram(S).detach(), W.frequencies > 0
     power = S[..., wavelets, :].square()
@@ -55,11 +71,11 @@ def denoise(S, W):
     return cleaned
 
 
-def _noise_energy(energy, power, filters):
-    """Mean energy of the noise per bin of each row, shape (..., n_rows, 1).
+def _noise_energy(energy: torch.Tensor, power: torch.Tensor, filters: torch.Tensor) -> torch.Tensor:
+    """Estimate the mean energy of the noise per bin of each row, shape (..., n_rows, 1).
 
-    Filters too wide to leave enough bins empty (the upper ones) get what the first narrower row
-    has, in proportion to their power: noise on S is in S^2 proportional to S.
+    The upper filters are too wide to leave enough bins empty. They get the level of the first
+    narrower row in proportion to their power, because noise on S is proportional to S in S^2.
     """
     outside = _autocorrelation(filters, power.shape[-1]) < OUTSIDE
     known = outside.double().mean(-1) > ENOUGH
@@ -71,8 +87,8 @@ def _noise_energy(energy, power, filters):
     return (share[..., rows] * power.mean(-1)).unsqueeze(-1)
 
 
-def _autocorrelation(filters, n_samples):
-    """Of each filter over frequency, at the bins of a real DFT, relative to its maximum."""
+def _autocorrelation(filters: torch.Tensor, n_samples: int) -> torch.Tensor:
+    """Correlate each filter with itself over frequency, at the bins of a real DFT; maximum 1."""
     in_time = torch.fft.ifft(filters.square(), n=n_samples)
     correlation = torch.fft.rfft(in_time.abs().square()).real
     return correlation / correlation[..., :1].clamp_min(torch.finfo(filters.dtype).tiny)

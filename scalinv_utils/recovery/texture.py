@@ -1,24 +1,39 @@
-"""Textures: sounds with given averages of their scattering coefficients, and random in all else."""
+"""Synthesise textures: sounds that share the averages of their scattering coefficients only."""
 
+from numpy.typing import ArrayLike
+
+from ..transforms.scattering import Scattering
 from ._gradient_descent import invert_gradient
+from ._result import Recovery
+from ._stages import Callback
 
 __all__ = ["synthesize_texture"]
 
 
-def synthesize_texture(statistics, scattering, *, n_iter=100, init=None, seed=0, callback=None):
-    """A sound with given averages of its scattering coefficients, and random in all else.
+def synthesize_texture(
+    statistics: ArrayLike,
+    scattering: Scattering,
+    *,
+    n_iter: int = 100,
+    init: ArrayLike | None = None,
+    seed: int = 0,
+    callback: Callback | None = None,
+) -> Recovery:
+    """Make a sound with given averages of its scattering coefficients, random in all else.
 
-    Descent from noise until the averages over time agree: "microcanonical" synthesis (Bruna and
-    Mallat 2018, arXiv:1801.02013). For sounds that are the same all along, rain or a crowd: what
-    happens in them is put elsewhere, and order in time is lost.
+    The descent starts from noise and makes the averages over time agree: this is "microcanonical"
+    synthesis (Bruna and Mallat 2018, arXiv:1801.02013). It is meant for sounds whose statistics
+    do not change in time, such as rain or a crowd: events move to other times, and their order is
+    lost.
 
     Parameters
     ----------
     statistics : real array, shape (..., n_paths, 1)
         ``Scattering(..., T="global")(recording)``. The recording may have another length than the
-        result: the averages do not tell it.
+        result, because the averages do not depend on it.
     scattering : Scattering
-        With T="global", for the length wanted; sample_rate, J, Q and orders as for `statistics`.
+        The transform of the result, with T="global" and the length wanted; sample_rate, J, Q and
+        orders are those of `statistics`.
     n_iter, init, seed, callback
         As for `invert_gradient`; the default start is white noise.
 
@@ -29,7 +44,17 @@ def synthesize_texture(statistics, scattering, *, n_iter=100, init=None, seed=0,
     Raises
     ------
     ValueError, TypeError
-        A scattering that keeps time, or statistics that do not fit it.
+        If the scattering does not average over the whole signal, or the statistics do not fit it.
+
+    Examples
+    --------
+    >>> from scalinv_utils import Scattering
+    >>> from scalinv_utils.course import signals
+    >>> scattering = Scattering(256, 1000, J=4, Q=2, T="global")
+    >>> statistics = scattering(signals.white_noise(256))
+    >>> recovery = synthesize_texture(statistics, scattering, n_iter=20, seed=1)
+    >>> recovery.signal.shape, recovery.consistency_db < -20
+    (torch.Size([256]), True)
     """
     if scattering.T != "global":
         raise ValueError(f"scattering must be made with T='global', got T={scattering.T!r}")
