@@ -97,9 +97,8 @@ def _draw_differences(
 ) -> None:
     """Draw how much several kinds of scalograms change when x is turned; rounding is the floor."""
     n, angles = len(x), range(0, 181, 5)
-    options = {"voices_per_octave": 16, "f_min": 60}
-    W = Scalogram(n, sample_rate, wavelet="cauchy", **options)
-    leaky = Scalogram(n, sample_rate, wavelet=("morlet", {"mu": 4}), **options)
+    W = Scalogram(n, sample_rate, wavelet="cauchy", f_min=60)
+    leaky = Scalogram(n, sample_rate, wavelet=("morlet", {"mu": 4}), f_min=60)
     lowpass = Scalogram(n, sample_rate, wavelet="cauchy", f_min=200, lowpass="modulus")
     signed = Scalogram(n, sample_rate, wavelet="cauchy", f_min=200, lowpass="signed")
     kinds = {
