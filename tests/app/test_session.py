@@ -41,6 +41,7 @@ def test_files_of_every_kind_and_number_of_channels(kind):
         (file([0.1, math.nan, 0.2], 8000, subtype="FLOAT"), "no numbers"),
         (b"\xff\xfb" + bytes(400), "cannot be read"),
     ],
+    ids=["empty", "letter", "cut off", "no samples", "NaN", "noise"],  # the bytes hold the time
 )
 def test_bad_files_get_one_sentence_with_their_name(content, words):
     with pytest.raises(ValueError, match=words) as refused:

@@ -291,7 +291,7 @@ def test_a_callback_can_stop_at_the_start(optimizer):
         {"optimizer": "adam", "lr": 1e308},
         {"optimizer": lambda p: torch.optim.SGD(p, lr=1e3)},
     ],
-    ids=str,
+    ids=["sgd", "sgd, huge", "adam", "callable"],
 )
 def test_a_descent_that_diverges_says_so(options):
     S = scalogram().magnitude(noise(19))

@@ -39,7 +39,7 @@ def test_importing_the_package_or_asking_for_help_loads_nothing_heavy():
     assert "argparse" in imported and not imported & heavy
 
 
-@pytest.mark.parametrize("name", set(scalinv_utils.__all__) - {"metrics"})
+@pytest.mark.parametrize("name", sorted(set(scalinv_utils.__all__) - {"metrics"}))
 def test_public_names_are_functions_and_classes_of_the_package(name):
     public = getattr(scalinv_utils, name)
     assert callable(public) and public.__name__ == name
