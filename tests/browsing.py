@@ -52,7 +52,10 @@ STOPWATCH = """(handle, picture) => {
 # Resolves when the picture has been the same for a while.
 SETTLED = """(picture) => new Promise(resolve => {
     let timer = setTimeout(resolve, 300);
-    picture.addEventListener('load', () => { clearTimeout(timer); timer = setTimeout(resolve, 300); });
+    picture.addEventListener('load', () => {
+        clearTimeout(timer);
+        timer = setTimeout(resolve, 300);
+    });
 })"""
 
 # The indicator of the page says idle before there is a kernel, and what is run then is lost.
@@ -72,7 +75,8 @@ STARTED = """() => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')
 TOO_WIDE = """() => [...document.querySelectorAll('.jp-OutputArea-output')]
     .filter(output => output.querySelector('audio, img') && output.clientWidth > 0
             && output.scrollWidth > output.clientWidth + 1)
-    .map(output => `${output.scrollWidth} > ${output.clientWidth}: ${output.innerText.slice(0, 50)}`)
+    .map(output => `${output.scrollWidth} > ${output.clientWidth}: `
+        + output.innerText.slice(0, 50))
 """
 
 
@@ -190,16 +194,20 @@ class Notebook:
         page.goto(f"{lab.address}/lab/tree/{path}?reset&token={lab.token}")
         wait_for(page, CONNECTED, None, f"the kernel of {path}")
 
-    def run(self, ask):
-        """Run all cells, in the way of `ask`; what one of them raises is raised here."""
-        self.start(ask)
-        self.finish()
+    def run_cells(self, numbers):
+        """Run the code cells with these numbers, each by a click beside it and a shortcut."""
+        self.run(lambda: self.click_and_run(numbers))
 
-    def start(self, ask):
+    def click_and_run(self, numbers):
+        prompts = self.page.locator(".jp-CodeCell .jp-InputPrompt")
+        for number in numbers:
+            prompts.nth(number).click()
+            self.page.keyboard.press("Control+Enter")
+
+    def run(self, ask):
+        """Run cells in the way of `ask`; what one of them raises is raised here."""
         ask()
         wait_for(self.page, STARTED, None, "the first cell to run")
-
-    def finish(self):
         wait_for(self.page, FINISHED, None, "all cells to have run", RUN_PATIENCE)
         errors = self.page.locator('[data-mime-type="application/vnd.jupyter.error"]')
         assert errors.count() == 0, f"{self.page.title()}: {errors.first.inner_text()}"

@@ -1,6 +1,7 @@
 """What all tests share: no windows, no leftover figures, the same random draws every time."""
 
 import os
+from pathlib import Path
 
 # One thread for each process, kernels included: threads that wait for each other on cores that are
 # busy with something else make everything ten times slower.
@@ -29,6 +30,20 @@ def pytest_addoption(parser):
         "--screenshots",
         metavar="FOLDER",
         help="where the browser tests put their screenshots (default: nowhere)",
+    )
+
+
+def pytest_xdist_auto_num_workers(config):
+    """Choose two processes; one for a single file, and where -s is to show what tests print."""
+    files = {Path(argument.split("::")[0]) for argument in config.args}
+    alone = len(files) == 1 and all(file.is_file() for file in files)
+    return 0 if alone or config.option.capture == "no" else 2
+
+
+def pytest_collection_modifyitems(items):
+    """Put notebooks first, then the browser; short files keep both processes busy to the end."""
+    items.sort(
+        key=lambda item: (item.path.suffix != ".ipynb", item.get_closest_marker("browser") is None)
     )
 
 

@@ -1,0 +1,170 @@
+"""What several browser tests do with the controls of a notebook, and what they expect."""
+
+import ast
+import statistics
+
+import browsing
+import psutil
+from explorers import NOTEBOOKS, cells, explorer_cells, needed_for, read
+from nbformat import write
+from nbformat.v4 import new_code_cell, new_notebook
+
+# A person does not notice these times, in milliseconds, for pictures that are ready and for those
+# that are drawn on request. Machines differ: the tests allow SLACK times as much, and again as much
+# more as there are more processes than processors.
+READY, ON_REQUEST, SLACK = 100, 250, 5
+
+
+def path_of(number):
+    """The path of the notebook with these two digits."""
+    (path,) = [path for path in NOTEBOOKS if path.stem.startswith(number)]
+    return path
+
+
+def reduced(lab, path, edit=str):
+    """Copy a stored notebook whose code cells keep only what its explorers need, after `edit`.
+
+    Returns the path of the copy and the numbers of the cells to run. nbval runs every cell of
+    every notebook, which takes minutes; the outputs that are stored stay in view here.
+    """
+    notebook, sources = read(path), essentials(path)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
+    for cell, source in zip(code, sources, strict=True):
+        cell.source = edit(source)
+    return _copy(lab, notebook, f"reduced_{path.name}"), [k for k, s in enumerate(sources) if s]
+
+
+def cut_down(lab, path):
+    """Copy the cells of a notebook that its first explorer needs, and no others."""
+    sources = filter(None, essentials(path, first_only=True))
+    small = new_notebook(cells=[new_code_cell(s) for s in sources], metadata=read(path).metadata)
+    return _copy(lab, small, f"first_{path.name}")
+
+
+def _copy(lab, notebook, name):
+    path = lab.folder / "notebooks" / name
+    write(notebook, path)
+    return path
+
+
+def essentials(path, first_only=False):
+    """Reduce the code cells of a notebook to what its explorers need; many become empty."""
+    sources = cells(read(path))
+    pieces = [(k, piece) for k, source in enumerate(sources) for piece in statements(source)]
+    texts = [text for _, text in pieces]
+    wanted = set()
+    for last in explorer_cells(texts)[: 1 if first_only else None]:
+        cell = pieces[last][0]
+        wanted |= {*needed_for(texts, last)}
+        wanted |= {k for k, (number, _) in enumerate(pieces) if number == cell and k > last}
+    return [
+        "\n".join(texts[k] for k in sorted(wanted) if pieces[k][0] == number)
+        for number in range(len(sources))
+    ]
+
+
+def statements(source):
+    """The statements of a cell one by one; a cell with imports stays whole, for what it sets up."""
+    tree = ast.parse(source)
+    if any(isinstance(node, ast.Import | ast.ImportFrom) for node in tree.body):
+        return [source]
+    return [ast.unparse(node) for node in tree.body]
+
+
+def check_explorers(notebook, handles=None):
+    """Move every slider by mouse and by keys; return how long pictures took, at first and again."""
+    first, again = [], []
+    handles = handles or notebook.handles()
+    assert handles
+    for handle in handles:
+        picture = notebook.picture(handle)
+        check_mouse(notebook.page, handle, picture)
+        times, steps = check_keys(notebook.page, handle, picture)
+        first, again = first + times[:steps], again + times[steps:]
+    return first, again
+
+
+def check_mouse(page, handle, picture):
+    before, start = picture.get_attribute("src"), browsing.position(handle)
+    browsing.drag(page, handle)
+    browsing.wait_for_change(
+        page,
+        picture,
+        before,
+        f"the picture after the mouse took {browsing.name_of(handle)} from position {start} to "
+        f"{browsing.position(handle)}",
+    )
+
+
+def check_keys(page, handle, picture):
+    """Step right and back left from the slider's start; return the times and the steps one way."""
+    handle.focus()
+    page.keyboard.press("Home")
+    browsing.wait_until_settled(picture)
+    steps = min(4, int(float(handle.get_attribute("aria-valuemax"))))
+    keys = ["ArrowRight"] * steps + ["ArrowLeft"] * steps
+    return browsing.waits(page, handle, picture, keys), steps
+
+
+def check_play(notebook):
+    """Start the film with the mouse and stop it again."""
+    page = notebook.page
+    play = page.locator(".jupyter-widgets.widget-play button").first
+    picture = notebook.picture(play)
+    before = picture.get_attribute("src")
+    play.click()
+    browsing.wait_for_change(page, picture, before, "the picture after Play")
+    play.click()
+
+
+def check_times(notebook, lab, first, again):
+    """Print and assert how fast pictures followed and how much memory the kernel took."""
+    kernel, server = notebook.memory(), psutil.Process(lab.process.pid).memory_info().rss
+    print(
+        f"\n{notebook.name}: pictures follow a key after {statistics.median(again):.0f} ms "
+        f"(median of {len(again)}, ready), {statistics.median(first):.0f} ms (of {len(first)}, "
+        f"first look); its kernel held {kernel / 2**20:.0f} MiB at most, beside Lab's "
+        f"{server / 2**20:.0f}"
+    )
+    slack = SLACK * max(1, psutil.getloadavg()[0] / psutil.cpu_count())
+    assert statistics.median(again) < slack * READY
+    assert statistics.median(first) < slack * ON_REQUEST
+    assert kernel < 2**30
+
+
+def check_stored_view(notebook, path):
+    """Find every stored picture on the page, and no widget that could not be displayed."""
+    pictures = [
+        output
+        for cell in read(path).cells
+        for output in cell.get("outputs", [])
+        if "image/png" in output.get("data", {})
+    ]
+    browsing.wait_for(
+        notebook.page,
+        "n => [...document.querySelectorAll('.jp-OutputArea-output img')]"
+        ".filter(img => img.naturalWidth > 0).length == n",
+        len(pictures),
+        f"{len(pictures)} stored pictures",
+    )
+    assert not notebook.handles()
+    assert notebook.page.get_by_text("Error displaying widget").count() == 0
+    check_widths(notebook.page)
+
+
+def check_widths(page):
+    """No output with a picture or a player is wider than the page."""
+    assert page.evaluate(browsing.TOO_WIDE) == []
+
+
+def check_players(page, studio):
+    """Four sounds come, and can be played."""
+    browsing.wait_for(
+        page,
+        """box => {
+        const players = [...box.querySelectorAll('audio')];
+        return players.length == 4 && players.every(a => a.duration > 0.2 && a.error === null);
+    }""",
+        studio.element_handle(),
+        "four players",
+    )

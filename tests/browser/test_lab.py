@@ -1,0 +1,35 @@
+"""The first notebook in JupyterLab: as it is stored, and after Run All, by keyboard alone."""
+
+import browsing
+import pytest
+
+from .moves import (
+    check_explorers,
+    check_play,
+    check_stored_view,
+    check_times,
+    check_widths,
+    path_of,
+)
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_copy_that_is_not_trusted_shows_pictures_where_widgets_would_be(page, open_notebook):
+    notebook = open_notebook(path_of("00"))
+    check_stored_view(notebook, path_of("00"))
+    assert page.locator(".jp-OutputArea-output audio").count() > 5
+
+
+def test_run_all_and_the_first_explorer_with_the_keyboard_alone(page, open_notebook, lab):
+    notebook = open_notebook(path_of("00"))
+    notebook.run(notebook.by_keyboard)
+    notebook.tab_to(".noUi-handle")
+    picture = notebook.picture(notebook.handles()[0])
+    before = picture.get_attribute("src")
+    page.keyboard.press("ArrowRight")
+    browsing.wait_for_change(page, picture, before)
+
+    check_times(notebook, lab, *check_explorers(notebook))
+    check_widths(page)
+    check_play(notebook)

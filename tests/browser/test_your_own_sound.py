@@ -1,0 +1,122 @@
+"""Notebook 10 in JupyterLab: the app, with a file of one's own, and the explorer of methods."""
+
+from pathlib import Path
+
+import browsing
+import pytest
+import soundfile
+
+from scalinv_utils.course import audio, signals
+from scalinv_utils.course.plotting import in_few_colours
+
+from .moves import (
+    check_explorers,
+    check_players,
+    check_stored_view,
+    check_times,
+    check_widths,
+    path_of,
+    reduced,
+)
+
+pytestmark = pytest.mark.browser
+
+
+def test_your_own_sound(page, open_notebook, lab, request):
+    copy, numbers = reduced(lab, path_of("10"), edit=shorter)
+    notebook = open_notebook(copy)
+    check_stored_view(notebook, path_of("10"))
+    notebook.run_cells(numbers)
+    studio = page.locator(".widget-vbox").filter(has_text="Your own sound").first
+
+    a_file_comes_in_and_a_waveform_goes_out(page, studio, lab, request)
+    another_recording_and_method_with_the_keyboard_alone(page, studio)
+    a_bad_file_gets_a_sentence(page, studio, lab)
+    methods_to_listen_to(page, notebook, lab)
+
+
+def a_file_comes_in_and_a_waveform_goes_out(page, studio, lab, request):
+    picture, used = studio.locator("img.widget-image"), studio.locator(".widget-html")
+    before = picture.get_attribute("src")
+    choose_file(page, studio, tone_file(lab.folder))
+    browsing.wait_for_change(page, picture, before)
+    assert used.filter(has_text="lasts 0.25 s at 11,025 samples per second").count() == 1
+    assert studio.locator("audio").count() == 0
+    before = picture.get_attribute("src")
+    studio.locator("button[title=Recover]").click()
+    browsing.wait_for_change(page, picture, before)
+    check_players(page, studio)
+    used.filter(has_text="This is the original waveform").first.wait_for()
+    keep(request, page, studio, "your_own_sound")
+    with page.expect_download() as saved:
+        studio.get_by_role("link", name="Download").click()
+    y, rate = soundfile.read(saved.value.path())
+    assert saved.value.suggested_filename == "recovered.wav" and rate == 8000
+    assert abs(y).max() > 0.3 and len(y) == 2000
+
+
+def another_recording_and_method_with_the_keyboard_alone(page, studio):
+    used, status = studio.locator(".widget-html"), studio.locator(".widget-label")
+    studio.get_by_role("button", name="speech").focus()
+    for label in ("guitar", "Griffin-Lim", "Recover"):
+        tab_to_button(page, label)
+        page.keyboard.press("Enter")
+    status.filter(has_text="left").wait_for()
+    assert used.filter(has_text="lasts 3.53 s").count() == 1
+    tab_to_button(page, "Cancel")
+    page.keyboard.press("Enter")
+    status.filter(has_text="cancelled").wait_for()
+    assert studio.locator("audio").count() == 0
+
+
+def a_bad_file_gets_a_sentence(page, studio, lab):
+    bad = lab.folder / "letter.wav"
+    bad.write_text("Dear Sir or Madam")
+    choose_file(page, studio, bad)
+    studio.get_by_role("alert").filter(has_text="letter.wav cannot be read").wait_for()
+    assert page.get_by_text("Traceback").count() == 0
+    check_widths(page)
+
+
+def methods_to_listen_to(page, notebook, lab):
+    check_times(notebook, lab, *check_explorers(notebook, notebook.handles()[-1:]))
+    explorer = page.locator(".widget-vbox").filter(has_text="Methods to listen to").first
+    assert explorer.locator(".widget-html audio").count() == 4
+
+
+def shorter(source):
+    """Let the methods work on a quarter of the samples."""
+    return source.replace("n_samples=2048", "n_samples=512")
+
+
+def tone_file(folder):
+    """A small file: a quarter of a second of a gliding tone at a rate of its own."""
+    path = folder / "glide.wav"
+    audio.save_wav(path, 0.5 * signals.linear_chirp(2756, 11025, 300, 2000), 11025)
+    return path
+
+
+def keep(request, page, box, name):
+    """Write a screenshot into the folder that --screenshots names, if it names one."""
+    folder = request.config.getoption("--screenshots")
+    if folder:
+        page.set_viewport_size({"width": 1280, "height": 1600})
+        box.scroll_into_view_if_needed()
+        page.wait_for_timeout(1000)
+        shot = in_few_colours(box.screenshot())
+        (Path(folder) / f"{name}.png").write_bytes(shot)
+        page.set_viewport_size({"width": 1280, "height": 900})
+
+
+def choose_file(page, studio, path):
+    with page.expect_file_chooser() as dialog:
+        studio.get_by_role("button", name="or your own file").click()
+    dialog.value.set_files(path)
+
+
+def tab_to_button(page, label):
+    for _ in range(60):
+        if page.evaluate("document.activeElement.textContent.trim()") == label:
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"Tab does not lead to {label}")
