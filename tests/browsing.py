@@ -72,6 +72,12 @@ FINISHED = """() => {
 STARTED = """() => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].some(
     prompt => prompt.textContent.includes('*'))"""
 
+ERRORS = """() => window.jupyterapp.shell.currentWidget.content.widgets
+    .flatMap(cell => cell.model.sharedModel.getOutputs?.() ?? [])
+    .filter(output => output.output_type == 'error')
+    .map(output => `${output.ename}: ${output.evalue}`)
+"""
+
 TOO_WIDE = """() => [...document.querySelectorAll('.jp-OutputArea-output')]
     .filter(output => output.querySelector('audio, img') && output.clientWidth > 0
             && output.scrollWidth > output.clientWidth + 1)
@@ -209,8 +215,8 @@ class Notebook:
         ask()
         wait_for(self.page, STARTED, None, "the first cell to run")
         wait_for(self.page, FINISHED, None, "all cells to have run", RUN_PATIENCE)
-        errors = self.page.locator('[data-mime-type="application/vnd.jupyter.error"]')
-        assert errors.count() == 0, f"{self.page.title()}: {errors.first.inner_text()}"
+        errors = self.page.evaluate(ERRORS)
+        assert not errors, f"{self.page.title()}: {errors[0]}"
 
     def memory(self):
         """The most memory, in bytes, that the kernel has held."""

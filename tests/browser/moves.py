@@ -37,8 +37,14 @@ def reduced(lab, path, edit=str):
 def cut_down(lab, path):
     """Copy the cells of a notebook that its first explorer needs, and no others."""
     sources = filter(None, essentials(path, first_only=True))
-    small = new_notebook(cells=[new_code_cell(s) for s in sources], metadata=read(path).metadata)
-    return _copy(lab, small, f"first_{path.name}")
+    return of_cells(lab, f"first_{path.name}", sources)
+
+
+def of_cells(lab, name, sources):
+    """Store a notebook of code cells in the course that `lab` serves; return its path."""
+    cells = [new_code_cell(source) for source in sources]
+    metadata = read(NOTEBOOKS[0]).metadata
+    return _copy(lab, new_notebook(cells=cells, metadata=metadata), name)
 
 
 def _copy(lab, notebook, name):

@@ -9,6 +9,7 @@ from .moves import (
     check_stored_view,
     check_times,
     check_widths,
+    of_cells,
     path_of,
 )
 
@@ -19,6 +20,12 @@ def test_a_copy_that_is_not_trusted_shows_pictures_where_widgets_would_be(page, 
     notebook = open_notebook(path_of("00"))
     check_stored_view(notebook, path_of("00"))
     assert page.locator(".jp-OutputArea-output audio").count() > 5
+
+
+def test_an_error_in_a_cell_does_not_go_unnoticed(open_notebook, lab):
+    notebook = open_notebook(of_cells(lab, "error.ipynb", ["import time; time.sleep(1)", "1 / 0"]))
+    with pytest.raises(AssertionError, match="ZeroDivisionError: division by zero"):
+        notebook.run(notebook.by_mouse)
 
 
 def test_run_all_and_the_first_explorer_with_the_keyboard_alone(page, open_notebook, lab):

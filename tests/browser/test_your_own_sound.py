@@ -6,6 +6,7 @@ import browsing
 import pytest
 import soundfile
 
+from scalinv_utils.app import session
 from scalinv_utils.course import audio, signals
 from scalinv_utils.course.plotting import in_few_colours
 
@@ -85,8 +86,8 @@ def methods_to_listen_to(page, notebook, lab):
 
 
 def shorter(source):
-    """Let the methods work on a quarter of the samples."""
-    return source.replace("n_samples=2048", "n_samples=512")
+    """Let the methods work on half of the samples."""
+    return source.replace("n_samples=2048", f"n_samples={session.SHORTEST}")
 
 
 def tone_file(folder):
