@@ -1,11 +1,11 @@
-"""Recover signals from their scalograms; helpers for the course that explains how.
+"""Recover signals from their scalograms, with helpers for the course that explains how.
 
-Importing this package loads nothing heavy: what is asked of it, and torch with it, is imported when
-it is first used.
+Importing this package loads nothing outside the standard library. Each public name, and torch with
+it, is imported when it is first used. ``__init__.pyi`` lists the same names for type checkers.
 """
 
-# An old Python reads this file and __main__.py before it can be told that it is too old: both keep
-# to syntax that every Python knows.
+# An old Python reads this file and __main__.py before it can be told that it is too old, so both
+# keep to syntax that every Python knows.
 import importlib
 
 _HOMES = {

@@ -1,7 +1,7 @@
 """The commands of the course: python -m scalinv_utils {lab,test,setup,notebooks,benchmark,...}."""
 
-# Syntax that every Python knows, here and in __init__.py: an old Python must get as far as
-# `unfit`. All else is in tools/cli.py.
+# This file and __init__.py keep to syntax that every Python knows, so that an old Python gets as
+# far as `unfit`. Everything else is in tools/cli.py.
 from __future__ import print_function
 
 import sys
@@ -10,7 +10,7 @@ OLDEST, NEWEST = (3, 11), (3, 14)
 
 
 def unfit(version):
-    """The sentence for a Python that the course cannot run on; None for one that it can."""
+    """Return the sentence for a Python that cannot run the course, None for one that can."""
     version = tuple(version[:2])
     if OLDEST <= version <= NEWEST:
         return None

@@ -1,12 +1,13 @@
 """What each command runs: python -m scalinv_utils {lab,test,setup,notebooks,benchmark,...}.
 
-Only the standard library may be imported here: there may be no environment yet.
+Only the standard library may be imported here, because there may be no environment yet.
 """
 
 import argparse
 import os
 import subprocess
 import sys
+from typing import NoReturn
 
 from . import environment
 
@@ -23,22 +24,62 @@ commands:
   benchmark  every method on every signal, with peers; benchmark --help says more
 """
 
-EPILOG = """\
+EXAMPLES = """\
 examples:
   python -m scalinv_utils lab
   python -m scalinv_utils lab --no-browser --port 8890     more is passed on to JupyterLab
+  python -m scalinv_utils test --quick                     no notebooks and no browser
   python -m scalinv_utils test -k metrics                  more is passed on to pytest
   python -m scalinv_utils notebooks 00 06                  numbers or names; all without any
   python -m scalinv_utils benchmark --preset tiny          a few cells, in seconds
 
 Every command first makes sure of its environment. One that is active (venv, conda, Binder) and
 has everything is used as it is. Otherwise the packages go into the folder .venv of this
-repository: about 2 GB, a few minutes the first time, renewed when pyproject.toml has changed.
+repository: about 2 GB, a few minutes the first time, renewed when pyproject.toml or
+constraints.txt has changed.
 """
 
+TEST_HELP = """\
+usage: python -m scalinv_utils test [--quick] [--slow] ...
 
-def commands(python, root, rest):
-    """What each command runs, as argument lists for the interpreter of the environment."""
+Run the tests, in as many processes as there are cores (at least two).
+
+  (nothing)  the unit tests, the examples in docstrings, every cell of every notebook, the tests in
+             a browser where Chromium is installed, and the coverage of the package
+  --quick    no notebooks, no browser, no coverage: under two minutes
+  --slow     also the tests that install packages from the index, for some minutes
+
+More is passed on to pytest:
+  python -m scalinv_utils test -k metrics -x
+  python -m scalinv_utils test tests/recovery
+  python -m scalinv_utils test -m browser -s               -s and --pdb run in one process
+"""
+
+FIGURES = """\
+import sys
+from scalinv_utils.tools.draw_figures import build
+build(sys.argv[1:] or None)
+"""
+
+# The extras of pyproject.toml that an active environment needs for a command.
+NEEDS = {
+    "lab": ("course",),
+    "test": environment.EXTRAS,
+    "setup": ("course",),
+    "notebooks": environment.EXTRAS,
+    "weigh": environment.EXTRAS,
+    "figures": ("course",),
+    "benchmark": ("benchmark",),
+}
+
+# Options of pytest that want one process, or say themselves how many.
+ONE_PROCESS = ("-s", "--capture", "--pdb", "--trace", "--collect-only", "--co", "--fixtures")
+OWN_PROCESSES = ("-n", "--numprocesses", "--dist")
+MOST_PROCESSES = 8  # each loads torch and the package, about 0.5 GB
+
+
+def commands(python: str, root: str, rest: list[str]) -> dict[str, list[str]]:
+    """Return what each command runs, as argument lists for the interpreter of the environment."""
     lab = [
         "-m",
         "jupyterlab",
@@ -47,18 +88,57 @@ def commands(python, root, rest):
     ]
     if getattr(os, "geteuid", lambda: 1)() == 0:
         lab.append("--allow-root")  # as in most containers; Jupyter would refuse to start
-    figures = "import sys; from scalinv_utils.tools.draw_figures import build; build(sys.argv[1:] or None)"
     return {
-        "lab": [python] + lab + rest,
-        "test": [python, "-m", "pytest"] + rest,
-        "notebooks": [python, "-m", "scalinv_utils.tools.execute_notebooks"] + rest,
-        "weigh": [python, "-m", "scalinv_utils.tools.notebook_cost"] + rest,
-        "figures": [python, "-c", figures] + rest,
-        "benchmark": [python, "-m", "scalinv_utils.benchmark.cli"] + rest,
+        "lab": [python, *lab, *rest],
+        "test": [python, "-m", "pytest", *pytest_arguments(rest)],
+        "notebooks": [python, "-m", "scalinv_utils.tools.execute_notebooks", *rest],
+        "weigh": [python, "-m", "scalinv_utils.tools.notebook_cost", *rest],
+        "figures": [python, "-c", FIGURES, *rest],
+        "benchmark": [python, "-m", "scalinv_utils.benchmark.cli", *rest],
     }
 
 
-def hand_over(command, folder):
+def pytest_arguments(rest: list[str]) -> list[str]:
+    """Translate what follows `test` into arguments of pytest.
+
+    What is given comes last, so that it prevails. Coverage is measured in a complete run only.
+    """
+    given = [argument for argument in rest if argument != "--quick"]
+    made = ["--doctest-modules"]
+    if not _has(given, ONE_PROCESS + OWN_PROCESSES):
+        made += [
+            "-n",
+            str(_processes()),
+            "--dist",
+            "loadfile",
+        ]  # a notebook's cells belong together
+    if "--quick" in rest:
+        made += ["-m", "not browser"]
+        return made + given + ([] if _names_tests(given) else ["tests", "scalinv_utils"])
+    if not set(given) - {"--slow"}:
+        made += ["--cov", "--cov-report=term:skip-covered"]
+    return made + given
+
+
+def _has(arguments: list[str], options: tuple[str, ...]) -> bool:
+    """Tell whether one of `options` is given: alone, with =value, or -n4 for -n."""
+    return any(
+        argument.split("=")[0] in options or argument[:2] == "-n" in options
+        for argument in arguments
+    )
+
+
+def _names_tests(arguments: list[str]) -> bool:
+    """Tell whether the arguments name a file or a folder of this repository."""
+    return any((environment.ROOT / argument.split("::")[0]).exists() for argument in arguments)
+
+
+def _processes() -> int:
+    """Return how many processes test at once: one waits for a browser or a disk at times."""
+    return min(max(2, os.cpu_count() or 2), MOST_PROCESSES)
+
+
+def hand_over(command: list[str], folder: str) -> NoReturn:
     """Become `command`, run in `folder`: its signals and its exit status are ours."""
     sys.stdout.flush()
     os.chdir(folder)
@@ -67,27 +147,11 @@ def hand_over(command, folder):
     os.execv(command[0], command)
 
 
-def main(arguments):
-    parser = argparse.ArgumentParser(
-        prog="python -m scalinv_utils",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        usage="%(prog)s {lab,test,setup,notebooks,weigh,figures,benchmark} ...",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "command",
-        help=argparse.SUPPRESS,
-        choices=["lab", "test", "setup", "notebooks", "weigh", "figures", "benchmark"],
-    )
-    own, rest = arguments[:1], arguments[1:]
-    asks = rest[:1] in (["-h"], ["--help"]) and own != ["benchmark"]  # which has a help of its own
-    command = parser.parse_args(own + rest[:1] if asks else own).command
-    if command == "setup" and rest:
-        parser.error("setup takes no arguments, got " + " ".join(rest))
-
+def main(arguments: list[str]) -> None:
+    """Run the command that `arguments` name, in an environment that has what it needs."""
+    command, rest = _parsed(arguments)
     try:
-        python = environment.ready(None if command in ("lab", "setup", "figures") else "test")
+        python = environment.ready(*NEEDS[command])
     except environment.SetupError as error:
         sys.exit(str(error))
     except OSError as error:
@@ -99,3 +163,25 @@ def main(arguments):
         print("Everything is in place. Open the course with: python -m scalinv_utils lab")
     else:
         hand_over(commands(python, root, rest)[command], root)
+
+
+def _parsed(arguments: list[str]) -> tuple[str, list[str]]:
+    """Return the command and what follows it; print help, or refuse, where that is due."""
+    names = list(NEEDS)
+    parser = argparse.ArgumentParser(
+        prog="python -m scalinv_utils",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        usage="%(prog)s {" + ",".join(names) + "} ...",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("command", help=argparse.SUPPRESS, choices=names)
+    own, rest = arguments[:1], arguments[1:]
+    asks = rest[:1] in (["-h"], ["--help"]) and own != ["benchmark"]  # which has a help of its own
+    if asks and own == ["test"]:
+        print(TEST_HELP, end="")
+        sys.exit()
+    command = parser.parse_args(own + rest[:1] if asks else own).command
+    if command == "setup" and rest:
+        parser.error("setup takes no arguments, got " + " ".join(rest))
+    return command, rest

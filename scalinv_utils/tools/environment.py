@@ -1,6 +1,6 @@
-"""Where the course runs: an active environment that has everything, or `.venv`, made on first use.
+"""Find or make the environment of the course: an active one that is complete, or `.venv`.
 
-Only the standard library may be imported here: there may be nothing else yet.
+Only the standard library may be imported here, because nothing else may be installed yet.
 """
 
 import hashlib
@@ -11,7 +11,9 @@ import os
 import re
 import subprocess
 import sys
+import time
 import tomllib
+from collections.abc import Callable, Iterable
 from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,6 +22,12 @@ from urllib.request import url2pathname
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 PROMPT = "scalinv"  # also how a .venv that was made here is told from one that a person made
+
+# The extras of pyproject.toml that set-up installs.
+EXTRAS = ("course", "app", "test")
+
+# The benchmark leaves out the methods of a peer that is not installed.
+DISPENSABLE = ("librosa",)
 
 # PyPI's torch for Linux is the CUDA build of 2.8 GB; the CPU build has an index of its own. It is
 # asked for torch only, and briefly: where it cannot be reached, pip goes on to its other sources.
@@ -41,6 +49,7 @@ UNREACHABLE = (
     "Network is unreachable",
     "timed out",
 )
+MINUTES = ("about 1 minute", "about 2 minutes")  # for torch and for the other packages
 NO_NEWS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
 
 
@@ -48,13 +57,14 @@ class SetupError(Exception):
     """Set-up cannot go on. The message is the one sentence that the person gets to read."""
 
 
-def ready(extra=None):
-    """The interpreter to run the course with; its environment is made or renewed if need be.
+def ready(*extras: str) -> str:
+    """Return the interpreter to run the course with; make or renew its environment if need be.
 
     Parameters
     ----------
-    extra : str, optional
-        The extra of pyproject.toml that an active environment needs besides the dependencies.
+    *extras : str
+        The extras of pyproject.toml that an active environment needs beside the dependencies.
+        Where it lacks something, .venv is used, which has all of `EXTRAS`.
 
     Returns
     -------
@@ -67,7 +77,7 @@ def ready(extra=None):
         If the environment cannot be made.
     """
     if _in_environment() and not _same(sys.prefix, VENV):
-        lacking = missing(extra)
+        lacking = missing(*extras)
         if not lacking:
             return sys.executable
         print(f"The active environment lacks {', '.join(lacking)}: using .venv instead.")
@@ -76,41 +86,71 @@ def ready(extra=None):
     return str(_python())
 
 
-def missing(extra=None):
-    """What pyproject.toml asks for and the running interpreter lacks, as a list of requirements."""
+def missing(*extras: str) -> list[str]:
+    """List the requirements in pyproject.toml that the running interpreter does not meet."""
     here = [] if _installed_here() else [f"scalinv_utils from {ROOT}"]
-    return [need for need in requirements(extra) if not satisfied(need)] + here
+    needed = [need for need in requirements(*extras) if _name(need) not in DISPENSABLE]
+    return [need for need in needed if not satisfied(need)] + here
 
 
-def requirements(extra=None):
-    """The requirements in pyproject.toml, with those of `extra` if it is given."""
+def requirements(*extras: str) -> list[str]:
+    """List the dependencies in pyproject.toml, followed by those of `extras`.
+
+    An extra that names others, as scalinv_utils[course] does, stands for what they list.
+    """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    return project["dependencies"] + (project["optional-dependencies"][extra] if extra else [])
+    needs = project["dependencies"] + _listed(project["optional-dependencies"], extras)
+    return list(dict.fromkeys(needs))
 
 
-def satisfied(requirement):
-    """Whether the running interpreter has a distribution that meets `requirement`."""
-    name, bounds = re.fullmatch(r"([\w.-]+?)((?:(?:==|>=|<)[\d.]+,?)*)", requirement).groups()
+def _listed(optional: dict[str, list[str]], extras: Iterable[str]) -> list[str]:
+    """List the requirements of `extras`, with those of the extras that they name."""
+    needs = []
+    for need in [need for extra in extras for need in optional[extra]]:
+        others = re.fullmatch(r"scalinv_utils\[(.+)\]", need)
+        needs += _listed(optional, others.group(1).split(",")) if others else [need]
+    return needs
+
+
+def constraints() -> dict[str, str]:
+    """Return the exact versions in constraints.txt, as {name: requirement}."""
+    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    return {line.split("==")[0]: line for line in lines if "==" in line and line[0] != "#"}
+
+
+def oldest(*extras: str) -> list[str]:
+    """Pin each requirement to the lowest version that it admits, as constraints for pip."""
+    bounds = [re.match(r"([\w.-]+)[>=]=([\d.]+)", need) for need in requirements(*extras)]
+    return [f"{bound.group(1)}=={bound.group(2)}" for bound in bounds if bound]
+
+
+def satisfied(requirement: str) -> bool:
+    """Tell whether the running interpreter has a distribution that meets `requirement`."""
     try:
-        version = _release(metadata.version(name))
+        version = _release(metadata.version(_name(requirement)))
     except metadata.PackageNotFoundError:
         return False
     return all(
         COMPARE[sign](version, _release(bound))
-        for sign, bound in re.findall(r"(==|>=|<)([\d.]+)", bounds)
+        for sign, bound in re.findall(r"(==|>=|<)([\d.]+)", requirement)
     )
 
 
-def _release(version):
-    """The numbers of a version: 2.13.0+cpu and 2.13 are both (2, 13)."""
-    numbers = re.match(r"\d+(?:\.\d+)*", version).group().split(".")
+def _name(requirement: str) -> str:
+    """Return the name of the package that `requirement` asks for."""
+    return re.split(r"[\[=<>]", requirement, maxsplit=1)[0]
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """Return the numbers of a version: 2.13.0+cpu and 2.13 are both (2, 13)."""
+    numbers = re.split(r"[^\d.]", version, maxsplit=1)[0].strip(".").split(".")
     while numbers[1:] and int(numbers[-1]) == 0:
         numbers.pop()
     return tuple(int(number) for number in numbers)
 
 
-def _installed_here():
-    """Whether `import scalinv_utils` reaches this checkout from any folder, as notebooks need."""
+def _installed_here() -> bool:
+    """Tell whether `import scalinv_utils` reaches this checkout from any folder."""
     # Several may be found: setuptools leaves scalinv_utils.egg-info beside the sources.
     records = [
         found.read_text("direct_url.json") for found in metadata.distributions(name="scalinv_utils")
@@ -122,69 +162,86 @@ def _installed_here():
     return False
 
 
-def _in_environment():
+def _in_environment() -> bool:
+    """Tell whether a virtual or a conda environment is active."""
     return sys.prefix != sys.base_prefix or Path(sys.prefix, "conda-meta").is_dir()
 
 
-def _same(one, other):
+def _same(one: str | Path, other: str | Path) -> bool:
+    """Tell whether two paths lead to the same place."""
     return os.path.realpath(one) == os.path.realpath(other)
 
 
-def _python():
+def _python() -> Path:
+    """Return the path of the interpreter in .venv."""
     return VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-def _stamp():
-    """Written last, so that a set-up that was interrupted is known by its absence."""
+def _stamp() -> Path:
+    """Return the file that set-up writes last: an interrupted set-up is known by its absence."""
     return VENV / "pyproject.sha256"
 
 
-def _fingerprint():
-    return hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
+def _fingerprint() -> str:
+    """Hash the two files that say which packages .venv has."""
+    files = (ROOT / "pyproject.toml", ROOT / "constraints.txt")
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
-def _up_to_date():
-    """Whether .venv was set up for this pyproject.toml and still has what it asks for."""
+def _up_to_date() -> bool:
+    """Tell whether .venv was set up for these lists of packages and still has them."""
     if not _stamp().exists() or _stamp().read_text() != _fingerprint():
         return False
     return _runs("-m", "scalinv_utils.tools.environment")
 
 
-def _runs(*arguments):
-    """Whether the interpreter of .venv exists and ends well on `arguments`."""
+def _runs(*arguments: str) -> bool:
+    """Tell whether the interpreter of .venv exists and ends well on `arguments`."""
     if not _python().exists():
         return False
     command = [str(_python()), *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True).returncode == 0
 
 
-def _make():
-    """Make .venv, or renew the packages in it."""
+def _make() -> None:
+    """Make .venv, or renew the packages in it, one announced step after the other."""
     complete = _stamp().exists()
     _stamp().unlink(missing_ok=True)
-    if not (complete or _by_a_person()) or not _runs("-m", "pip", "--version"):
-        _create()
-    torch = next(need for need in requirements() if need.startswith("torch=="))
-    _install(
-        f"Installing {torch} for the CPU (about 200 MB)",
-        "--no-deps",
-        torch,
-        *(TORCH_CPU if sys.platform == "linux" else []),
-    )
-    _install("Installing the other packages", "--editable", ".[test]")
+    usable = (complete or _by_a_person()) and _runs("-m", "pip", "--version")
+    torch = constraints()["torch"]
+    steps: list[tuple[str, Callable[[], None]]] = [
+        ("Making the environment .venv: step {} of {}, a few seconds", _create),
+        (f"Installing {torch} for the CPU (200 MB): step {{}} of {{}}, {MINUTES[0]}", _torch),
+        (f"Installing the other packages: step {{}} of {{}}, {MINUTES[1]}", _packages),
+    ]
+    steps = steps[1:] if usable else steps
+    for number, (doing, step) in enumerate(steps, 1):
+        print(doing.format(number, len(steps)), flush=True)
+        step()
     _silence_news()
     _stamp().write_text(_fingerprint())
 
 
-def _by_a_person():
-    """Whether .venv is one that somebody made by other means: it is used, and never emptied."""
+def _torch() -> None:
+    """Install the CPU build of the exact torch of constraints.txt."""
+    source = TORCH_CPU if sys.platform == "linux" else []
+    _install("--no-deps", constraints()["torch"], *source)
+
+
+def _packages() -> None:
+    """Install this checkout, editable, with the packages of `EXTRAS`."""
+    _install("--constraint", "constraints.txt", "--editable", f".[{','.join(EXTRAS)}]")
+
+
+def _by_a_person() -> bool:
+    """Tell whether somebody made .venv by other means: it is used then, and never emptied."""
     settings = VENV / "pyvenv.cfg"
     ours = rf"^prompt = '?{PROMPT}'?$"
     return settings.exists() and not re.search(ours, settings.read_text("utf-8"), re.MULTILINE)
 
 
-def _create():
-    """An empty .venv with pip, in place of what an interrupted set-up may have left."""
+def _create() -> None:
+    """Make an empty .venv with pip, in place of what an interrupted set-up may have left."""
     if not (importlib.util.find_spec("venv") and importlib.util.find_spec("ensurepip")):
         raise SetupError(
             "This Python lacks the modules venv and ensurepip that set-up needs: "
@@ -195,7 +252,6 @@ def _create():
             "The folder .venv was not made by this command and has no pip that works: "
             "move it out of the way and run the command again."
         )
-    print("Making the environment .venv", flush=True)
     base = getattr(sys, "_base_executable", sys.executable)  # .venv cannot empty itself
     made = subprocess.run(
         [base, "-m", "venv", "--clear", "--prompt", PROMPT, str(VENV)],
@@ -208,23 +264,21 @@ def _create():
         raise SetupError("Python's venv could not make the folder .venv: its message is above.")
 
 
-def _install(doing, *arguments):
-    """Run pip with its progress in view; keep what it complains about to explain a failure."""
-    print(doing, flush=True)
-    complaints = []
+def _install(*arguments: str) -> None:
+    """Run pip install, and show what pip says only if it fails."""
     with subprocess.Popen(
-        [*_pip(), "install", *arguments],
+        [*_pip(), "install", "--progress-bar", "off", *arguments],
         cwd=ROOT,
-        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
     ) as pip:
-        for line in pip.stderr:
-            sys.stderr.write(line)
-            complaints.append(line)
+        said = _wait(pip)
     if pip.returncode == 0:
         return
-    if any(sign in line for sign in UNREACHABLE for line in complaints):
+    print(said, file=sys.stderr)
+    if any(sign in said for sign in UNREACHABLE):
         raise SetupError(
             "The package index could not be reached: check the network connection and "
             "run the command again."
@@ -232,11 +286,28 @@ def _install(doing, *arguments):
     raise SetupError("pip could not install the packages, for the reason that it gives above.")
 
 
-def _pip():
+def _wait(process: subprocess.Popen[str]) -> str:
+    """Return what `process` says when it has ended; count the seconds on a terminal meanwhile."""
+    started = time.monotonic()
+    counts = sys.stdout.isatty()
+    while True:
+        try:
+            said = process.communicate(timeout=1)[0]
+            break
+        except subprocess.TimeoutExpired:
+            if counts:
+                print(f"\r{time.monotonic() - started:6.0f} s", end="", flush=True)
+    if counts:
+        print("\r        \r", end="", flush=True)
+    return said
+
+
+def _pip() -> list[str]:
+    """Return the command that runs the pip of .venv."""
     return [str(_python()), "-m", "pip", "--disable-pip-version-check"]
 
 
-def _silence_news():
+def _silence_news() -> None:
     """Keep JupyterLab from asking about news, in .venv only."""
     folder = VENV / "share/jupyter/lab/settings/overrides.d"
     folder.mkdir(parents=True, exist_ok=True)
@@ -244,4 +315,7 @@ def _silence_news():
 
 
 if __name__ == "__main__":
-    sys.exit(", ".join(missing("test")) or None)
+    if sys.argv[1:] == ["--oldest"]:
+        print("\n".join(oldest("course", "app")))
+    else:
+        sys.exit(", ".join(missing(*EXTRAS)) or None)
