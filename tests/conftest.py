@@ -31,6 +31,20 @@ def pytest_addoption(parser):
         metavar="FOLDER",
         help="where the browser tests put their screenshots (default: nowhere)",
     )
+    parser.addoption(
+        "--slow", action="store_true", help="run also the tests that install packages, for minutes"
+    )
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: installs packages from the index; runs with --slow")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--slow"):
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="runs with --slow"))
 
 
 def pytest_xdist_auto_num_workers(config):

@@ -55,7 +55,7 @@ More is passed on to pytest:
   python -m scalinv_utils test -m browser -s               -s and --pdb run in one process
 """
 
-FIGURES = """\
+DRAW_FIGURES = """\
 import sys
 from scalinv_utils.tools.draw_figures import build
 build(sys.argv[1:] or None)
@@ -93,7 +93,7 @@ def commands(python: str, root: str, rest: list[str]) -> dict[str, list[str]]:
         "test": [python, "-m", "pytest", *pytest_arguments(rest)],
         "notebooks": [python, "-m", "scalinv_utils.tools.execute_notebooks", *rest],
         "weigh": [python, "-m", "scalinv_utils.tools.notebook_cost", *rest],
-        "figures": [python, "-c", FIGURES, *rest],
+        "figures": [python, "-c", DRAW_FIGURES, *rest],
         "benchmark": [python, "-m", "scalinv_utils.benchmark.cli", *rest],
     }
 

@@ -26,7 +26,8 @@ def test_no_later_cell_changes_what_an_explorer_draws(path):
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_the_environment_has_what_a_notebook_imports(path):
     owners = metadata.packages_distributions()
-    declared = {canonicalize_name(Requirement(need).name) for need in environment.requirements()}
+    needs = environment.requirements("course")
+    declared = {canonicalize_name(Requirement(need).name) for need in needs}
     for source in cells(read(path)):
         for name in imported(source) - set(sys.stdlib_module_names) - {"scalinv_utils"}:
             assert {canonicalize_name(owner) for owner in owners[name]} & declared, name

@@ -1,0 +1,156 @@
+"""The commands: what they run, what they refuse, and what an old Python is told."""
+
+import ast
+import subprocess
+import sys
+import tomllib
+
+import pytest
+from packaging.requirements import Requirement
+
+from scalinv_utils.__main__ import unfit
+from scalinv_utils.tools import cli, environment
+
+ROOT = environment.ROOT
+PACKAGE = ROOT / "scalinv_utils"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+
+
+def python(*arguments):
+    return subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True)
+
+
+# The Python that is too old
+
+
+@pytest.mark.parametrize("version", [(2, 7), (3, 10), (3, 15)])
+def test_an_unfit_python_gets_one_sentence(version):
+    sentence = unfit((*version, 1, "final", 0))
+    assert "3.11 to 3.14" in sentence and f"this is Python {version[0]}.{version[1]}" in sentence
+    assert "\n" not in sentence
+
+
+def test_a_fit_python_gets_none_and_pyproject_agrees():
+    bounds = Requirement("python" + PROJECT["requires-python"]).specifier
+    for minor in range(8, 20):
+        assert (unfit((3, minor)) is None) == bounds.contains(f"3.{minor}")
+
+
+@pytest.mark.parametrize("name", ["__init__.py", "__main__.py"])
+def test_what_an_unfit_python_reads_first_has_the_syntax_of_old(name):
+    ast.parse((PACKAGE / name).read_text("utf-8"), feature_version=(3, 4))
+
+
+# The commands
+
+
+def test_asking_for_help_loads_nothing_heavy():
+    heavy = {"torch", "ssqueezepy", "kymatio", "numpy", "matplotlib"}
+    shown = python("-X", "importtime", "-m", "scalinv_utils", "--help")
+    assert shown.returncode == 0 and "JupyterLab" in shown.stdout and "--quick" in shown.stdout
+    imported = {line.split("|")[-1].strip() for line in shown.stderr.splitlines()}
+    assert "argparse" in imported and not imported & heavy
+
+
+def test_the_help_of_test_tells_of_its_two_options():
+    shown = python("-m", "scalinv_utils", "test", "--help")
+    assert shown.returncode == 0
+    assert "--quick" in shown.stdout and "--slow" in shown.stdout
+
+
+def test_the_commands_pass_their_arguments_on():
+    made = cli.commands("python", "/course", ["--port", "8890"])
+    assert made["lab"][:3] == ["python", "-m", "jupyterlab"]
+    assert "--ServerApp.root_dir=/course" in made["lab"]
+    assert all(command[-2:] == ["--port", "8890"] for command in made.values())
+    assert set(made) | {"setup"} == set(cli.NEEDS)
+
+
+def test_the_first_notebook_of_lab_is_the_first_notebook():
+    lab = cli.commands("python", str(ROOT), [])["lab"]
+    first = next(option for option in lab if "default_url" in option).split("/lab/tree/")[1]
+    assert (ROOT / first).name == min(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("arguments", [[], ["fly"], ["setup", "--fast"]])
+def test_a_command_that_is_not_there_is_refused(arguments):
+    refused = python("-m", "scalinv_utils", *arguments)
+    assert refused.returncode == 2 and "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize("command", cli.NEEDS)
+def test_an_environment_is_asked_for_with_the_extras_of_the_command(monkeypatch, command):
+    asked = []
+
+    def ready(*extras):
+        asked.append(extras)
+        raise environment.SetupError("enough")
+
+    monkeypatch.setattr(environment, "ready", ready)
+    with pytest.raises(SystemExit, match="enough"):
+        cli.main([command])
+    assert asked == [cli.NEEDS[command]]
+    assert set(asked[0]) <= set(PROJECT["optional-dependencies"])
+
+
+def test_a_failed_setup_ends_in_its_sentence(monkeypatch):
+    def fail(*extras):
+        raise environment.SetupError("The sky has fallen.")
+
+    monkeypatch.setattr(environment, "ready", fail)
+    with pytest.raises(SystemExit, match="The sky has fallen."):
+        cli.main(["setup"])
+
+
+def test_a_folder_that_cannot_be_written_ends_in_a_sentence(monkeypatch):
+    def fail(*extras):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(environment, "ready", fail)
+    with pytest.raises(SystemExit, match="could not write the environment: .*Permission denied"):
+        cli.main(["lab"])
+
+
+# What pytest is told
+
+
+def option(arguments, name):
+    """The values that follow `name` among `arguments`."""
+    return [after for before, after in zip(arguments, arguments[1:]) if before == name]
+
+
+@pytest.mark.parametrize("cores, processes", [(None, "2"), (1, "2"), (4, "4"), (64, "8")])
+def test_a_complete_run_uses_the_cores_and_measures_coverage(monkeypatch, cores, processes):
+    monkeypatch.setattr(cli.os, "cpu_count", lambda: cores)
+    made = cli.pytest_arguments([])
+    assert option(made, "-n") == [processes] and option(made, "--dist") == ["loadfile"]
+    assert "--doctest-modules" in made and "--cov" in made and "-m" not in made
+
+
+def test_a_quick_run_leaves_out_notebooks_and_browser():
+    made = cli.pytest_arguments(["--quick", "-x"])
+    assert option(made, "-m") == ["not browser"]
+    assert made[-3:] == ["-x", "tests", "scalinv_utils"]
+    assert "--quick" not in made and "--cov" not in made
+
+
+def test_a_quick_run_of_a_file_runs_that_file_alone():
+    made = cli.pytest_arguments(["--quick", "tests/test_metrics.py::test_align"])
+    assert made[-1] == "tests/test_metrics.py::test_align" and "tests" not in made
+
+
+def test_a_slow_run_is_a_complete_one():
+    made = cli.pytest_arguments(["--slow"])
+    assert "--cov" in made and made[-1] == "--slow"
+
+
+@pytest.mark.parametrize("given", ["-s", "--pdb", "--capture=no", "--collect-only"])
+def test_options_that_want_one_process_get_one(given):
+    made = cli.pytest_arguments(["-k", "metrics", given])
+    assert "-n" not in made and "--cov" not in made
+
+
+@pytest.mark.parametrize("given", [["-n", "3"], ["-n3"], ["--numprocesses=3"], ["--dist", "no"]])
+def test_a_number_of_processes_that_is_given_is_kept(given):
+    made = cli.pytest_arguments(given)
+    assert made[-len(given) :] == given and "loadfile" not in made

@@ -1,0 +1,87 @@
+"""The commands that CI runs are those that README tells a person to type."""
+
+import re
+import tomllib
+
+import pytest
+import yaml
+
+from scalinv_utils.__main__ import NEWEST, OLDEST
+from scalinv_utils.tools import environment
+
+ROOT = environment.ROOT
+TEST = "python -m scalinv_utils test"
+
+
+def workflow(name):
+    """A parsed workflow. YAML reads the key `on` as True."""
+    return yaml.safe_load((ROOT / ".github/workflows" / name).read_text("utf-8"))
+
+
+def steps(job):
+    """The shell commands of a job, line by line, with python3 written python as on Windows."""
+    lines = "\n".join(step.get("run", "") for step in job["steps"]).splitlines()
+    return [line.strip().replace("python3", "python") for line in lines]
+
+
+def test_ci_runs_the_test_command_of_the_readme():
+    script = (ROOT / ".ci/run").read_text("utf-8")
+    assert "set -euo pipefail" in script
+    assert script.rstrip().endswith("\npython3 -m scalinv_utils test")
+    assert "python3 -m scalinv_utils test" in (ROOT / "README.md").read_text("utf-8")
+
+
+def test_all_workflows_are_looked_at_here():
+    names = {path.name for path in (ROOT / ".github/workflows").iterdir()}
+    assert names == {"tests.yml", "release.yml"}
+
+
+def test_every_system_and_every_python_runs_the_test_command():
+    job = workflow("tests.yml")["jobs"]["test"]
+    matrix = job["strategy"]["matrix"]
+    assert {system.split("-")[0] for system in matrix["os"]} == {"ubuntu", "macos", "windows"}
+    minors = range(OLDEST[1], NEWEST[1] + 1)
+    assert matrix["python"] == [f"3.{minor}" for minor in minors]
+    assert TEST in steps(job)
+
+
+def test_the_oldest_and_the_newest_packages_run_the_test_command():
+    jobs = workflow("tests.yml")["jobs"]
+    for name in ("oldest", "newest"):
+        assert any(line.startswith(TEST) for line in steps(jobs[name]))
+    extras = ",".join(environment.EXTRAS)
+    assert any(f".[{extras}]" in line and "-c oldest.txt" in line for line in steps(jobs["oldest"]))
+    assert not any("-c " in line and "pip" in line for line in steps(jobs["newest"]))
+
+
+def test_a_release_is_tested_built_checked_and_published_without_a_password():
+    release = workflow("release.yml")
+    assert release[True]["push"]["tags"] == ["v*"]
+    jobs = release["jobs"]
+    assert jobs["test"]["uses"] == "./.github/workflows/tests.yml"
+    assert "workflow_call" in workflow("tests.yml")[True]
+    built = steps(jobs["build"])
+    assert "python -m build" in built and "python -m twine check --strict dist/*" in built
+    assert set(jobs["publish"]["needs"]) == {"test", "build"}
+    assert jobs["publish"]["permissions"] == {"id-token": "write"}
+    assert "password" not in (ROOT / ".github/workflows/release.yml").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", ["tests.yml", "release.yml"])
+def test_actions_name_a_version_and_jobs_may_only_read(name):
+    assert workflow(name)["permissions"] == {"contents": "read"}
+    for job in workflow(name)["jobs"].values():
+        for step in job.get("steps", []):
+            assert re.search(r"@(v\d+|release/v\d+)$", step.get("uses", "@v1")), step
+
+
+def test_hooks_run_the_checks_of_the_tests():
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))["repos"][0][
+        "hooks"
+    ]
+    assert [hook["entry"].split(" --")[0] for hook in hooks] == [
+        "python -m ruff check",
+        "python -m ruff format",
+    ]
+    optional = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert any(need.startswith("ruff") for need in optional["optional-dependencies"]["test"])
