@@ -19,7 +19,16 @@ _HOMES = {
 }
 _MODULES = ("app", "benchmark", "bounds", "course", "metrics", "recovery", "tools", "transforms")
 
-__all__ = sorted(_HOMES) + ["metrics"]
+__all__ = [
+    "Recovery",
+    "Scalogram",
+    "Scattering",
+    "griffin_lim",
+    "invert_gradient",
+    "metrics",
+    "phase_gradient",
+    "recover",
+]
 
 
 def __getattr__(name):

@@ -19,6 +19,9 @@ matplotlib.use("Agg")
 # The kernels that run the notebooks inherit this: explorers try their own callbacks.
 os.environ[TRIAL] = "yes"
 
+# Each process of a run loads torch and the package, about 0.5 GB, and starts kernels.
+MOST = 8
+
 # No deadline, since no test may depend on the speed of the machine; derandomised, so that a
 # failure is there again in the next run.
 settings.register_profile("scalinv", deadline=None, derandomize=True)
@@ -36,26 +39,19 @@ def pytest_addoption(parser):
     )
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", "slow: installs packages from the index; runs with --slow")
+def pytest_xdist_auto_num_workers(config):
+    """Choose a process for each core; one for a single file, and where -s is to show output."""
+    files = {Path(argument.split("::")[0]) for argument in config.args}
+    alone = len(files) == 1 and all(file.is_file() for file in files)
+    return 0 if alone or config.option.capture == "no" else min(max(os.cpu_count() or 2, 2), MOST)
 
 
 def pytest_collection_modifyitems(config, items):
+    """Leave out slow tests; notebooks come first, then the browser, and short files at the end."""
     if not config.getoption("--slow"):
         for item in items:
             if item.get_closest_marker("slow"):
                 item.add_marker(pytest.mark.skip(reason="runs with --slow"))
-
-
-def pytest_xdist_auto_num_workers(config):
-    """Choose two processes; one for a single file, and where -s is to show what tests print."""
-    files = {Path(argument.split("::")[0]) for argument in config.args}
-    alone = len(files) == 1 and all(file.is_file() for file in files)
-    return 0 if alone or config.option.capture == "no" else 2
-
-
-def pytest_collection_modifyitems(items):
-    """Put notebooks first, then the browser; short files keep both processes busy to the end."""
     items.sort(
         key=lambda item: (item.path.suffix != ".ipynb", item.get_closest_marker("browser") is None)
     )

@@ -72,11 +72,6 @@ NEEDS = {
     "benchmark": ("benchmark",),
 }
 
-# Options of pytest that want one process, or say themselves how many.
-ONE_PROCESS = ("-s", "--capture", "--pdb", "--trace", "--collect-only", "--co", "--fixtures")
-OWN_PROCESSES = ("-n", "--numprocesses", "--dist")
-MOST_PROCESSES = 8  # each loads torch and the package, about 0.5 GB
-
 
 def commands(python: str, root: str, rest: list[str]) -> dict[str, list[str]]:
     """Return what each command runs, as argument lists for the interpreter of the environment."""
@@ -99,43 +94,21 @@ def commands(python: str, root: str, rest: list[str]) -> dict[str, list[str]]:
 
 
 def pytest_arguments(rest: list[str]) -> list[str]:
-    """Translate what follows `test` into arguments of pytest.
+    """Translate what follows `test` into arguments of pytest, whose settings are in pyproject.toml.
 
     What is given comes last, so that it prevails. Coverage is measured in a complete run only.
     """
     given = [argument for argument in rest if argument != "--quick"]
-    made = ["--doctest-modules"]
-    if not _has(given, ONE_PROCESS + OWN_PROCESSES):
-        made += [
-            "-n",
-            str(_processes()),
-            "--dist",
-            "loadfile",
-        ]  # a notebook's cells belong together
     if "--quick" in rest:
-        made += ["-m", "not browser"]
-        return made + given + ([] if _names_tests(given) else ["tests", "scalinv_utils"])
-    if not set(given) - {"--slow"}:
-        made += ["--cov", "--cov-report=term:skip-covered"]
-    return made + given
-
-
-def _has(arguments: list[str], options: tuple[str, ...]) -> bool:
-    """Tell whether one of `options` is given: alone, with =value, or -n4 for -n."""
-    return any(
-        argument.split("=")[0] in options or argument[:2] == "-n" in options
-        for argument in arguments
-    )
+        folders = [] if _names_tests(given) else ["tests", "scalinv_utils"]
+        return ["-m", "not browser", *given, *folders]
+    complete = not set(given) - {"--slow"}
+    return (["--cov", "--cov-report=term:skip-covered"] if complete else []) + given
 
 
 def _names_tests(arguments: list[str]) -> bool:
     """Tell whether the arguments name a file or a folder of this repository."""
     return any((environment.ROOT / argument.split("::")[0]).exists() for argument in arguments)
-
-
-def _processes() -> int:
-    """Return how many processes test at once: one waits for a browser or a disk at times."""
-    return min(max(2, os.cpu_count() or 2), MOST_PROCESSES)
 
 
 def hand_over(command: list[str], folder: str) -> NoReturn:

@@ -4,6 +4,8 @@ import ast
 import subprocess
 import sys
 import tomllib
+import types
+from importlib import util
 
 import pytest
 from packaging.requirements import Requirement
@@ -114,22 +116,14 @@ def test_a_folder_that_cannot_be_written_ends_in_a_sentence(monkeypatch):
 # What pytest is told
 
 
-def option(arguments, name):
-    """The values that follow `name` among `arguments`."""
-    return [after for before, after in zip(arguments, arguments[1:]) if before == name]
-
-
-@pytest.mark.parametrize("cores, processes", [(None, "2"), (1, "2"), (4, "4"), (64, "8")])
-def test_a_complete_run_uses_the_cores_and_measures_coverage(monkeypatch, cores, processes):
-    monkeypatch.setattr(cli.os, "cpu_count", lambda: cores)
-    made = cli.pytest_arguments([])
-    assert option(made, "-n") == [processes] and option(made, "--dist") == ["loadfile"]
-    assert "--doctest-modules" in made and "--cov" in made and "-m" not in made
+def test_a_complete_run_measures_coverage_and_no_other_does():
+    assert "--cov" in cli.pytest_arguments([]) and "--cov" in cli.pytest_arguments(["--slow"])
+    assert cli.pytest_arguments(["-k", "metrics", "-x"]) == ["-k", "metrics", "-x"]
 
 
 def test_a_quick_run_leaves_out_notebooks_and_browser():
     made = cli.pytest_arguments(["--quick", "-x"])
-    assert option(made, "-m") == ["not browser"]
+    assert made[:2] == ["-m", "not browser"]
     assert made[-3:] == ["-x", "tests", "scalinv_utils"]
     assert "--quick" not in made and "--cov" not in made
 
@@ -139,18 +133,18 @@ def test_a_quick_run_of_a_file_runs_that_file_alone():
     assert made[-1] == "tests/test_metrics.py::test_align" and "tests" not in made
 
 
-def test_a_slow_run_is_a_complete_one():
-    made = cli.pytest_arguments(["--slow"])
-    assert "--cov" in made and made[-1] == "--slow"
+def test_each_core_gets_a_process_but_a_single_file_has_one_alone(monkeypatch):
+    spec = util.spec_from_file_location("settings_of_the_suite", ROOT / "tests" / "conftest.py")
+    conftest = util.module_from_spec(spec)
+    spec.loader.exec_module(conftest)
 
+    def processes(*arguments, capture="fd", cores=4):
+        monkeypatch.setattr(conftest.os, "cpu_count", lambda: cores)
+        option = types.SimpleNamespace(capture=capture)
+        return conftest.pytest_xdist_auto_num_workers(
+            types.SimpleNamespace(args=arguments, option=option)
+        )
 
-@pytest.mark.parametrize("given", ["-s", "--pdb", "--capture=no", "--collect-only"])
-def test_options_that_want_one_process_get_one(given):
-    made = cli.pytest_arguments(["-k", "metrics", given])
-    assert "-n" not in made and "--cov" not in made
-
-
-@pytest.mark.parametrize("given", [["-n", "3"], ["-n3"], ["--numprocesses=3"], ["--dist", "no"]])
-def test_a_number_of_processes_that_is_given_is_kept(given):
-    made = cli.pytest_arguments(given)
-    assert made[-len(given) :] == given and "loadfile" not in made
+    assert [processes("tests", cores=cores) for cores in (None, 1, 4, 64)] == [2, 2, 4, 8]
+    assert processes(__file__) == processes(f"{__file__}::test_x") == 0
+    assert processes("tests", capture="no") == 0
