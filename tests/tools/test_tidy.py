@@ -18,7 +18,8 @@ CHECKS = {
     "ruff check": ["-m", "ruff", "check", "."],
     "ruff format": ["-m", "ruff", "format", "--check", "."],
     "import-linter": ["-c", LINT_IMPORTS, "--no-cache"],
-    "pyright": ["-m", "pyright", "--pythonpath", sys.executable],
+    # The project is named, since pyright would rather take a pyrightconfig.json of a folder above.
+    "pyright": ["-m", "pyright", "--project", "pyproject.toml", "--pythonpath", sys.executable],
 }
 
 
