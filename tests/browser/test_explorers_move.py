@@ -13,25 +13,24 @@ from .moves import (
     check_times,
     check_widths,
     cut_down,
+    has_film,
+    path_of,
     reduced,
 )
 
 pytestmark = pytest.mark.browser
 
-# All explorers of these notebooks move, and their films play, between the outputs that are stored.
-IN_PLACE = ["04", "06"]
+IN_PLACE = "04"  # its explorers are a film and one with two sliders
 ELSEWHERE = ["00", "10"]  # test_lab.py, test_your_own_sound.py
+OTHERS = [
+    path
+    for path in NOTEBOOKS
+    if path.stem[:2] not in [IN_PLACE, *ELSEWHERE] and explorer_cells(cells(read(path)))
+]
 
 
-def notebooks(chosen):
-    """The notebooks with explorers whose numbers pass a test, as parameters."""
-    paths = [path for path in NOTEBOOKS if chosen(path.stem[:2])]
-    paths = [path for path in paths if explorer_cells(cells(read(path)))]
-    return pytest.mark.parametrize("path", paths, ids=lambda path: path.stem[:2])
-
-
-@notebooks(lambda number: number in IN_PLACE)
-def test_every_explorer_among_the_stored_outputs(page, open_notebook, lab, path):
+def test_every_explorer_of_a_notebook_among_its_stored_outputs(page, open_notebook, lab):
+    path = path_of(IN_PLACE)
     copy, numbers = reduced(lab, path)
     notebook = open_notebook(copy)
     check_stored_view(notebook, path)
@@ -41,8 +40,10 @@ def test_every_explorer_among_the_stored_outputs(page, open_notebook, lab, path)
     check_play(notebook)
 
 
-@notebooks(lambda number: number not in IN_PLACE + ELSEWHERE)
+@pytest.mark.parametrize("path", OTHERS, ids=lambda path: path.stem[:2])
 def test_the_first_explorer(open_notebook, lab, path):
     notebook = open_notebook(cut_down(lab, path))
     notebook.run(notebook.by_mouse)
     check_times(notebook, lab, *check_explorers(notebook))
+    if has_film(notebook):
+        check_play(notebook)

@@ -6,7 +6,6 @@ import browsing
 import pytest
 import soundfile
 
-from scalinv_utils.app import session
 from scalinv_utils.course import audio, signals
 from scalinv_utils.course.plotting import in_few_colours
 
@@ -24,7 +23,7 @@ pytestmark = pytest.mark.browser
 
 
 def test_your_own_sound(page, open_notebook, lab, request):
-    copy, numbers = reduced(lab, path_of("10"), edit=shorter)
+    copy, numbers = reduced(lab, path_of("10"))
     notebook = open_notebook(copy)
     check_stored_view(notebook, path_of("10"))
     notebook.run_cells(numbers)
@@ -83,11 +82,6 @@ def methods_to_listen_to(page, notebook, lab):
     check_times(notebook, lab, *check_explorers(notebook, notebook.handles()[-1:]))
     explorer = page.locator(".widget-vbox").filter(has_text="Methods to listen to").first
     assert explorer.locator(".widget-html audio").count() == 4
-
-
-def shorter(source):
-    """Let the methods work on half of the samples."""
-    return source.replace("n_samples=2048", f"n_samples={session.SHORTEST}")
 
 
 def tone_file(folder):
