@@ -24,7 +24,7 @@ commands:
   benchmark  every method on every signal, with peers; benchmark --help says more
 """
 
-EXAMPLES = """\
+COMMAND_EXAMPLES = """\
 examples:
   python -m scalinv_utils lab
   python -m scalinv_utils lab --no-browser --port 8890     more is passed on to JupyterLab
@@ -144,7 +144,7 @@ def _parsed(arguments: list[str]) -> tuple[str, list[str]]:
     parser = argparse.ArgumentParser(
         prog="python -m scalinv_utils",
         description=DESCRIPTION,
-        epilog=EXAMPLES,
+        epilog=COMMAND_EXAMPLES,
         usage="%(prog)s {" + ",".join(names) + "} ...",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
