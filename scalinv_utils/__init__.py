@@ -19,6 +19,7 @@ _HOMES = {
 }
 _MODULES = ("app", "benchmark", "bounds", "course", "metrics", "recovery", "tools", "transforms")
 
+# pyright: reportUnsupportedDunderAll=false
 __all__ = [
     "Recovery",
     "Scalogram",
