@@ -45,3 +45,37 @@ def test_no_constant_is_bound_in_two_modules():
         for name in constants(path):
             homes[name].append(path.relative_to(ROOT).as_posix())
     assert {name: places for name, places in homes.items() if len(places) > 1} == {}
+
+
+def lines_of_code(path):
+    """Count the lines that are no docstring, no comment and not blank."""
+    text = path.read_text("utf-8")
+    told = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
+            node
+        ):
+            told.update(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+    lines = enumerate(text.splitlines(), 1)
+    return sum(k not in told and bool(re.match(r"\s*[^\s#]", line)) for k, line in lines)
+
+
+def test_the_package_stays_small():
+    sizes = {path: lines_of_code(path) for path in PACKAGE.rglob("*.py")}
+    inverts = ("transforms", "recovery", "measured", "metrics.py", "bounds.py")
+    core = sum(
+        size for path, size in sizes.items() if path.relative_to(PACKAGE).parts[0] in inverts
+    )
+    assert core < 4000 and sum(sizes.values()) < 9000, (core, sum(sizes.values()))
+
+
+def test_public_functions_and_classes_are_annotated():
+    bare = [
+        f"{path.relative_to(PACKAGE)}:{node.lineno} {node.name}"
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if path.name not in ("__init__.py", "__main__.py") and "exercises" not in path.parts
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+        if node.returns is None
+    ]
+    assert bare == []
