@@ -49,7 +49,6 @@ UNREACHABLE = (
     "Network is unreachable",
     "timed out",
 )
-MINUTES = ("about 1 minute", "about 2 minutes")  # for torch and for the other packages
 NO_NEWS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
 
 
@@ -211,8 +210,8 @@ def _make() -> None:
     torch = constraints()["torch"]
     steps: list[tuple[str, Callable[[], None]]] = [
         ("Making the environment .venv: step {} of {}, a few seconds", _create),
-        (f"Installing {torch} for the CPU (200 MB): step {{}} of {{}}, {MINUTES[0]}", _torch),
-        (f"Installing the other packages: step {{}} of {{}}, {MINUTES[1]}", _packages),
+        (f"Installing {torch} for the CPU (200 MB): step {{}} of {{}}, about 1 minute", _torch),
+        ("Installing the other packages: step {} of {}, about 2 minutes", _packages),
     ]
     steps = steps[1:] if usable else steps
     for number, (doing, step) in enumerate(steps, 1):
