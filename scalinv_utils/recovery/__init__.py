@@ -6,7 +6,8 @@ from ._heap_integration import Paths
 from ._local_refinement import mend
 from ._objective import griffin_lim_step, spectral_gain
 from ._phase_equation import PhaseEquation, solve_phase_equation, spectral_gap
-from ._phase_gradient import integrate_phase, phase_derivatives, phase_gradient
+from ._phase_gradient import integrate_phase, phase_gradient
+from ._phase_relations import phase_derivatives
 from ._pipeline import recover
 from ._result import Recovery
 from .segments import Slices

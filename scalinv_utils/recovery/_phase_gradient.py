@@ -7,7 +7,8 @@ scale 1) and P^2 its time-bandwidth product,
     dphi/dlog s  =  P^2 s/p  dlog|c|/dt                   rad
 
 The relations are exact for Cauchy wavelets, where they are the Cauchy-Riemann equations, and hold
-to first order for all others. Two integrations turn them into a signal:
+to first order for all others, many of which have exact relations of their own
+(`_phase_relations`). Two integrations turn them into a signal:
 
     heap         Phase differences are added up along paths that avoid the zeros: the next point is
                  always the largest neighbour of all points reached so far (Prusa, Balazs,
@@ -39,28 +40,22 @@ from numpy.typing import ArrayLike
 
 from .._validation import check_choice, check_count, check_share
 from ..metrics import consistency_db, decibels
-from ..transforms._derivatives import scale_derivative, time_derivative
 from ..transforms.scalogram import Scalogram
 from ._griffin_lim import random_angles, settle
 from ._heap_integration import Paths
 from ._local_refinement import mend
 from ._phase_equation import solve_phase_equation
+from ._phase_relations import phase_derivatives
 from ._result import Recovery
 from ._stages import Callback, Run, Stage, silence_of
 
-__all__ = ["integrate_phase", "phase_derivatives", "phase_gradient"]
+__all__ = ["integrate_phase", "phase_gradient"]
 
 PHASE_METHODS = ("heap", "eigen")
 
 # Points below this share of the maximum of S are not integrated. At this level double precision
 # still resolves the derivatives of the modulus.
 REACHED_DOWN_TO = 1e-6
-
-# This many numbers stay in a processor's cache.
-CACHED_NUMBERS = 2**17
-
-# The power is floored at this share of its maximum: below it, its derivatives are rounding errors.
-DERIVATIVE_POWER_FLOOR = 1e-14
 
 # A round has SETTLING_STEPS steps of fast Griffin-Lim with this MOMENTUM. Each round without a gain
 # adds as many to all that follow. The few places that hold most of the error get MENDING times as
@@ -113,6 +108,9 @@ def phase_gradient(
     tolerance : float in (0, 1)
         For "heap": points below this share of the maximum of S are not integrated, 1e-6 by
         default.
+    exact : bool
+        For "heap": start from the wavelet's own phase relation if it has one, as
+        `phase_derivatives` does with this option. Corrections keep the tangent relation.
     **options
         For "eigen": the other options of `solve_phase_equation`.
 
@@ -141,70 +139,6 @@ def phase_gradient(
     if check_choice(method, PHASE_METHODS, "method") == "eigen":
         return solve_phase_equation(S, W, **common, **options)
     return _heap(S, W, **common, **options)
-
-
-def phase_derivatives(S: ArrayLike, W: Scalogram) -> tuple[torch.Tensor, torch.Tensor]:
-    """Compute the gradient of the phase from the modulus alone.
-
-    Parameters
-    ----------
-    S : real array, shape (..., n_freqs, n_samples)
-        A scalogram whose rows are neighbours in scale. Its level does not matter.
-    W : Scalogram
-
-    Returns
-    -------
-    dphi_dt : Tensor, shape of S
-        Instantaneous frequency in rad/sample.
-    dphi_dlogs : Tensor, shape of S
-        Change of phase in rad per unit of the natural logarithm of scale.
-        Both are float64 and on the CPU, and zero in the row of a lowpass.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If S has NaN, infinite or negative entries, or a shape that does not fit W.
-
-    Notes
-    -----
-    The relations are those of Holighaus, Koliander, Prusa, Abreu (2019), arXiv:1906.00738. The
-    derivatives of log S = 1/2 log P are taken as P'/(2 P): P = S^2 is smooth where S has a zero,
-    and log S is not. They are taken in time by the DFT, in scale by finite differences of order 8.
-    Silence gives each row its centre frequency.
-
-    Examples
-    --------
-    >>> import math
-    >>> import torch
-    >>> from scalinv_utils import Scalogram
-    >>> W = Scalogram(256, 8000, wavelet="cauchy", voices_per_octave=16)
-    >>> S = W.magnitude(torch.cos(2 * math.pi * 1000 / 8000 * torch.arange(256)))
-    >>> dphi_dt, dphi_dlogs = phase_derivatives(S, W)
-    >>> row = int((W.frequencies - 1000).abs().argmin())
-    >>> round(float(dphi_dt[row, 128]) * 8000 / (2 * math.pi), 1)  # Hz
-    1000.0
-    """
-    S = W.check_scalogram(S).detach().double().cpu()
-    rows = _wavelets(W)
-    power = S[..., rows, :].numpy() ** 2
-    power += DERIVATIVE_POWER_FLOOR * (power.max() or 1.0)
-    centre = W.peak / W.scales.cpu().double().numpy()[rows, None]
-    dphi_dt, dphi_dlogs = torch.zeros_like(S), torch.zeros_like(S)
-    in_time, in_scale = dphi_dlogs.numpy()[..., rows, :], dphi_dt.numpy()[..., rows, :]
-    D = scale_derivative(power.shape[-2], W.voices_per_octave)
-    # The work is done block by block, so that intermediate arrays stay in the cache.
-    for few in _blocks(power.shape[-2], CACHED_NUMBERS // power.shape[-1]):
-        P = power[..., few, :]
-        in_time[..., few, :] = W.time_bandwidth / centre[few] * (time_derivative(P) / (2 * P))
-    for few in _blocks(power.shape[-1], CACHED_NUMBERS // power.shape[-2]):
-        P = power[..., few]
-        in_scale[..., few] = centre * (1 - D @ P / (2 * P) / W.time_bandwidth)
-    return dphi_dt, dphi_dlogs
-
-
-def _blocks(n: int, size: int) -> Iterator[slice]:
-    """Cut range(n) into slices of `size` numbers, at least one."""
-    return (slice(first, first + max(size, 1)) for first in range(0, n, max(size, 1)))
 
 
 def integrate_phase(
@@ -315,6 +249,7 @@ def _heap(
     progress: bool,
     n_iter: int = 30,
     tolerance: float = REACHED_DOWN_TO,
+    exact: bool = False,
 ) -> Recovery:
     """Run the stage of this module alone."""
     S = W.check_scalogram(S).detach()
@@ -328,7 +263,9 @@ def _heap(
         progress=progress,
         result="best",
     )
-    stage = functools.partial(integrate_and_correct, seed=seed, n_iter=n_iter, tolerance=tolerance)
+    stage = functools.partial(
+        integrate_and_correct, seed=seed, n_iter=n_iter, tolerance=tolerance, exact=exact
+    )
     run.details["islands"] = 0
     return run.through([Stage("phase gradient", stage, n_iter)], S, W, silence_of(S)).recovery()
 
@@ -341,6 +278,7 @@ def integrate_and_correct(
     seed: int = 0,
     n_iter: int = 30,
     tolerance: float = REACHED_DOWN_TO,
+    exact: bool = False,
     given: torch.Tensor | None = None,
 ) -> None:
     """Carry out the stage: rounds until one is good enough or gains nothing; hand on the best.
@@ -350,14 +288,14 @@ def integrate_and_correct(
     S : real Tensor, shape (..., n_freqs, n_samples)
     W : Scalogram
     run : Run
-    seed, n_iter, tolerance
+    seed, n_iter, tolerance, exact
         As for `phase_gradient`.
     given : real Tensor, shape of S, optional
         The scalogram against which the run records the fit, if S is a denoised version of it.
     """
     norm, best = float(S.norm()), (math.inf, torch.empty(0))  # no signal yet
     start = _from(random_angles(S, seed), W)
-    rounds = _rounds(S, W, start, tolerance)
+    rounds = _rounds(S, W, start, tolerance, exact)
     for x, residual, run.details["islands"] in itertools.islice(rounds, n_iter + 1):
         fit = decibels(residual / norm)
         arrived = fit < ENOUGH_DB or (fit < NEARLY_ENOUGH_DB and fit > best[0] - 1)
@@ -368,14 +306,14 @@ def integrate_and_correct(
 
 
 def _rounds(
-    S: torch.Tensor, W: Scalogram, phase: torch.Tensor, tolerance: float
+    S: torch.Tensor, W: Scalogram, phase: torch.Tensor, tolerance: float, exact: bool
 ) -> Iterator[tuple[torch.Tensor, float, int]]:
     """Generate (x, || |W x| - S ||, islands): the heap integration, then the result of each round.
 
     A round that has made things worse is taken back: the next one goes on from the best x.
     """
     known, paths = phase_derivatives(S, W), _paths(S, W, tolerance)
-    _integrate(paths, W, known, phase)
+    _integrate(paths, W, phase_derivatives(S, W, exact=True) if exact else known, phase)
     islands = sum(part.n_islands for part in paths.values())
     x = W.inverse(_turn(S.to(S.dtype.to_complex()), phase))
     c = W.coefficients(x)

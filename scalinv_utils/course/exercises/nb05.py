@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ...recovery._phase_gradient import integrate_phase, phase_derivatives
+from ...recovery._phase_gradient import integrate_phase
+from ...recovery._phase_relations import phase_derivatives
 from ...transforms.scalogram import Scalogram
 from .. import signals
 from ._machinery import compare, exercise

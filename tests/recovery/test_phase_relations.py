@@ -1,0 +1,148 @@
+"""The phase relations against the true phase: with derivatives from the filters, and as in use."""
+
+import statistics
+
+import numpy as np
+import pytest
+import torch
+from numpy.polynomial.polynomial import polyval
+
+from scalinv_utils.course import signals
+from scalinv_utils.metrics import decibels, waveform_error_db
+from scalinv_utils.recovery._phase_gradient import phase_gradient
+from scalinv_utils.recovery._phase_relations import (
+    log_slope,
+    phase_derivatives,
+    power_derivative,
+    scale_products,
+)
+from scalinv_utils.transforms._derivatives import scale_derivative, time_derivative
+from scalinv_utils.transforms.scalogram import Scalogram
+
+N, RATE = 1024, 8000.0
+SOUNDS = ("speech", "crow", "choir", "bell")
+
+FAMILY = {
+    "cauchy": "cauchy",
+    "Morse 2": ("gmw", {"gamma": 2, "beta": 90}),
+    "gmw": "gmw",
+    "Morse 4": ("gmw", {"gamma": 4, "beta": 45}),
+    "morlet": "morlet",
+}
+
+
+def transform(wavelet, voices_per_octave=32, **options):
+    return Scalogram(N, RATE, wavelet=wavelet, voices_per_octave=voices_per_octave, **options)
+
+
+def material(name, W):
+    return W.project(signals.recording(name, RATE, N)[0])
+
+
+def truth(W, x):
+    """(c, c_t / c, c_ls / c), the last with the wavelet's derivative in log s as a filter."""
+    spectrum = np.fft.fft(x.numpy())[: W.filters.shape[1]]
+    s_w = W.scales.numpy()[:, None] * 2 * np.pi * np.arange(len(spectrum)) / N
+    c, c_ls = (
+        np.fft.ifft(filters * spectrum, n=N)
+        for filters in (W.filters.numpy(), W.filters.numpy() * polyval(s_w, log_slope(W)))
+    )
+    return c, time_derivative(c) / c, c_ls / c
+
+
+@pytest.mark.parametrize("wavelet", FAMILY.values(), ids=FAMILY)
+def test_the_slope_is_that_of_the_wavelet(wavelet):
+    W = transform(wavelet)
+    w, h = W.peak * np.linspace(0.8, 1.2, 9), 1e-5
+    slope = np.diff(np.log(W._psi(w * np.exp([[-h], [h]]))), axis=0)[0] / (2 * h)
+    assert np.abs(slope - polyval(w, log_slope(W))).max() < 1e-6 * W.time_bandwidth
+
+
+@pytest.mark.parametrize("wavelet", ["bump", ("morlet", {"mu": 5.0}), ("gmw", {"gamma": 2.5})])
+def test_others_have_the_tangent_relation(wavelet):
+    W = transform(wavelet)
+    S = W.magnitude(material("crow", W))
+    assert log_slope(W) is None
+    # In time the relation is the same; in scale the derivative between rows differs a little.
+    (w, phi_ls), (w_tangent, phi_ls_tangent) = (
+        phase_derivatives(S, W, exact=exact) for exact in (True, False)
+    )
+    assert torch.equal(phi_ls, phi_ls_tangent)
+    loud = S > 1e-3 * S.max()
+    assert float((w - w_tangent)[loud].abs().median() / w_tangent[loud].abs().median()) < 1e-2
+
+
+@pytest.mark.parametrize("name", SOUNDS)
+@pytest.mark.parametrize("wavelet", FAMILY.values(), ids=FAMILY)
+def test_the_relation_holds_for_the_true_phase(wavelet, name):
+    W = transform(wavelet)
+    c, g, true = truth(W, material(name, W))
+    P, s = np.abs(c) ** 2, W.scales.numpy()[:, None]
+    got = scale_products(log_slope(W), s, P, time_derivative(P), g.imag) / P
+    loud = P > 1e-6 * P.max()
+    assert np.abs(got - true)[loud].max() < 1e-6 * np.abs(true)[loud].max()
+
+
+# Relative errors of dphi/dt and dphi/dlog s where S is above -60 dB, as the modulus alone tells
+# them: medians of the points, the worst of four recordings.
+@pytest.mark.parametrize(
+    ("wavelet", "voices", "in_time", "in_scale"),
+    [
+        ("cauchy", 32, -130, -120),
+        ("gmw", 32, -80, -60),
+        ("morlet", 32, -80, -60),
+        ("gmw", 16, -60, -45),
+        ("morlet", 16, -60, -45),
+    ],
+)
+def test_the_modulus_alone_tells_the_gradient(wavelet, voices, in_time, in_scale):
+    W = transform(wavelet, voices)
+    for name in SOUNDS:
+        c, g, c_ls = truth(W, material(name, W))
+        loud = np.abs(c) > 1e-3 * np.abs(c).max()
+        got = phase_derivatives(np.abs(c), W, exact=True)
+        for f, true, bound in zip(got, (g.imag, c_ls.imag), (in_time, in_scale)):
+            error = np.median(np.abs(f.numpy() - true)[loud])
+            level = decibels(error / np.median(np.abs(true)[loud]))
+            assert level < bound
+
+
+@pytest.mark.parametrize(("wavelet", "voices", "gain"), [("gmw", 16, 5), ("gmw", 32, 25)])
+def test_the_power_is_better_predicted_than_by_polynomials(wavelet, voices, gain):
+    W = transform(wavelet, voices)
+    levels = []
+    for D in (power_derivative(W), scale_derivative(W.n_freqs, voices)):
+        for name in SOUNDS:
+            c, _, c_ls = truth(W, material(name, W))
+            P, loud = np.abs(c) ** 2, np.abs(c) > 1e-3 * np.abs(c).max()
+            levels.append(decibels(np.median(np.abs(D @ P / (2 * P) - c_ls.real)[loud])))
+    ours, polynomial = levels[: len(SOUNDS)], levels[len(SOUNDS) :]
+    assert min(p - o for o, p in zip(ours, polynomial)) > gain
+
+
+def test_the_power_derivative_knows_a_tone_and_few_rows():
+    W = transform("gmw", 16, f_max=3000)
+    S = W.magnitude(torch.cos(2 * torch.pi * 0.125 * torch.arange(N, dtype=torch.float64)))
+    slope = power_derivative(W) @ S.square().numpy() / 2
+    true = polyval(W.scales.numpy()[:, None] * 2 * np.pi * 0.125, log_slope(W)) * S.numpy() ** 2
+    assert decibels(np.linalg.norm(slope - true) / np.linalg.norm(true)) < -40
+    assert not power_derivative(transform("gmw", 4, f_min=1950, f_max=2000)).any()
+
+
+@pytest.mark.parametrize("wavelet", ["Morse 2", "gmw", "Morse 4", "morlet"])
+def test_the_heap_alone(wavelet):
+    W = transform(FAMILY[wavelet])
+    errors = []
+    for name in SOUNDS:
+        x = material(name, W)
+        errors.append(
+            waveform_error_db(phase_gradient(W.magnitude(x), W, n_iter=0, exact=True).signal, x)
+        )
+    assert statistics.median(errors) < -45 and max(errors) < -38, errors
+
+
+def test_silence_turns_at_the_centre_frequencies():
+    W = transform("gmw", 16)
+    dphi_dt, dphi_dlogs = phase_derivatives(torch.zeros(W.shape), W, exact=True)
+    centre = 2 * torch.pi * W.frequencies[:, None] / RATE
+    assert torch.allclose(dphi_dt, centre.expand(W.shape)) and dphi_dlogs.abs().max() < 1e-9
