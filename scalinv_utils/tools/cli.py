@@ -46,7 +46,8 @@ Run the tests, in as many processes as there are cores (at least two).
 
   (nothing)  the unit tests, the examples in docstrings, every cell of every notebook, the tests in
              a browser where Chromium is installed, and the coverage of the package
-  --quick    no notebooks, no browser, no coverage: under two minutes
+  --quick    no notebooks, no browser, no coverage, and none of the few tests that take five
+             seconds or more: under two minutes
   --slow     also the tests that install packages from the index, for some minutes
 
 More is passed on to pytest:
@@ -101,7 +102,7 @@ def pytest_arguments(rest: list[str]) -> list[str]:
     given = [argument for argument in rest if argument != "--quick"]
     if "--quick" in rest:
         folders = [] if _names_tests(given) else ["tests", "scalinv_utils"]
-        return ["-m", "not browser", *given, *folders]
+        return ["-m", "not (browser or long)", *given, *folders]
     complete = not set(given) - {"--slow"}
     return (["--cov", "--cov-report=term:skip-covered"] if complete else []) + given
 

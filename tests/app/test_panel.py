@@ -26,21 +26,26 @@ CHOICES = {
 }
 
 
-@pytest.fixture(scope="module")
-def app():
-    """One app for all the tests: as on the screen, the moves add up."""
-    return Studio()
+def answer_at_once(S, W, seed, callback):
+    """Stand in for a method: what the app does with an answer is what is tried."""
+    if callback is not None:
+        callback(1, torch.ones(W.n_samples, dtype=torch.float64), -1.0)
+    return session.griffin_lim(S, W, n_iter=1, seed=seed)
 
 
 @pytest.fixture
 def fast(monkeypatch):
-    """Methods that answer at once: what the app does with an answer is what is tried."""
+    """Make every method answer at once."""
+    methods = dict.fromkeys(session.METHODS, (answer_at_once, 1))
+    monkeypatch.setattr(session, "METHODS", methods)
 
-    def method(S, W, seed, callback):
-        callback(1, torch.ones(W.n_samples, dtype=torch.float64), -1.0)
-        return session.griffin_lim(S, W, n_iter=1, seed=seed)
 
-    monkeypatch.setattr(session, "METHODS", dict.fromkeys(session.METHODS, (method, 1)))
+@pytest.fixture(scope="module")
+def app():
+    """Open one app for all the tests: as on the screen, the moves add up."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(session, "METHODS", dict.fromkeys(session.METHODS, (answer_at_once, 1)))
+        return Studio()
 
 
 def upload(app, name, content):

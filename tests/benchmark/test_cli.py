@@ -52,6 +52,7 @@ def test_options_choose_among_the_cells_of_the_preset():
     assert {cell.seed for cell in cells} == {0, 1}
 
 
+@pytest.mark.long
 def test_a_run_that_was_stopped_goes_on(tmp_path, tiny, same_but_for_costs):
     path = tmp_path / "stopped.csv"
     command = [
@@ -84,6 +85,7 @@ def test_a_run_that_was_stopped_goes_on(tmp_path, tiny, same_but_for_costs):
         assert len(list(csv.reader(file))) == 11
 
 
+@pytest.mark.long
 def test_a_dask_cluster_gives_the_same_rows(tmp_path, tiny, same_but_for_costs):
     from distributed import Client, LocalCluster
 

@@ -115,6 +115,7 @@ def test_more_cells_are_added_to_those_that_are_there(tiny, tmp_path):
     assert rows[:10] == tiny[1] and [row["wavelet"] for row in rows[10:]] == ["gmw"]
 
 
+@pytest.mark.long
 def test_several_processes_give_the_same_rows(tmp_path, tiny, same_but_for_costs):
     rows = run(preset("tiny"), tmp_path / "local.csv", jobs=2, progress=False)
     assert same_but_for_costs(rows) == same_but_for_costs(tiny[1])

@@ -140,6 +140,7 @@ def test_bad_options(options, name):
 # -- known results -----------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_defaults_end_25_db_below_the_published_loop():
     """Invert kymatio, J = 6, Q = 8, of 2048 samples of a guitar with unit variance.
 

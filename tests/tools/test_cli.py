@@ -123,7 +123,7 @@ def test_a_complete_run_measures_coverage_and_no_other_does():
 
 def test_a_quick_run_leaves_out_notebooks_and_browser():
     made = cli.pytest_arguments(["--quick", "-x"])
-    assert made[:2] == ["-m", "not browser"]
+    assert made[:2] == ["-m", "not (browser or long)"]
     assert made[-3:] == ["-x", "tests", "scalinv_utils"]
     assert "--quick" not in made and "--cov" not in made
 
