@@ -48,6 +48,8 @@ def pytest_xdist_auto_num_workers(config):
 
 def pytest_collection_modifyitems(config, items):
     """Leave out slow tests; notebooks come first, then the browser, and short files at the end."""
+    # With this option nbval would have the kernels of the notebooks traced, too.
+    config.option.cov_source = []
     if not config.getoption("--slow"):
         for item in items:
             if item.get_closest_marker("slow"):
