@@ -34,9 +34,7 @@ def pytest_addoption(parser):
         metavar="FOLDER",
         help="where the browser tests put their screenshots (default: nowhere)",
     )
-    parser.addoption(
-        "--slow", action="store_true", help="run also the tests that install packages, for minutes"
-    )
+    parser.addoption("--slow", action="store_true", help="run also what takes minutes")
 
 
 def pytest_xdist_auto_num_workers(config):

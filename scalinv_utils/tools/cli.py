@@ -48,7 +48,8 @@ Run the tests, in as many processes as there are cores (at least two).
              a browser where Chromium is installed, and the coverage of the package
   --quick    no notebooks, no browser, no coverage, and none of the few tests that take five
              seconds or more: under two minutes
-  --slow     also the tests that install packages from the index, for some minutes
+  --slow     also the tests that install packages from the index, and the explorers in the
+             browser that need most of their notebook: some minutes more
 
 More is passed on to pytest:
   python -m scalinv_utils test -k metrics -x
