@@ -98,7 +98,7 @@ def commands(python: str, root: str, rest: list[str]) -> dict[str, list[str]]:
 def pytest_arguments(rest: list[str]) -> list[str]:
     """Translate what follows `test` into arguments of pytest, whose settings are in pyproject.toml.
 
-    What is given comes last, so that it prevails. Coverage is measured in a complete run only.
+    The given arguments come last, so that they prevail. A complete run measures coverage.
     """
     given = [argument for argument in rest if argument != "--quick"]
     if "--quick" in rest:
