@@ -47,7 +47,7 @@ Run the tests, in as many processes as there are cores (at least two).
   (nothing)  the unit tests, the examples in docstrings, every cell of every notebook, the tests in
              a browser where Chromium is installed, and the coverage of the package
   --quick    no notebooks, no browser, no coverage, and none of the few tests that take five
-             seconds or more: under two minutes
+             seconds or more: about two minutes
   --slow     also the tests that install packages from the index, and the explorers in the
              browser that need most of their notebook: some minutes more
 

@@ -66,6 +66,7 @@ def wav(x, rate):
     return buffer.getvalue()
 
 
+@pytest.mark.long
 def test_it_opens_with_a_sound_that_is_recovered():
     app = Studio("bell")
     assert app.result.waveform_db < -60 and app.result.task is app.task
@@ -92,6 +93,7 @@ def test_a_click_recovers_and_shows_everything(app, fast):
     assert rate == session.RATE and abs(y - app.result.y.numpy()).max() < 1e-3
 
 
+@pytest.mark.long
 @settings(max_examples=5, deadline=None)
 @given(
     st.lists(

@@ -117,7 +117,8 @@ def test_what_mending_cannot_mend_stays_as_it_was():
     assert residual == pytest.approx(float((W.magnitude(y) - S).norm()))
 
 
-@pytest.mark.parametrize("wavelet", ["cauchy", pytest.param("gmw", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("wavelet", ["cauchy", "gmw"])
 def test_the_waveform_comes_back_with_and_without_patches(wavelet, monkeypatch):
     W = Scalogram(8192, RATE, wavelet=wavelet, voices_per_octave=32, f_min=200)
     x = W.project(signals.recording("guitar", RATE, 8192)[0])
