@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from ..transforms.scalogram import Scalogram
 
-__all__ = ["denoise"]
+__all__ = ["autocorrelation", "denoise"]
 
 # Bins where the autocorrelation of a filter is this small, relative to its maximum, hold noise
 # only. The noise level is known if they make up at least the share ENOUGH of all bins.
@@ -77,7 +77,7 @@ def _noise_energy(energy: torch.Tensor, power: torch.Tensor, filters: torch.Tens
     The upper filters are too wide to leave enough bins empty. They get the level of the first
     narrower row in proportion to their power, because noise on S is proportional to S in S^2.
     """
-    outside = _autocorrelation(filters, power.shape[-1]) < OUTSIDE
+    outside = autocorrelation(filters, power.shape[-1]) < OUTSIDE
     known = outside.double().mean(-1) > ENOUGH
     if not known.any():
         return torch.zeros_like(power[..., :1])
@@ -87,7 +87,7 @@ def _noise_energy(energy: torch.Tensor, power: torch.Tensor, filters: torch.Tens
     return (share[..., rows] * power.mean(-1)).unsqueeze(-1)
 
 
-def _autocorrelation(filters: torch.Tensor, n_samples: int) -> torch.Tensor:
+def autocorrelation(filters: torch.Tensor, n_samples: int) -> torch.Tensor:
     """Correlate each filter with itself over frequency, at the bins of a real DFT; maximum 1."""
     in_time = torch.fft.ifft(filters.square(), n=n_samples)
     correlation = torch.fft.rfft(in_time.abs().square()).real
