@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from .._validation import check_callable, check_count, check_signal
 from ..metrics import decibels
 from ._errors import DivergenceError
-from ._phase_gradient import phase_gradient
+from ._row_completion import start_from_phase
 from .losses import LOSSES, Loss, resolve
 
 __all__ = ["Equaliser", "Objective", "griffin_lim_step", "spectral_gain"]
@@ -155,7 +155,7 @@ class Objective:
                 f"is no Scalogram, got 'phase_gradient' for "
                 f"{type(self.transform).__name__}"
             )
-        return phase_gradient(self.target[0], self.transform, seed=seed).signal.to(self.target[0])
+        return start_from_phase(self.target[0], self.transform, seed=seed).to(self.target[0])
 
     def _at_level(self, x: torch.Tensor) -> torch.Tensor:
         """Scale x so that its transform has the norm of the target, if it is of degree one."""

@@ -17,12 +17,14 @@ to first order for all others, many of which have exact relations of their own
     correction   The errors of the relations are nearly equal for two scalograms that are close.
                  Given an estimate d = W y, only the difference between the gradients that they
                  give for S and for |d| is integrated, and the phase of d is turned by it: at the
-                 solution the difference is zero, whatever the wavelet.
+                 solution the difference is zero, whatever the wavelet. It uses the relations
+                 above: exact ones, of higher order, err more next to zeros.
 
 A correction removes errors that extend over large parts of the plane, and adds errors next to
 zeros, where differences between neighbours say little. A few steps of fast Griffin-Lim, which
 reach no further than a wavelet, do the opposite. So each round has both, and then refines the few
-places that hold most of the misfit (`patches`).
+places that hold most of the misfit (`patches`). Close to the solution, where both may gain little,
+a round refines by a step of Gauss and Newton instead (`gauss_newton`).
 
 The correction was derived for this project, not taken from the literature; its evidence is the
 numbers in the tests and in notebook 05.
@@ -31,7 +33,7 @@ numbers in the tests and in notebook 05.
 import functools
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -41,6 +43,7 @@ from numpy.typing import ArrayLike
 from .._validation import check_choice, check_count, check_share
 from ..metrics import consistency_db, decibels
 from ..transforms.scalogram import Scalogram
+from ._gauss_newton import gauss_newton
 from ._griffin_lim import random_angles, settle
 from ._heap_integration import Paths
 from ._local_refinement import mend
@@ -53,14 +56,25 @@ __all__ = ["integrate_phase", "phase_gradient"]
 
 PHASE_METHODS = ("heap", "eigen")
 
+Gradient = tuple[torch.Tensor, torch.Tensor]
+Correction = Callable[[torch.Tensor], torch.Tensor]
+
 # Points below this share of the maximum of S are not integrated. At this level double precision
 # still resolves the derivatives of the modulus.
 REACHED_DOWN_TO = 1e-6
 
+# Where the heap's result fits better than this, its phase is corrected before anything else: what
+# is wrong then extends over large parts of the plane.
+CLOSE_DB = -40.0
+
 # A round has SETTLING_STEPS steps of fast Griffin-Lim with this MOMENTUM. Each round without a gain
-# adds as many to all that follow. The few places that hold most of the error get MENDING times as
-# many.
-SETTLING_STEPS, MOMENTUM, MENDING = 10, 0.9, 3
+# adds as many to all that follow, up to MOST_STEPS. The few places that hold most of the error get
+# MENDING times as many.
+SETTLING_STEPS, MOST_STEPS, MOMENTUM, MENDING = 10, 40, 0.9, 3
+
+# Below NEWTON_BELOW_DB, a round that follows one with a gain of less than SLOW_DB takes so many
+# conjugate-gradient steps of Gauss and Newton instead, unless they have just made things worse.
+NEWTON_STEPS, NEWTON_BELOW_DB, SLOW_DB = 30, -80.0, 10.0
 
 # The iteration ends below ENOUGH_DB, or after PATIENT_ROUNDS rounds without a gain of 1 dB, or at
 # the first of them below NEARLY_ENOUGH_DB. It does not end sooner, because the parts of the signal
@@ -108,9 +122,6 @@ def phase_gradient(
     tolerance : float in (0, 1)
         For "heap": points below this share of the maximum of S are not integrated, 1e-6 by
         default.
-    exact : bool
-        For "heap": start from the wavelet's own phase relation if it has one, as
-        `phase_derivatives` does with this option. Corrections keep the tangent relation.
     **options
         For "eigen": the other options of `solve_phase_equation`.
 
@@ -199,7 +210,7 @@ def integrate_phase(
     True
     """
     S = W.check_scalogram(S)
-    paths = _paths(S, W, check_share(tolerance, "tolerance"))
+    paths = paths_of(S, W, check_share(tolerance, "tolerance"))
     phase, order = _from(start, W), torch.full(S.shape, -1, dtype=torch.int32)
     for item, part in paths.items():
         order[item][_wavelets(W)] = torch.from_numpy(part.order)
@@ -219,7 +230,7 @@ def _wavelets(W: Scalogram) -> slice:
     return slice(int((W.frequencies > 0).sum()))
 
 
-def _paths(S: torch.Tensor, W: Scalogram, tolerance: float) -> dict[tuple[int, ...], Paths]:
+def paths_of(S: torch.Tensor, W: Scalogram, tolerance: float) -> dict[tuple[int, ...], Paths]:
     """Find the `Paths` of each scalogram of a batch, by its index."""
     moduli = S.detach().double().cpu()[..., _wavelets(W), :].numpy()
     threshold = tolerance * float(moduli.max())
@@ -249,7 +260,6 @@ def _heap(
     progress: bool,
     n_iter: int = 30,
     tolerance: float = REACHED_DOWN_TO,
-    exact: bool = False,
 ) -> Recovery:
     """Run the stage of this module alone."""
     S = W.check_scalogram(S).detach()
@@ -263,9 +273,7 @@ def _heap(
         progress=progress,
         result="best",
     )
-    stage = functools.partial(
-        integrate_and_correct, seed=seed, n_iter=n_iter, tolerance=tolerance, exact=exact
-    )
+    stage = functools.partial(integrate_and_correct, seed=seed, n_iter=n_iter, tolerance=tolerance)
     run.details["islands"] = 0
     return run.through([Stage("phase gradient", stage, n_iter)], S, W, silence_of(S)).recovery()
 
@@ -278,7 +286,6 @@ def integrate_and_correct(
     seed: int = 0,
     n_iter: int = 30,
     tolerance: float = REACHED_DOWN_TO,
-    exact: bool = False,
     given: torch.Tensor | None = None,
 ) -> None:
     """Carry out the stage: rounds until one is good enough or gains nothing; hand on the best.
@@ -288,56 +295,127 @@ def integrate_and_correct(
     S : real Tensor, shape (..., n_freqs, n_samples)
     W : Scalogram
     run : Run
-    seed, n_iter, tolerance, exact
+    seed, n_iter, tolerance
         As for `phase_gradient`.
     given : real Tensor, shape of S, optional
         The scalogram against which the run records the fit, if S is a denoised version of it.
     """
+    x, correct = integration(S, W, run, seed, tolerance)
+    iterates = itertools.islice(rounds(S, W, x, correct), n_iter + 1)
+    run.x = best_of(
+        iterates, S, run, None if given is None else lambda x: consistency_db(x, given, W)
+    )
+
+
+def best_of(
+    iterates: Iterable[tuple[torch.Tensor, float]],
+    S: torch.Tensor,
+    run: Run,
+    fit_of: Callable[[torch.Tensor], float] | None = None,
+) -> torch.Tensor:
+    """Hand iterates (x, || |W x| - S ||) to the run until one is good enough; return the best.
+
+    `fit_of` gives the fit that the run records, if it is not that to S.
+    """
     norm, best = float(S.norm()), (math.inf, torch.empty(0))  # no signal yet
-    start = _from(random_angles(S, seed), W)
-    rounds = _rounds(S, W, start, tolerance, exact)
-    for x, residual, run.details["islands"] in itertools.islice(rounds, n_iter + 1):
+    for x, residual in iterates:
         fit = decibels(residual / norm)
         arrived = fit < ENOUGH_DB or (fit < NEARLY_ENOUGH_DB and fit > best[0] - 1)
         best = min(best, (fit, x), key=lambda pair: pair[0])
-        if run.step(x, fit if given is None else consistency_db(x, given, W)) or arrived:
+        if run.step(x, fit_of(x) if fit_of else fit) or arrived:
             break
-    run.x = best[1]
+    return best[1]
 
 
-def _rounds(
-    S: torch.Tensor, W: Scalogram, phase: torch.Tensor, tolerance: float, exact: bool
-) -> Iterator[tuple[torch.Tensor, float, int]]:
-    """Generate (x, || |W x| - S ||, islands): the heap integration, then the result of each round.
+def integration(
+    S: torch.Tensor, W: Scalogram, run: Run, seed: int, tolerance: float = REACHED_DOWN_TO
+) -> tuple[torch.Tensor, Correction]:
+    """Integrate the phase's gradient: (the signal, the function that corrects another one)."""
+    paths, known = paths_of(S, W, tolerance), phase_derivatives(S, W, exact=False)
+    run.details["islands"] = sum(part.n_islands for part in paths.values())
+    phase = _from(random_angles(S, seed), W)
+    x = integrated(S, W, paths, phase)
+    c = torch.empty_like(S, dtype=S.dtype.to_complex())
 
-    A round that has made things worse is taken back: the next one goes on from the best x.
+    def correct(x: torch.Tensor) -> torch.Tensor:
+        return corrected(S, W, W.coefficients(x, out=c), known, paths, phase)
+
+    return x, correct
+
+
+def integrated(
+    S: torch.Tensor, W: Scalogram, paths: dict[tuple[int, ...], Paths], phase: torch.Tensor
+) -> torch.Tensor:
+    """Make the signal whose phase is the integral of the gradient that S implies.
+
+    `phase`, where the paths start, is overwritten.
     """
-    known, paths = phase_derivatives(S, W), _paths(S, W, tolerance)
-    _integrate(paths, W, phase_derivatives(S, W, exact=True) if exact else known, phase)
-    islands = sum(part.n_islands for part in paths.values())
-    x = W.inverse(_turn(S.to(S.dtype.to_complex()), phase))
-    c = W.coefficients(x)
-    yield x, float((W.modulus(c) - S).norm()), islands
-    least, nearest, failures, n_steps = math.inf, x, 0, SETTLING_STEPS
-    while failures < PATIENT_ROUNDS:
-        x = settle(functools.partial(W.refit, S), x, n_steps, MOMENTUM)
-        x, residual = mend(S, W, x, MENDING * SETTLING_STEPS, MOMENTUM, c)
-        yield x, residual, islands
-        if decibels(residual) > decibels(least) - 1:
-            failures, n_steps = failures + 1, n_steps + SETTLING_STEPS
-        else:
-            failures = 0
-        if residual < least:
+    _integrate(paths, W, phase_derivatives(S, W), phase)
+    return W.inverse(_turn(S.to(S.dtype.to_complex()), phase))
+
+
+def corrected(
+    S: torch.Tensor,
+    W: Scalogram,
+    c: torch.Tensor,
+    known: Gradient,
+    paths: dict[tuple[int, ...], Paths],
+    phase: torch.Tensor,
+) -> torch.Tensor:
+    """Turn c by the integral of known - estimated gradient; c and `phase` are overwritten."""
+    estimated = phase_derivatives(W.modulus(c), W, exact=False)
+    difference = [torch.sub(*pair, out=pair[1]) for pair in zip(known, estimated)]
+    _integrate(paths, W, difference, phase.zero_())
+    return W.inverse(W.impose(S, _turn(c, phase), out=c))
+
+
+def rounds(
+    S: torch.Tensor,
+    W: Scalogram,
+    x: torch.Tensor,
+    correct: Correction,
+    *,
+    newton_below_db: float = NEWTON_BELOW_DB,
+    last_steps: int = 0,
+) -> Iterator[tuple[torch.Tensor, float]]:
+    """Generate (x, || |W x| - S ||): the start, then the result of each round.
+
+    A round that has made things worse is taken back: the next one goes on from the best x. Where
+    no round gains any more, so many `last_steps` of Gauss and Newton follow each other, and the
+    fit may grow meanwhile: the waveform comes closer before the fit does, as zeros have to move.
+    """
+    c, loudness, nearest = W.coefficients(x), decibels(S.norm()), x
+    least, newton_below = float((W.modulus(c) - S).norm()), loudness + newton_below_db
+    yield x, least
+    if decibels(least) < loudness + CLOSE_DB:
+        x = correct(x)
+    least, failures, newton, n_steps = math.inf, 0, False, SETTLING_STEPS
+    while failures < PATIENT_ROUNDS + last_steps * (decibels(least) < newton_below):
+        last_resort = failures >= PATIENT_ROUNDS
+        x, residual = _refined(S, W, x, None if newton or last_resort else n_steps, c)
+        yield x, residual
+        gain = decibels(least) - decibels(residual)
+        newton = gain < SLOW_DB and not (newton and gain < 0)
+        newton &= decibels(residual) < newton_below
+        failures = failures + 1 if gain < 1 else 0
+        n_steps = min(n_steps + SETTLING_STEPS * (0 < failures <= PATIENT_ROUNDS), MOST_STEPS)
+        if gain > 0:
             least, nearest = residual, x
-        c = W.coefficients(nearest, out=c)
-        estimated = phase_derivatives(W.modulus(c), W)
-        _integrate(
-            paths,
-            W,
-            [torch.sub(*pair, out=pair[1]) for pair in zip(known, estimated)],
-            phase.zero_(),
-        )
-        x = W.inverse(W.impose(S, _turn(c, phase), out=c))
+        if failures < PATIENT_ROUNDS:
+            x = correct(nearest)
+        elif failures == PATIENT_ROUNDS:
+            x = nearest
+
+
+def _refined(
+    S: torch.Tensor, W: Scalogram, x: torch.Tensor, n_steps: int | None, c: torch.Tensor
+) -> tuple[torch.Tensor, float]:
+    """Take steps of fast Griffin-Lim, or one of Gauss and Newton for None; c is overwritten."""
+    if n_steps is not None:
+        x = settle(functools.partial(W.refit, S), x, n_steps, MOMENTUM)
+        return mend(S, W, x, MENDING * SETTLING_STEPS, MOMENTUM, c)
+    x = gauss_newton(S, W, x, NEWTON_STEPS)
+    return x, float((W.modulus(W.coefficients(x, out=c)) - S).norm())
 
 
 def _turn(c: torch.Tensor, phase: torch.Tensor) -> torch.Tensor:

@@ -47,7 +47,7 @@ import torch
 from numpy.polynomial.polynomial import polyder, polyval
 from numpy.typing import ArrayLike
 
-from ..transforms._derivatives import scale_derivative, time_derivative
+from ..transforms._derivatives import time_derivative
 from ..transforms._wavelets import MORSE, response
 from ..transforms.scalogram import Scalogram
 
@@ -166,7 +166,7 @@ def scale_products(
 
 
 def phase_derivatives(
-    S: ArrayLike, W: Scalogram, *, exact: bool = False
+    S: ArrayLike, W: Scalogram, *, exact: bool = True
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Compute the gradient of the phase from the modulus alone.
 
@@ -177,9 +177,8 @@ def phase_derivatives(
     W : Scalogram
     exact : bool
         Use the wavelet's own relation if it has one (Morse wavelets of integer gamma, Morlet's),
-        and `power_derivative` between rows. The default is the tangent relation (3) with finite
-        differences of order 8: it is cheaper, and its errors next to zeros are smaller when two
-        scalograms are compared.
+        and not the tangent relation (3). The tangent relation is cheaper, and its errors next to
+        zeros are smaller where two scalograms are compared.
 
     Returns
     -------
@@ -207,7 +206,7 @@ def phase_derivatives(
     >>> from scalinv_utils import Scalogram
     >>> W = Scalogram(256, 8000, voices_per_octave=16)
     >>> S = W.magnitude(torch.cos(2 * math.pi * 1000 / 8000 * torch.arange(256)))
-    >>> dphi_dt, dphi_dlogs = phase_derivatives(S, W, exact=True)
+    >>> dphi_dt, dphi_dlogs = phase_derivatives(S, W)
     >>> row = int((W.frequencies - 1000).abs().argmin())
     >>> round(float(dphi_dt[row, 128]) * 8000 / (2 * math.pi))  # Hz
     1000
@@ -219,12 +218,12 @@ def phase_derivatives(
     power += floor
     dphi_dt, dphi_dlogs = torch.zeros_like(S), torch.zeros_like(S)
     in_time, in_scale = dphi_dt.numpy()[..., rows, :], dphi_dlogs.numpy()[..., rows, :]
-    D = power_derivative(W) if exact else scale_derivative(power.shape[-2], W.voices_per_octave)
+    D = power_derivative(W)
     # The work is done block by block, so that intermediate arrays stay in the cache.
     for few in _blocks(power.shape[-1], CACHED_NUMBERS // power.shape[-2]):
         P = power[..., few]
         # `power_derivative` is made for powers of wavelets, of which the floor is none.
-        in_time[..., few] = D @ (P - floor if exact else P) / (2 * P)
+        in_time[..., few] = D @ (P - floor) / (2 * P)
     s = W.scales.cpu().double().numpy()[rows, None]
     relation = _relation(W, log_slope(W) if exact else None)
     for few in _blocks(power.shape[-2], CACHED_NUMBERS // power.shape[-1]):

@@ -63,13 +63,10 @@ def test_others_have_the_tangent_relation(wavelet):
     W = transform(wavelet)
     S = W.magnitude(material("crow", W))
     assert log_slope(W) is None
-    # In time the relation is the same; in scale the derivative between rows differs a little.
-    (w, phi_ls), (w_tangent, phi_ls_tangent) = (
-        phase_derivatives(S, W, exact=exact) for exact in (True, False)
-    )
-    assert torch.equal(phi_ls, phi_ls_tangent)
-    loud = S > 1e-3 * S.max()
-    assert float((w - w_tangent)[loud].abs().median() / w_tangent[loud].abs().median()) < 1e-2
+    for of_its_own, tangent in zip(
+        *(phase_derivatives(S, W, exact=exact) for exact in (True, False))
+    ):
+        assert torch.equal(of_its_own, tangent)
 
 
 @pytest.mark.parametrize("name", SOUNDS)
@@ -100,7 +97,7 @@ def test_the_modulus_alone_tells_the_gradient(wavelet, voices, in_time, in_scale
     for name in SOUNDS:
         c, g, c_ls = truth(W, material(name, W))
         loud = np.abs(c) > 1e-3 * np.abs(c).max()
-        got = phase_derivatives(np.abs(c), W, exact=True)
+        got = phase_derivatives(np.abs(c), W)
         for f, true, bound in zip(got, (g.imag, c_ls.imag), (in_time, in_scale)):
             error = np.median(np.abs(f.numpy() - true)[loud])
             level = decibels(error / np.median(np.abs(true)[loud]))
@@ -135,14 +132,12 @@ def test_the_heap_alone(wavelet):
     errors = []
     for name in SOUNDS:
         x = material(name, W)
-        errors.append(
-            waveform_error_db(phase_gradient(W.magnitude(x), W, n_iter=0, exact=True).signal, x)
-        )
+        errors.append(waveform_error_db(phase_gradient(W.magnitude(x), W, n_iter=0).signal, x))
     assert statistics.median(errors) < -45 and max(errors) < -38, errors
 
 
 def test_silence_turns_at_the_centre_frequencies():
     W = transform("gmw", 16)
-    dphi_dt, dphi_dlogs = phase_derivatives(torch.zeros(W.shape), W, exact=True)
+    dphi_dt, dphi_dlogs = phase_derivatives(torch.zeros(W.shape), W)
     centre = 2 * torch.pi * W.frequencies[:, None] / RATE
     assert torch.allclose(dphi_dt, centre.expand(W.shape)) and dphi_dlogs.abs().max() < 1e-9

@@ -135,7 +135,8 @@ DOES_NOT_FOLLOW = {
     "B": "uniqueness says nothing of neighbours: the inverse is continuous, not uniformly so, and "
     "far-apart signals with close scalograms exist",
     "C": "a scalogram is the modulus of something in the range of W, and most pictures are not",
-    "E": "the relations are exact for the generalised Cauchy family, and for no other wavelet",
+    "E": "the first-order relations are exact for the generalised Cauchy family, and for no other "
+    "wavelet",
     "G": "both theorems speak of infinitely many exact values; a few rows may determine a signal "
     "and say nothing useful about it",
 }

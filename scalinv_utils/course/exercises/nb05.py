@@ -70,19 +70,20 @@ def check_frequency_from_power(answer: Any) -> str | None:
 
 def corrected(c, S, W):
     """Turn the phase of c by the integral of what the relations say of S and not of |c|."""
-    of_target, of_estimate = phase_derivatives(S, W), phase_derivatives(c.abs(), W)
+    of_target, of_estimate = (phase_derivatives(m, W, exact=False) for m in (S, c.abs()))
     d_dt, d_dlogs = (a - b for a, b in zip(of_target, of_estimate))
     turn, _, _ = integrate_phase(S, W, d_dt, d_dlogs, torch.zeros(S.shape))
     return S * torch.sgn(c) * torch.exp(1j * turn)
 
 
 def _without_the_estimate(c, S, W):
-    turn, _, _ = integrate_phase(S, W, *phase_derivatives(S, W), torch.zeros(S.shape))
+    gradient = phase_derivatives(S, W, exact=False)
+    turn, _, _ = integrate_phase(S, W, *gradient, torch.zeros(S.shape))
     return S * torch.sgn(c) * torch.exp(1j * turn)
 
 
 def _wrong_way_round(c, S, W):
-    of_target, of_estimate = phase_derivatives(S, W), phase_derivatives(c.abs(), W)
+    of_target, of_estimate = (phase_derivatives(m, W, exact=False) for m in (S, c.abs()))
     d_dt, d_dlogs = (b - a for a, b in zip(of_target, of_estimate))
     turn, _, _ = integrate_phase(S, W, d_dt, d_dlogs, torch.zeros(S.shape))
     return S * torch.sgn(c) * torch.exp(1j * turn)
@@ -99,9 +100,10 @@ def _lost_the_phase(c, S, W):
 @exercise(
     "05.2",
     "Write one correction: from coefficients that are nearly right to better ones.",
-    "Ask `phase_derivatives` about `S` and about `c.abs()`. Subtract, and integrate the difference "
-    "with `integrate_phase(S, W, d_dt, d_dlogs, start)`, `start` being zeros: the result is the "
-    "angle by which each coefficient still has to turn. Which modulus should the result have?",
+    "Ask `phase_derivatives` about `S` and about `c.abs()`, with `exact=False`. Subtract, and "
+    "integrate the difference with `integrate_phase(S, W, d_dt, d_dlogs, start)`, `start` being "
+    "zeros: the result is the angle by which each coefficient still has to turn. Which modulus "
+    "should the result have?",
     corrected,
     [_without_the_estimate, _wrong_way_round, _kept_the_modulus, _lost_the_phase],
     "At the solution the two gradients agree, the angle is zero, and nothing changes any more. A "
