@@ -16,7 +16,9 @@ The noise is white, Gaussian, and added to the modulus. This models a scalogram 
 rounded, stored or transmitted as numbers. For this model F is exact, and the maximum-likelihood
 estimate is the least-squares fit that all methods of this package seek. Noise that is added to c
 before the modulus is taken leads to Rice's distribution, which has the same information where |c|
-is well above the noise and almost none below it (`rice_information`, usable as a weight).
+is well above the noise and almost none below it (`rice_information`, usable as a weight). Where
+negative values were put to zero, a coefficient below the noise says less, too
+(`censored_information`).
 
 The bound is local. Where |c| is below sigma the modulus is not a linear function of x, estimates
 are biased, and their error can fall below the bound.
@@ -24,19 +26,21 @@ are biased, and their error can fall below the bound.
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from scipy import special
 
-from ._validation import check_count, check_number, check_signal
+from ._validation import check_choice, check_count, check_number, check_signal
 from .metrics import analytic, decibels
 from .transforms.scalogram import Scalogram
 
 __all__ = [
     "Bound",
     "band_basis",
+    "censored_information",
     "cramer_rao",
     "fisher_information",
     "jacobian",
@@ -180,7 +184,14 @@ def fisher_information(
     return (T.conj().T @ A @ T + T.T @ B @ T).real / 2
 
 
-def cramer_rao(x: ArrayLike, W: Scalogram, *, weight: ArrayLike | None = None) -> "Bound":
+def cramer_rao(
+    x: ArrayLike,
+    W: Scalogram,
+    *,
+    weight: ArrayLike | None = None,
+    noise: Literal["gaussian", "clipped", "rice"] = "gaussian",
+    snr_db: float | None = None,
+) -> "Bound":
     """Compute the Cramer-Rao bound on the waveform error at x, one global phase removed.
 
     Parameters
@@ -190,6 +201,12 @@ def cramer_rao(x: ArrayLike, W: Scalogram, *, weight: ArrayLike | None = None) -
     W : Scalogram
     weight : real array, shape (n_freqs, n_samples), optional
         Weights as in `fisher_information`. Default: ones.
+    noise : "gaussian", "clipped" or "rice"
+        "gaussian": on the modulus. "clipped": the same, and negative values were put to zero.
+        "rice": complex noise, before the modulus. For the last two, a coefficient says less the
+        further it is below the noise, so that their bound holds for one level of noise, `snr_db`.
+    snr_db : float, for "clipped" and "rice"
+        rms of |W x| over the standard deviation of the noise ("rice": of its real part), in dB.
 
     Returns
     -------
@@ -222,6 +239,11 @@ def cramer_rao(x: ArrayLike, W: Scalogram, *, weight: ArrayLike | None = None) -
     True
     """
     point = W.project(_point(x, W))
+    if check_choice(noise, INFORMATION, "noise") != "gaussian":
+        S = W.magnitude(point)
+        sigma = S.square().mean().sqrt() * 10 ** (-check_number(snr_db, "snr_db") / 20)
+        told = INFORMATION[noise](S / sigma).to(S)
+        weight = told if weight is None else told * W.check_scalogram(weight, "weight")
     return Bound(point, W, fisher_information(point, W, weight=weight))
 
 
@@ -443,6 +465,40 @@ def rice_information(ratio: ArrayLike) -> torch.Tensor:
     places = np.linspace(0, 1, 1025)
     table = np.append(_squared_score(places[:-1] / (1 - places[:-1])), 1.0)
     return torch.from_numpy(np.interp(ratio / (1 + ratio), places, table))
+
+
+def censored_information(ratio: ArrayLike) -> torch.Tensor:
+    """Compute the Fisher information on |c| under Gaussian noise whose negative values become zero.
+
+    Parameters
+    ----------
+    ratio : real array
+        |c| over the standard deviation of the noise.
+
+    Returns
+    -------
+    Tensor of the same shape, float64
+        Relative to noise that is not clipped: 1 far above the noise, 1/2 + 1/pi at |c| = 0. With
+        the normal density phi and distribution Phi it is Phi(r) - r phi(r) + phi(r)^2 / Phi(-r)
+        (Tobin 1958, doi:10.2307/1907382).
+
+    Examples
+    --------
+    >>> censored_information([0.0, 1.0, 10.0]).numpy().round(3).tolist()
+    [0.818, 0.968, 1.0]
+    """
+    r = check_signal(ratio, name="ratio").double().abs().cpu().clamp_max(30.0)
+    density = torch.exp(-r.square() / 2) / (2 * torch.pi) ** 0.5
+    below = torch.special.erfc(r / 2**0.5) / 2
+    return 1 - below - r * density + density.square() / below
+
+
+# What a coefficient says, by how the noise came about: a function of |c| over the deviation.
+INFORMATION = {
+    "gaussian": torch.ones_like,
+    "clipped": censored_information,
+    "rice": rice_information,
+}
 
 
 def _squared_score(a: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy import special
 from scipy.special import i0e, i1e
 from small import N, noise, scalogram
 
@@ -285,3 +286,25 @@ def test_cauchy_wavelets_satisfy_cauchy_riemann(beta):
 def test_bad_input_is_named(call):
     with pytest.raises(ValueError, match=r"\b(x|weight|snr_db|S|init|ratio) must"):
         call(scalogram())
+
+
+def test_clipping_costs_information_below_the_noise_only():
+    r = torch.tensor([0.0, 1.0, 8.0], dtype=torch.float64)
+    told = bounds.censored_information(r)
+    assert float(told[0]) == pytest.approx(0.5 + 1 / np.pi) and float(told[2]) == pytest.approx(1)
+    # Monte Carlo of the squared score at r = 1.
+    t = 1 + np.random.default_rng(0).standard_normal(400_000)
+    hazard = np.exp(-0.5) / np.sqrt(2 * np.pi) / special.ndtr(-1.0)
+    score = np.where(t > 0, t - 1, -hazard)
+    assert float(told[1]) == pytest.approx(np.square(score).mean(), rel=0.01)
+
+
+@pytest.mark.parametrize("noise", ["clipped", "rice"])
+def test_the_bound_for_another_noise_is_higher_and_meets_the_usual_one(noise):
+    W = scalogram()
+    x = dense(0, W)
+    usual = bounds.cramer_rao(x, W)
+    for snr_db, gap in ((5, 0.05), (60, -0.01)):
+        other = bounds.cramer_rao(x, W, noise=noise, snr_db=snr_db)
+        assert other.error_db(snr_db) > usual.error_db(snr_db) + gap
+    assert other.error_db(60) == pytest.approx(usual.error_db(60), abs=0.1)

@@ -11,6 +11,12 @@ coefficients (for "mse" their mean):
 Both g are odd and smooth: the sign of a signed coefficient (order 0 of a scattering transform)
 counts, and the slope at a zero is finite, unlike that of |o|^p with p < 1 and of log |o|.
 
+Where the noise is known, the negative logarithm of the likelihood is a loss without bias:
+
+    gaussian   sum (o - t)^2 / (2 sigma^2)                noise on the modulus, negative values kept
+    tobit      the same where t > 0, -log Phi(-o / sigma) where t = 0     negative values put to 0
+    rice       sum o^2 / (2 sigma^2) - log I_0(o t / sigma^2)      noise on c, before its modulus
+
 `L2ToL1` and `CoarseToFine` are losses that change during the descent, which calls their method
 `advance` after each iteration.
 """
@@ -19,8 +25,11 @@ import copy
 import functools
 import math
 from collections.abc import Callable, Iterable
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from .._validation import check_choice, check_count, check_number, check_positive
 from ..transforms.scattering import Scattering, or_one
@@ -31,11 +40,14 @@ __all__ = [
     "CoarseToFine",
     "L2ToL1",
     "Loss",
+    "gaussian",
     "log",
     "order_loss",
     "power",
     "resolve",
+    "rice",
     "safe_modulus",
+    "tobit",
 ]
 
 
@@ -132,6 +144,129 @@ def _compressed(
 
     loss.__name__ = name
     return loss
+
+
+def gaussian(sigma: float | ArrayLike) -> Loss:
+    """Make the negative log-likelihood under Gaussian noise on the modulus, negative values kept.
+
+    Parameters
+    ----------
+    sigma : float or real array
+        Standard deviation of the noise. An array, of the shape of the target or one that
+        broadcasts to it, gives each coefficient its own weight. Infinite means not measured.
+
+    Returns
+    -------
+    callable
+        ``loss(output, target)``.
+
+    Raises
+    ------
+    ValueError
+        If sigma is not positive everywhere.
+
+    Examples
+    --------
+    >>> import torch
+    >>> float(gaussian(0.5)([torch.ones(3)], [torch.zeros(3)]))
+    6.0
+    """
+    sigma = _deviation(sigma)
+    return _likelihood(lambda o, t: ((o - t) / sigma).square().sum() / 2, "gaussian")
+
+
+def tobit(sigma: float | ArrayLike) -> Loss:
+    """Make the negative log-likelihood under Gaussian noise whose negative values were put to zero.
+
+    This is the censored regression of Tobin (1958), doi:10.2307/1907382: a zero says that modulus
+    and noise together were at most zero. Least squares take it for a measured zero; they pull
+    quiet parts down, and lift others in exchange.
+
+    Parameters
+    ----------
+    sigma : float or real array
+        As for `gaussian`.
+
+    Returns
+    -------
+    callable
+        ``loss(output, target)``.
+
+    Raises
+    ------
+    ValueError
+        If sigma is not positive everywhere.
+
+    Examples
+    --------
+    >>> import torch
+    >>> round(float(tobit(1.0)([torch.tensor([1.0, 0.0])], [torch.tensor([3.0, 0.0])])), 3)
+    2.693
+    """
+    sigma = _deviation(sigma)
+
+    def term(o: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        seen, ratio = t > 0, o / sigma
+        residual = torch.where(seen, ratio - t / sigma, 0.0)
+        censored = (-ratio).expand_as(t)[~seen]
+        return residual.square().sum() / 2 - torch.special.log_ndtr(censored).sum()
+
+    return _likelihood(term, "tobit")
+
+
+def rice(sigma: float | ArrayLike) -> Loss:
+    """Make the negative log-likelihood under complex Gaussian noise added before the modulus.
+
+    The density is Rice's (1944), doi:10.1002/j.1538-7305.1944.tb00874.x; terms that do not depend
+    on the output are left out.
+
+    Parameters
+    ----------
+    sigma : float or real array
+        Standard deviation of the noise in the real part, and in the imaginary part; otherwise as
+        for `gaussian`.
+
+    Returns
+    -------
+    callable
+        ``loss(output, target)``.
+
+    Raises
+    ------
+    ValueError
+        If sigma is not positive everywhere.
+
+    Examples
+    --------
+    >>> import torch
+    >>> float(rice(1.0)([torch.tensor([1.0])], [torch.tensor([0.0])]))  # only |n|^2 / 2 is left
+    0.5
+    """
+    sigma = _deviation(sigma)
+
+    def term(o: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        a, b = o / sigma, t / sigma
+        # log I0(a b) = a b + log i0e(a b): together with a^2/2 a square that does not overflow.
+        return ((a - b).square() / 2 - torch.log(torch.special.i0e(a * b))).sum()
+
+    return _likelihood(term, "rice")
+
+
+def _likelihood(term: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], name: str) -> Loss:
+    def loss(output: Any, target: Any) -> torch.Tensor:
+        return sum((term(o, t) for o, t in zip(output, target)), torch.zeros(()))
+
+    loss.__name__ = name
+    return loss
+
+
+def _deviation(sigma: float | ArrayLike) -> float | torch.Tensor:
+    if not isinstance(sigma, (torch.Tensor, np.ndarray)):
+        return check_positive(sigma, "sigma")
+    deviation = torch.as_tensor(sigma)
+    if not (deviation > 0).all():
+        raise ValueError(f"sigma must be positive everywhere, got {float(deviation.min())!r}")
+    return deviation
 
 
 def safe_modulus(c: torch.Tensor) -> torch.Tensor:
