@@ -32,6 +32,7 @@ __all__ = [
     "Rule",
     "accelerated",
     "admm",
+    "alternate",
     "fast",
     "gl",
     "griffin_lim",
@@ -258,12 +259,12 @@ def griffin_lim(
     n_iter = check_count(n_iter, "n_iter")
     name, iterate = _rule(rule, momentum)
     run = Run(f"griffin_lim ({name})", callback, keep_every=keep_every, progress=progress)
-    alternate = functools.partial(_alternate, iterate=iterate, init=init, seed=seed, n_iter=n_iter)
-    return run.through([Stage(name, alternate, n_iter)], S, W, silence_of(S)).recovery()
+    stage = functools.partial(alternate, iterate=iterate, init=init, seed=seed, n_iter=n_iter)
+    return run.through([Stage(name, stage, n_iter)], S, W, silence_of(S)).recovery()
 
 
 @torch.no_grad()
-def _alternate(
+def alternate(
     S: torch.Tensor,
     W: Scalogram,
     run: Run,

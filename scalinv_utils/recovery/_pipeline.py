@@ -2,16 +2,23 @@
 
 import functools
 import math
+from typing import Literal
 
 import torch
 from numpy.typing import ArrayLike
 
+from .._validation import check_choice, check_positive
 from ..metrics import decibels
 from ..transforms.scalogram import Scalogram
 from ._gradient_descent import descend_lbfgs
+from ._griffin_lim import alternate, fast
+from ._lifted_power import MODELS, applies_to, noise_level
+from ._noisy import Noisy
 from ._objective import Objective
 from ._phase_gradient import integrate_and_correct
 from ._result import Recovery
+from ._row_completion import COMPLETED_ROUNDS, complete_and_correct, is_completable
+from ._slips import TURNS, undo_slips
 from ._stages import Callback, Run, Stage, one_scalogram, silence_of
 from .denoising import denoise
 
@@ -19,8 +26,11 @@ __all__ = ["recover"]
 
 # Stages are left out once the modulus fits this well. The polish ends there too, or when it gains
 # less than STALLED_DB over POLISH_PATIENCE iterations.
-GOAL_DB = -120.0
+GOAL_DB = -150.0
 POLISH_ITERATIONS, POLISH_PATIENCE, STALLED_DB = 300, 25, 0.003
+
+# Iterations of fast Griffin-Lim from random phases, for a scalogram that no signal has.
+ALTERNATIONS = 500
 
 # The denoised scalogram gets a start of its own if it differs from S by more than this,
 # relative to S.
@@ -31,6 +41,8 @@ def recover(
     S: ArrayLike,
     W: Scalogram,
     *,
+    noise: Literal["clipped", "gaussian", "rice"] = "clipped",
+    sigma: float | None = None,
     seed: int = 0,
     callback: Callback | None = None,
     keep_every: int | None = None,
@@ -39,9 +51,13 @@ def recover(
     """Recover the waveform behind a scalogram by the best pipeline that this project knows.
 
     The phase's gradient, integrated and corrected, gives a start (`phase_gradient`); L-BFGS in
-    whitened variables polishes the fit. A scalogram that contains more than the scalogram of a
-    signal can, such as noise, is denoised for the start and polished as it is; a second start
-    leaves out the denoising, and the better fit is kept. No step sees anything but S.
+    whitened variables polishes the fit.
+
+    A scalogram that contains more than the scalogram of a signal can, such as noise, is denoised
+    first, in time and scale together. The phase is integrated on the result, and the last steps
+    make S as it was given most likely. Where the answer leaves more unexplained than noise of
+    this level would, as with a scalogram that was edited, the fit counts: the start is repeated
+    without denoising, and the best fit is kept. No step sees anything but S.
 
     Parameters
     ----------
@@ -49,6 +65,13 @@ def recover(
         One scalogram; a batch is refused.
     W : Scalogram
         Any wavelet will do. Dense rows (32 voices per octave) determine the phase best.
+    noise : "clipped", "gaussian" or "rice"
+        How noise came into S, if there is any. "clipped": white and Gaussian on the modulus, and
+        negative values were put to zero. "gaussian": the same, and negative values were kept.
+        "rice": complex, on the coefficients before their modulus was taken.
+    sigma : float, optional
+        Standard deviation of the noise ("rice": of its real part), in units of S. Default: read
+        from S, where its power varies faster in time than that of any scalogram.
     seed : int
         Seed for the random phases assigned to each island's starting point: the same seed gives
         the same signal.
@@ -65,8 +88,10 @@ def recover(
     Recovery
         Its signal is the best iterate. ``details`` has "stages", a list of (stage, the best
         consistency in dB after it) in the order in which they ran; "noise_db", the level of the
-        part that denoising removed, relative to S; and "islands", the number of points where an
-        integration of the phase started.
+        part that denoising removed, relative to S; "islands", the number of points where an
+        integration of the phase started; and for a noisy scalogram "sigma" and "reduced_chi2", what
+        was left unexplained relative to noise of this level, in squares, before any fit without
+        denoising.
 
     Raises
     ------
@@ -83,7 +108,10 @@ def recover(
     >>> metrics.waveform_error_db(y, x) < -100
     True
     """
-    S = one_scalogram(S, W)
+    check_choice(noise, MODELS, "noise")
+    sigma = None if sigma is None else check_positive(sigma, "sigma")
+    signed = one_scalogram(S, W, negative=noise == "gaussian")
+    S = signed.clamp_min(0) if noise == "gaussian" else signed
     run = Run(
         "recover",
         callback,
@@ -96,9 +124,27 @@ def recover(
     cleaned = denoise(S, W) if silence is None else S
     noise_db = decibels((cleaned - S).norm() / S.norm()) if silence is None else -math.inf
     stages = _stages(cleaned if noise_db > NOISE_FREE_DB else None, seed)
+    if noise_db <= NOISE_FREE_DB:
+        stages[1:1] = _more_stages(W, seed)
+    sigma = _level(signed, W, sigma, noise) if noise_db > NOISE_FREE_DB else 0.0
+    if sigma > 0:
+        noisy = Noisy(signed, W, sigma, seed=seed, model=noise)
+        run.through(noisy.stages, S, noisy.W)
+        explained = noisy.explains(run.x)
+        stages = [] if explained else [*_stages(None, seed), noisy.refinement, *_other_start(seed)]
+        run.result = "last" if explained and not run.stopped else "best"
+        run.details["sigma"] = sigma
+        run.details["reduced_chi2"] = noisy.surprise(run.x)
     recovery = run.through(stages, S, W, silence).recovery(noise_db=noise_db)
     recovery.details["stages"] = run.stages
     return recovery
+
+
+def _level(S: torch.Tensor, W: Scalogram, sigma: float | None, noise: str) -> float:
+    """Find the deviation of the noise; 0 where nothing tells it, or W is none for `Noisy`."""
+    if not applies_to(W):
+        return 0.0
+    return noise_level(S, W, model=noise) if sigma is None else sigma
 
 
 def _stages(cleaned: torch.Tensor | None, seed: int) -> list[Stage]:
@@ -110,6 +156,25 @@ def _stages(cleaned: torch.Tensor | None, seed: int) -> list[Stage]:
         return stages
     denoised = functools.partial(_integrate_denoised, cleaned=cleaned, seed=seed)
     return [Stage("phase gradient, denoised", denoised, 30), polish, *stages]
+
+
+def _more_stages(W: Scalogram, seed: int) -> list[Stage]:
+    """List what may help between start and polish where S is exact."""
+    undo = functools.partial(undo_slips, seed=seed)
+    completed = functools.partial(complete_and_correct, seed=seed)
+    stages = [Stage("completed rows", completed, COMPLETED_ROUNDS)] if is_completable(W) else []
+    return stages if W.lowpass else [*stages, Stage("slips undone", undo, TURNS)]
+
+
+def _other_start(seed: int) -> list[Stage]:
+    """List stages for a scalogram that no signal has: its best fit need not have its phase."""
+    from_noise = functools.partial(
+        alternate, iterate=fast, init=None, seed=seed, n_iter=ALTERNATIONS
+    )
+    return [
+        Stage("fast Griffin-Lim", from_noise, ALTERNATIONS),
+        Stage("polish", _polish, POLISH_ITERATIONS),
+    ]
 
 
 def _integrate_denoised(

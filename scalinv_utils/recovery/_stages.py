@@ -191,12 +191,16 @@ def silence_of(S: torch.Tensor) -> torch.Tensor | None:
     return None if S.norm() > 0 else S.new_zeros(S.shape[:-2] + S.shape[-1:])
 
 
-def one_scalogram(S: ArrayLike, W: Scalogram) -> torch.Tensor:
-    """Check that S is one scalogram of W, and return it in double precision."""
-    S = W.check_scalogram(S).detach().double()
+def one_scalogram(S: ArrayLike, W: Scalogram, *, negative: bool = False) -> torch.Tensor:
+    """Check that S is one scalogram of W, and return it in double precision.
+
+    Where noise may have made it `negative`, it still is to be real, finite and of W's shape.
+    """
+    given = torch.as_tensor(S)
+    S = W.check_scalogram(given.abs() if negative else S).detach().double()
     if S.ndim != 2:
         raise ValueError(
             f"S must be one scalogram of shape (n_freqs, n_samples) = {W.shape}, "
             f"got shape {tuple(S.shape)}"
         )
-    return S
+    return given.detach().to(S) if negative else S

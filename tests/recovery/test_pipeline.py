@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from scalinv_utils import metrics
-from scalinv_utils.bounds import noisy
+from scalinv_utils.bounds import cramer_rao, noisy
 from scalinv_utils.course import signals
+from scalinv_utils.recovery import _noisy
 from scalinv_utils.recovery._griffin_lim import griffin_lim
 from scalinv_utils.recovery._pipeline import recover
 from scalinv_utils.transforms.scalogram import Scalogram
@@ -38,6 +39,15 @@ def test_recover_finds_recordings(name, wavelet):
     x = W.project(signals.recording(name, int(RATE), 1024)[0])
     recovery = recover(W.magnitude(x), W, progress=False)
     assert metrics.island_error_db(recovery.signal, x, W) < -90
+
+
+@pytest.mark.parametrize("wavelet", ["gmw", "morlet"])
+def test_sixteen_voices_do(wavelet):
+    W = transform(wavelet, n_samples=1024, voices_per_octave=16)
+    for name in ("guitar", "speech", "crow"):
+        x = W.project(signals.recording(name, int(RATE), 1024)[0])
+        y = recover(W.magnitude(x), W, progress=False).signal
+        assert metrics.waveform_error_db(y, x) < -120, name
 
 
 def test_one_seed_gives_one_signal():
@@ -83,6 +93,150 @@ def test_noise_costs_no_more_than_it_must(wavelet, snr_db):
     assert metrics.waveform_error_db(recovery.signal, x) < -snr_db
     assert -snr_db - 3 < recovery.details["noise_db"] < -snr_db + 8
     assert recovery.details["stages"][0][0] == "phase gradient, denoised"
+
+
+def observed(x, W, noise, snr_db=20, seed=0):
+    """Make the scalogram of x with noise of one kind."""
+    S = W.magnitude(x)
+    sigma = float(S.square().mean().sqrt()) * 10 ** (-snr_db / 20)
+    generator = torch.Generator().manual_seed(seed)
+    n = sigma * torch.randn((2, *W.shape), dtype=S.dtype, generator=generator)
+    if noise == "rice":
+        return (W(x) + torch.complex(n[0], n[1])).abs()
+    return S + n[0] if noise == "gaussian" else (S + n[0]).clamp_min(0)
+
+
+@pytest.mark.parametrize("wavelet", ["cauchy", "gmw"])
+@pytest.mark.parametrize(
+    "name, noise",
+    [
+        ("crossing chirps", "clipped"),
+        ("crossing chirps", "gaussian"),
+        ("crossing chirps", "rice"),
+        ("exponential chirp", "clipped"),
+    ],
+)
+def test_the_error_is_near_the_bound(name, wavelet, noise):
+    W = transform(wavelet, voices_per_octave=16)
+    x = W.project(signals.synthetic(name, N, RATE))
+    S = observed(x, W, noise)
+    assert (float(S.min()) < 0) == (noise == "gaussian")
+    recovery = recover(S, W, noise=noise, progress=False)
+    bound = cramer_rao(x, W, noise=noise, snr_db=20)
+    error = metrics.waveform_error_db(recovery.signal, x)
+    assert error < bound.error_db(20) + 2
+    # Rice's bound is far up where some direction is lost, which takes little from the waveform.
+    assert error < cramer_rao(x, W).error_db(20) + 4
+    assert recovery.details["sigma"] == pytest.approx(bound.sigma(20), rel=0.03)
+    assert recovery.details["reduced_chi2"] == pytest.approx(1, abs=0.05)
+    names = [name for name, _ in recovery.details["stages"]]
+    assert names == [
+        "phase gradient, denoised",
+        "fit to the denoised",
+        "synchronization",
+        "likelihood",
+    ]
+
+
+def small_and_noisy():
+    W = transform(n_samples=256, voices_per_octave=16)
+    x = W.project(signals.recording("guitar", int(RATE), 256)[0])
+    return W, x, noisy(W.magnitude(x), 20)
+
+
+def test_one_seed_gives_one_signal_from_noise_too():
+    W, _, S = small_and_noisy()
+    first, second = (recover(S, W, seed=3, progress=False) for _ in range(2))
+    assert torch.equal(first.signal, second.signal)
+    assert first.history["consistency_db"] == second.history["consistency_db"]
+
+
+def test_a_level_that_is_given_is_used():
+    W, x, S = small_and_noisy()
+    sigma = cramer_rao(x, W).sigma(20)
+    read, given, twice = (recover(S, W, sigma=s, progress=False) for s in (None, sigma, 2 * sigma))
+    assert given.details["sigma"] == sigma != read.details["sigma"]
+    assert metrics.waveform_error_db(given.signal, x) < -27
+    # Twice the deviation explains what is left more than well: a quarter of it in squares.
+    assert twice.details["sigma"] == 2 * sigma
+    assert 0.2 < twice.details["reduced_chi2"] / given.details["reduced_chi2"] < 0.4
+
+
+@pytest.mark.parametrize(
+    "method, name",
+    [
+        ("start", "phase gradient, denoised"),
+        ("fit", "fit to the denoised"),
+        ("search", "synchronization"),
+        ("ascend", "likelihood"),
+    ],
+    ids=["start", "fit", "search", "ascend"],
+)
+@pytest.mark.parametrize("n_steps", [1, 4])
+def test_a_callback_stops_each_stage(monkeypatch, method, name, n_steps):
+    W, x, S = small_and_noisy()
+    carry_out, left = getattr(_noisy.Noisy, method), []
+
+    def told(self, S, W, run):
+        left.append(n_steps)
+        carry_out(self, S, W, run)
+
+    def stop(iteration, y, fit):
+        if left:
+            left[0] -= 1
+        return bool(left) and left[0] == 0
+
+    monkeypatch.setattr(_noisy.Noisy, method, told)
+    recovery = recover(S, W, callback=stop, progress=False)
+    assert left == [0]
+    assert recovery.details["stages"][-1][0] == name
+    assert len(recovery.history["seconds"]) == len(recovery.history["consistency_db"])
+    fit = metrics.consistency_db(recovery.signal, S, W)
+    assert recovery.consistency_db == pytest.approx(fit, abs=1e-6)
+    assert metrics.waveform_error_db(recovery.signal, x) < (-3 if method == "start" else -12)
+
+
+@pytest.mark.parametrize("n_steps", [3, 20], ids=["early", "late"])
+def test_a_callback_stops_the_fit_of_an_edited_one(monkeypatch, n_steps):
+    W, S = edited()
+    refine, seen = _noisy.Noisy.refine, []
+
+    def told(self, S, W, run):
+        seen.append(0)
+        refine(self, S, W, run)
+
+    def stop(iteration, y, fit):
+        seen[:] = [n + 1 for n in seen]
+        return seen == [n_steps]
+
+    monkeypatch.setattr(_noisy.Noisy, "refine", told)
+    recovery = recover(S, W, callback=stop, progress=False)
+    assert seen == [n_steps]  # and not once more
+    assert recovery.consistency_db == min(recovery.history["consistency_db"])
+
+
+def edited():
+    """Cut a hole into the scalogram of a recording."""
+    W = transform(n_samples=256, voices_per_octave=16)
+    S = W.magnitude(W.project(signals.recording("guitar", int(RATE), 256)[0]))
+    S[W.frequencies > 500, 80:130] = 0
+    return W, S
+
+
+def test_an_edited_one_is_fitted_as_well_as_by_many_projections():
+    W, S = edited()
+    ours = recover(S, W, progress=False)
+    theirs = griffin_lim(S, W, n_iter=500, rule="fast")
+    assert ours.details["reduced_chi2"] > _noisy.EXPLAINED
+    assert ours.consistency_db == min(ours.history["consistency_db"])
+    assert ours.consistency_db < theirs.consistency_db + 0.02
+
+
+def test_a_single_precision_transform_recovers_from_noise():
+    W = transform().float()
+    x = chirp(W)
+    recovery = recover(noisy(W.magnitude(x), 30), W, progress=False)
+    assert metrics.waveform_error_db(recovery.signal, x) < -30
 
 
 def test_a_clean_scalogram_is_not_denoised():

@@ -1,0 +1,181 @@
+"""Regions that were turned against each other are turned back, by least squares on the power."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from scalinv_utils import bounds, metrics
+from scalinv_utils.recovery import _synchronization as synchronization
+from scalinv_utils.recovery._lifted_power import MODELS
+from scalinv_utils.recovery._regions import regions
+from scalinv_utils.transforms.scalogram import Scalogram
+
+N, RATE, SNR_DB = 512, 8000.0, 20
+
+
+@pytest.fixture(scope="module")
+def W():
+    return Scalogram(N, RATE, wavelet="cauchy", voices_per_octave=16)
+
+
+def am_tones(W, hertz=(500.0, 1300.0, 2900.0), rate=2):
+    """Tones whose amplitudes swell `rate` times, one after another: so many separate blobs each."""
+    t = torch.arange(W.n_samples, dtype=torch.float64) / W.n_samples
+    x = torch.zeros(W.n_samples, dtype=torch.float64)
+    for k, f in enumerate(hertz):
+        cycles = round(f * W.n_samples / W.sample_rate)
+        swell = 0.1 + 0.9 * (math.pi * (rate * t + k / 3)).sin().square()
+        x += swell * (2 * math.pi * cycles * t + k).cos()
+    return W.project(x)
+
+
+def level(x, W):
+    return bounds.cramer_rao(x, W).sigma(SNR_DB)
+
+
+def turned(x, W, sigma, seed=None, angles=None):
+    """Turn each region of x by an angle: (signal, angles, labels)."""
+    c = W.coefficients(x)
+    labels, n_regions = regions(c.abs().numpy(), sigma)
+    if angles is None:
+        angles = np.random.default_rng(seed).uniform(-np.pi, np.pi, n_regions)
+    return W.inverse(c * torch.from_numpy(np.exp(1j * angles)[labels])), angles, labels
+
+
+@pytest.fixture
+def all_of_it(monkeypatch):
+    """Leave nothing out: no coefficient of a part, and no product."""
+    monkeypatch.setattr(synchronization, "SUPPORT", 0.0)
+    monkeypatch.setattr(synchronization, "KEPT", 1000)
+    monkeypatch.setattr(synchronization, "INFORMED", 1e-200)
+
+
+def misfits(tied, x, S, W, sigma, model, trials):
+    """Sum the squares of (1) from the parts' signals, at each array of angles."""
+    bias, variance = MODELS[model](W.magnitude(x).numpy() / sigma)
+    wanted = (S.numpy() / sigma) ** 2 - bias
+    for angles in trials:
+        y = torch.from_numpy(np.real(np.exp(1j * angles) @ tied.parts))
+        power = (W.magnitude(y).numpy() / sigma) ** 2
+        yield float(np.sum((power - wanted) ** 2 / variance))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_cost_is_the_misfit_of_the_power(all_of_it, model):
+    W = Scalogram(256, RATE, wavelet="cauchy", voices_per_octave=8)
+    x = am_tones(W)
+    S, sigma = bounds.noisy(W.magnitude(x), SNR_DB), level(x, W)
+    tied = synchronization.ties(x, S, W, sigma, model)
+    rng = np.random.default_rng(0)
+    assert len(tied.parts) > 3
+    trials = [rng.uniform(-np.pi, np.pi, len(tied.parts)) for _ in range(4)]
+    expected = np.array(list(misfits(tied, x, S, W, sigma, model, trials)))
+    costs = np.array([tied.cost(angles) for angles in trials])
+    assert np.allclose(np.diff(costs), np.diff(expected), rtol=1e-6)
+
+
+def test_what_is_left_out_hardly_counts(W):
+    x = am_tones(W)
+    S, sigma = bounds.noisy(W.magnitude(x), SNR_DB), level(x, W)
+    tied = synchronization.ties(x, S, W, sigma, "clipped")
+    trials = [np.zeros(len(tied.parts)), 0.3 * np.random.default_rng(1).standard_normal(6)]
+    at_truth, away = misfits(tied, x, S, W, sigma, "clipped", trials)
+    costs = [tied.cost(angles) for angles in trials]
+    assert costs[1] - costs[0] == pytest.approx(away - at_truth, rel=0.01)
+
+
+def test_the_parts_add_up_to_the_signal(W):
+    x = am_tones(W)
+    tied = synchronization.ties(x, W.magnitude(x), W, level(x, W), "gaussian")
+    assert metrics.misfit_db(torch.from_numpy(tied.parts.sum(0).real), x) < -200
+    assert (tied.pairs[:, 0] > tied.pairs[:, 1]).all()
+    assert np.abs(np.fft.fft(tied.parts)[:, N // 2 + 1 :]).max() < 1e-9  # analytic
+
+
+def test_exact_data_cost_least_at_the_truth(W):
+    x = am_tones(W)
+    sigma = level(x, W)
+    S = (W.magnitude(x).square() + sigma**2).sqrt()  # its power has the bias of the noise
+    tied = synchronization.ties(x, S, W, sigma, "gaussian")
+    zero = np.zeros(len(tied.parts))
+    gradient, hessian = tied.derivatives(zero)
+    eigenvalues, vectors = np.linalg.eigh(hessian)
+    assert np.allclose(vectors[:, 0].std(), 0, atol=1e-6)  # all turn together: free
+    assert eigenvalues[1] > 1e6 * abs(eigenvalues[0])
+    # No step that is worth a unit of chi^2 is left.
+    step = np.linalg.pinv(hessian, rcond=1e-8) @ gradient
+    assert gradient @ step < 0.1
+    rng = np.random.default_rng(0)
+    for size in (0.1, 0.5, 3.0):
+        for _ in range(5):
+            assert tied.cost(size * rng.standard_normal(len(zero))) > tied.cost(zero)
+
+
+def test_all_turn_together_for_nothing(W):
+    x = am_tones(W)
+    tied = synchronization.ties(x, W.magnitude(x), W, level(x, W), "gaussian")
+    angles = np.random.default_rng(0).uniform(-np.pi, np.pi, len(tied.parts))
+    assert tied.cost(angles + 1.0) == pytest.approx(tied.cost(angles), rel=1e-10)
+
+
+def test_the_gradient_agrees_with_differences(W):
+    x = am_tones(W)
+    S, sigma = bounds.noisy(W.magnitude(x), SNR_DB), level(x, W)
+    tied = synchronization.ties(x, S, W, sigma, "clipped")
+    angles = np.random.default_rng(0).uniform(-np.pi, np.pi, len(tied.parts))
+    h = 1e-5 * np.eye(len(angles))
+    differences = [(tied.cost(angles + d) - tied.cost(angles - d)) / 2e-5 for d in h]
+    gradient, hessian = tied.derivatives(angles)
+    assert np.allclose(gradient, differences, rtol=1e-5, atol=1e-6 * np.abs(gradient).max())
+    assert np.allclose(hessian, hessian.T)
+    assert np.linalg.eigvalsh(hessian).min() > -1e-6 * hessian.max()
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("rate", [2, 3])
+def test_regions_that_were_turned_are_turned_back(W, rate, seed):
+    x = am_tones(W, rate=rate)
+    S, sigma = bounds.noisy(W.magnitude(x), SNR_DB), level(x, W)
+    start, angles, _ = turned(x, W, sigma, seed)
+    found = synchronization.synchronise(start, S, W, sigma, "clipped")
+    assert len(angles) == 3 * rate
+    assert metrics.waveform_error_db(start, x) > -5
+    assert metrics.waveform_error_db(found, x) < -15
+
+
+def test_what_agrees_stays(W):
+    x = am_tones(W)
+    S, sigma = bounds.noisy(W.magnitude(x), SNR_DB), level(x, W)
+    found = synchronization.synchronise(x, S, W, sigma, "clipped")
+    assert metrics.waveform_error_db(found, x) < -25
+
+
+def test_one_region_stays_as_it_is(W):
+    t = torch.arange(N, dtype=torch.float64) / N
+    x = W.project((2 * math.pi * 60 * t).cos() * torch.exp(-(((t - 0.5) / 0.05) ** 2)))
+    sigma = level(x, W)
+    assert regions(W.magnitude(x).numpy(), sigma)[1] == 1
+    S = bounds.noisy(W.magnitude(x), SNR_DB)
+    assert torch.equal(synchronization.synchronise(x, S, W, sigma, "clipped"), x)
+
+
+def test_regions_turn_once_more(W):
+    x = am_tones(W)
+    sigma = level(x, W)
+    angles = np.array([0.3, -0.2, 0.1, 0.0, -0.3, 0.2])
+    once, _, labels = turned(x, W, sigma, angles=angles)
+    further = synchronization.turn_further(x, once, W, sigma)
+    change = (W.coefficients(further) * W.coefficients(x).conj()).numpy()
+    found = [np.angle(change[labels == r].sum()) for r in range(len(angles))]
+    assert np.allclose(found, 2 * angles, atol=0.03)
+    twice = turned(x, W, sigma, angles=2 * angles)[0]
+    assert metrics.misfit_db(further, twice) < -40
+    assert metrics.misfit_db(once, twice) > -15
+
+
+def test_without_a_turn_nothing_turns(W):
+    x = am_tones(W)
+    same = synchronization.turn_further(x, x, W, level(x, W))
+    assert metrics.misfit_db(same, x) < -200
