@@ -1,5 +1,6 @@
 """Recover signals from scalograms and scattering coefficients by every method of the course."""
 
+from ._error_bars import ErrorBars, error_bars
 from ._gradient_descent import invert_gradient, random_start
 from ._griffin_lim import RULES, griffin_lim, settle
 from ._heap_integration import Paths
@@ -14,10 +15,12 @@ from .segments import Slices
 
 __all__ = [
     "RULES",
+    "ErrorBars",
     "Paths",
     "PhaseEquation",
     "Recovery",
     "Slices",
+    "error_bars",
     "griffin_lim",
     "griffin_lim_step",
     "integrate_phase",
