@@ -239,7 +239,8 @@ def rice(sigma: float | ArrayLike) -> Loss:
     Examples
     --------
     >>> import torch
-    >>> float(rice(1.0)([torch.tensor([1.0])], [torch.tensor([0.0])]))  # only |n|^2 / 2 is left
+    >>> o, t = torch.ones(1).double(), torch.zeros(1).double()
+    >>> float(rice(1.0)([o], [t]))  # only |n|^2 / 2 is left
     0.5
     """
     sigma = _deviation(sigma)

@@ -14,10 +14,20 @@ def tiny(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def same_but_for_costs():
-    """Give the function that sorts rows and leaves out the costs, which differ between runs."""
+    """Give the function that sorts rows and leaves out the costs, which differ between runs.
+
+    From zero phase the rows of a tone cancel, so that rounding errors decide where Griffin-Lim
+    goes; they depend on where arrays lie in memory. Its scores are left out, too.
+    """
     names = [name for name in FIELDS if name not in ("seconds", "cost", "peak_mb")]
 
     def comparable(rows):
-        return sorted(tuple(row[name] for name in names) for row in rows)
+        return sorted(
+            tuple(
+                None if row["method"] == "zero phase" and name.endswith("_db") else row[name]
+                for name in names
+            )
+            for row in rows
+        )
 
     return comparable
