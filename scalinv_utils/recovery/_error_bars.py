@@ -1,6 +1,6 @@
 """How good a recovered signal is, told without the truth: noise, fit, error, and loose parts.
 
-The Cramer-Rao bound at the estimate is its error bar. It can be large for one reason only: two loud
+The Cramer-Rao bound at the estimate is its error bar. Often one thing makes it large: two loud
 parts that a quiet valley separates may turn against each other. So the phases of the regions of
 the scalogram get error bars of their own. To first order the phase of region r changes with the
 signal by
@@ -39,7 +39,7 @@ KNOWN = 0.5
 
 @dataclass(frozen=True, eq=False)
 class ErrorBars:
-    """What a noisy scalogram leaves open about a recovered signal.
+    """Tell how much a noisy scalogram leaves open about a recovered signal.
 
     Attributes
     ----------
@@ -137,10 +137,9 @@ def error_bars(
     snr_db = decibels(modulus.square().mean().sqrt() / sigma)
     bound = cramer_rao(y, W, noise=noise, snr_db=snr_db)
     labels, parts, deviations = _parts(bound, bound.sigma(snr_db))
-    free = modulus.numel() / (modulus.numel() - len(bound.fisher))
     return ErrorBars(
         sigma,
-        Likelihood(given, sigma, noise).surprise(modulus) * free,
+        Likelihood(given, sigma, noise).surprise(modulus, len(bound.fisher)),
         bound.error_db(snr_db),
         _within_db(bound, parts[labels], len(deviations), snr_db),
         parts[labels],

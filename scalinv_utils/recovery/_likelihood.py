@@ -1,41 +1,35 @@
-"""How likely a signal is, given a noisy scalogram: value, curvature, and expected residuals."""
+"""How likely a signal is, given a noisy scalogram: curvature, chi^2, and expected residuals."""
 
-import functools
 import math
 
 import numpy as np
 import torch
-from scipy.special import erfcx, i0e, i1e, log_ndtr, ndtr
+from scipy.special import erfcx, i0e, i1e, ndtr
 
 from . import losses
 from .losses import Loss
 
 __all__ = ["Likelihood"]
 
-Terms = tuple[np.ndarray, np.ndarray]
+
+def _gaussian(o: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """Compute the second derivative of `losses.gaussian` in o, both in units of sigma."""
+    return np.ones_like(o)
 
 
-def _gaussian(o: np.ndarray, t: np.ndarray) -> Terms:
-    """Compute -log likelihood and its second derivative in o, both in units of sigma."""
-    return (o - t) ** 2 / 2, np.ones_like(o)
-
-
-def _clipped(o: np.ndarray, t: np.ndarray) -> Terms:
-    """Compute the same with negative values put to zero; phi(o) / Phi(-o) is the hazard."""
-    value, curvature = _gaussian(o, t)
-    zero = t <= 0
-    ratio = o[zero]
+def _clipped(o: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """Compute the same of `losses.tobit`; phi(o) / Phi(-o) is the hazard."""
+    ratio = np.where(t > 0, 0, o)
     hazard = math.sqrt(2 / math.pi) / erfcx(ratio / math.sqrt(2))
-    value[zero], curvature[zero] = -log_ndtr(-ratio), hazard * (hazard - ratio)
-    return value, curvature
+    return np.where(t > 0, 1.0, hazard * (hazard - ratio))
 
 
-def _rice(o: np.ndarray, t: np.ndarray) -> Terms:
-    """Compute the same of noise on c: R = I1/I0, R' = 1 - R/z - R^2 at z = o t."""
+def _rice(o: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """Compute the same of `losses.rice`, at least 0: R = I1/I0, R' = 1 - R/z - R^2, z = o t."""
     z = o * t
     ratio = i1e(z) / i0e(z)
     rising = np.where(z > 1e-6, 1 - ratio / np.maximum(z, 1e-6) - ratio**2, 0.5)
-    return (o - t) ** 2 / 2 - np.log(i0e(z)), np.maximum(1 - t**2 * rising, 0)
+    return np.maximum(1 - t**2 * rising, 0)
 
 
 def _expected(r: np.ndarray, model: str) -> np.ndarray:
@@ -49,7 +43,7 @@ def _expected(r: np.ndarray, model: str) -> np.ndarray:
     return 2 + 2 * r**2 - 2 * r * mean
 
 
-TERMS = {"gaussian": _gaussian, "clipped": _clipped, "rice": _rice}
+CURVATURE = {"gaussian": _gaussian, "clipped": _clipped, "rice": _rice}
 LOSS_OF = {"gaussian": losses.gaussian, "clipped": losses.tobit, "rice": losses.rice}
 
 
@@ -68,20 +62,24 @@ class Likelihood:
     def __init__(self, S: torch.Tensor, sigma: float, model: str = "clipped") -> None:
         self.S, self.sigma, self.model = S, sigma, model
         self.loss: Loss = LOSS_OF[model](sigma)
-        self._terms = functools.partial(TERMS[model], t=S.numpy() / sigma)
 
     def curvature(self, modulus: torch.Tensor) -> np.ndarray:
         """Compute the second derivative, not below 0; an array of S's shape."""
-        return self._terms(modulus.numpy() / self.sigma)[1] / self.sigma**2
+        o, t = modulus.numpy() / self.sigma, self.S.numpy() / self.sigma
+        return CURVATURE[self.model](o, t) / self.sigma**2
 
     def chi2(self, modulus: torch.Tensor) -> float:
         """Compute minus twice the logarithm: chi^2 where nothing was clipped."""
-        return 2 * float(self._terms(modulus.numpy() / self.sigma)[0].sum())
+        return 2 * float(self.loss([modulus], [self.S]))
 
-    def surprise(self, modulus: torch.Tensor) -> float:
-        """Compare the squared residuals with those of the noise; 1 for the right signal."""
+    def surprise(self, modulus: torch.Tensor, n_fitted: int = 0) -> float:
+        """Compare the squared residuals with those of the noise; 1 for the right signal.
+
+        An answer that has fitted so many unknowns leaves so many coefficients fewer.
+        """
         expected = _expected(modulus.numpy() / self.sigma, self.model).sum() * self.sigma**2
-        return float((self.S - modulus).square().sum() / expected)
+        left = 1 - n_fitted / modulus.numel()
+        return float((self.S - modulus).square().sum() / expected) / left
 
     def excess(self, modulus: torch.Tensor) -> np.ndarray:
         """Compute squared residuals beyond those of the noise, in units of sigma^2."""

@@ -48,7 +48,7 @@ EXPLAINED = 1.3
 
 
 class Noisy:
-    """What is known of a noisy scalogram, and the stages that recover its signal.
+    """Hold a noisy scalogram and its noise, and carry out the stages that recover its signal.
 
     Parameters
     ----------
@@ -86,8 +86,7 @@ class Noisy:
 
     def surprise(self, x: torch.Tensor) -> float:
         """Compare what x leaves unexplained with the noise, corrected for what x has fitted."""
-        n, fitted = self.S.numel(), int(self.W.band.sum()) * 2
-        return self.likelihood.surprise(self.W.magnitude(x)) * n / (n - fitted)
+        return self.likelihood.surprise(self.W.magnitude(x), 2 * int(self.W.band.sum()))
 
     def chi2(self, x: torch.Tensor) -> float:
         """Compute minus twice the logarithm of the likelihood."""

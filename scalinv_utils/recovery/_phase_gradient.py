@@ -300,8 +300,10 @@ def integrate_and_correct(
     given : real Tensor, shape of S, optional
         The scalogram against which the run records the fit, if S is a denoised version of it.
     """
-    x, correct = integration(S, W, run, seed, tolerance)
-    iterates = itertools.islice(rounds(S, W, x, correct), n_iter + 1)
+    paths = paths_of(S, W, tolerance)
+    run.details["islands"] = sum(part.n_islands for part in paths.values())
+    x = integrated(S, W, paths, _from(random_angles(S, seed), W))
+    iterates = itertools.islice(rounds(S, W, x, correction(S, W, paths)), n_iter + 1)
     run.x = best_of(
         iterates, S, run, None if given is None else lambda x: consistency_db(x, given, W)
     )
@@ -327,20 +329,16 @@ def best_of(
     return best[1]
 
 
-def integration(
-    S: torch.Tensor, W: Scalogram, run: Run, seed: int, tolerance: float = REACHED_DOWN_TO
-) -> tuple[torch.Tensor, Correction]:
-    """Integrate the phase's gradient: (the signal, the function that corrects another one)."""
-    paths, known = paths_of(S, W, tolerance), phase_derivatives(S, W, exact=False)
-    run.details["islands"] = sum(part.n_islands for part in paths.values())
-    phase = _from(random_angles(S, seed), W)
-    x = integrated(S, W, paths, phase)
+def correction(S: torch.Tensor, W: Scalogram, paths: dict[tuple[int, ...], Paths]) -> Correction:
+    """Make the function that corrects the phase of a signal; its arrays serve all calls."""
+    known = functools.cache(lambda: phase_derivatives(S, W, exact=False))  # the heap needs none
     c = torch.empty_like(S, dtype=S.dtype.to_complex())
+    phase = torch.empty(S.shape, dtype=torch.float64)
 
     def correct(x: torch.Tensor) -> torch.Tensor:
-        return corrected(S, W, W.coefficients(x, out=c), known, paths, phase)
+        return corrected(S, W, W.coefficients(x, out=c), known(), paths, phase)
 
-    return x, correct
+    return correct
 
 
 def integrated(

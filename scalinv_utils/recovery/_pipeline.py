@@ -56,8 +56,9 @@ def recover(
     A scalogram that contains more than the scalogram of a signal can, such as noise, is denoised
     first, in time and scale together. The phase is integrated on the result, and the last steps
     make S as it was given most likely. Where the answer leaves more unexplained than noise of
-    this level would, as with a scalogram that was edited, the fit counts: the start is repeated
-    without denoising, and the best fit is kept. No step sees anything but S.
+    this level would, as with a scalogram that was edited, the fit counts: other starts follow,
+    and the best fit is kept. No step sees anything but S. Above 2,048 samples regions are not
+    searched, and above 8,192 each row is denoised by itself; both cost accuracy.
 
     Parameters
     ----------
@@ -160,10 +161,9 @@ def _stages(cleaned: torch.Tensor | None, seed: int) -> list[Stage]:
 
 def _more_stages(W: Scalogram, seed: int) -> list[Stage]:
     """List what may help between start and polish where S is exact."""
-    undo = functools.partial(undo_slips, seed=seed)
     completed = functools.partial(complete_and_correct, seed=seed)
     stages = [Stage("completed rows", completed, COMPLETED_ROUNDS)] if is_completable(W) else []
-    return stages if W.lowpass else [*stages, Stage("slips undone", undo, TURNS)]
+    return stages if W.lowpass else [*stages, Stage("slips undone", undo_slips, TURNS)]
 
 
 def _other_start(seed: int) -> list[Stage]:

@@ -26,7 +26,7 @@ from ..transforms.scalogram import Scalogram
 from ._gauss_newton import gauss_newton
 from ._griffin_lim import settle
 from ._likelihood import Likelihood
-from ._phase_gradient import best_of, integration, rounds
+from ._phase_gradient import REACHED_DOWN_TO, best_of, correction, paths_of, rounds
 from ._stages import Run
 
 __all__ = ["places_of_slips", "turned_back", "undo_slips"]
@@ -46,7 +46,7 @@ REACH, STANDING_OUT, MOST_PLACES = 3.0, 4.0, 8
 TURNS, SETTLING, TURNED_MOMENTUM, NEWTON, TURNED_GAIN_DB, ROUNDS_AFTER = 6, 30, 0.9, 20, 3.0, 30
 
 
-def undo_slips(S: torch.Tensor, W: Scalogram, run: Run, *, seed: int = 0) -> None:
+def undo_slips(S: torch.Tensor, W: Scalogram, run: Run) -> None:
     """Carry out the stage, without noise: turn back, refit, and go on with rounds.
 
     Parameters
@@ -54,9 +54,7 @@ def undo_slips(S: torch.Tensor, W: Scalogram, run: Run, *, seed: int = 0) -> Non
     S : real Tensor, shape (n_freqs, n_samples)
     W : Scalogram
     run : Run
-        Its best signal so far is the start.
-    seed : int
-        As for `phase_gradient`.
+        Its signal is the start.
     """
     x, least, turned = run.x, _misfit(S, W, run.x), False
     for _ in range(TURNS):
@@ -69,7 +67,7 @@ def undo_slips(S: torch.Tensor, W: Scalogram, run: Run, *, seed: int = 0) -> Non
         if run.step(x, decibels(misfit / float(S.norm()))):
             return
     if turned:
-        _, correct = integration(S, W, run, seed)
+        correct = correction(S, W, paths_of(S, W, REACHED_DOWN_TO))
         run.x = best_of(itertools.islice(rounds(S, W, x, correct), ROUNDS_AFTER + 1), S, run)
 
 

@@ -29,6 +29,7 @@ import numpy as np
 import torch
 from numba import njit
 
+from ..metrics import analytic
 from ..transforms.scalogram import Scalogram
 from ._lifted_power import MODELS
 from ._regions import regions
@@ -52,15 +53,13 @@ FIRST, DAMPING_LEAST = 1e-3, 1e-9
 
 @dataclass(eq=False)
 class Ties:
-    """What the power tells about the phases between regions, to second order.
+    """Hold the least squares of (1): the power's word on the phases between regions.
 
     The misfit of (1), in units of chi^2, is q.(M q) - 2 b.q and a constant, where q has the real
     and then the imaginary parts of U_rs = u_r conj(u_s).
 
     Attributes
     ----------
-    labels : integer array, shape (n_freqs, n_samples)
-        The region of each coefficient.
     parts : complex array, shape (n_regions, n_samples)
         The signal of each region, analytic.
     pairs : integer array, shape (n_pairs, 2)
@@ -69,7 +68,6 @@ class Ties:
     b : array, shape (2 n_pairs,)
     """
 
-    labels: np.ndarray
     parts: np.ndarray
     pairs: np.ndarray
     M: np.ndarray
@@ -162,7 +160,7 @@ def ties(x: torch.Tensor, S: torch.Tensor, W: Scalogram, sigma: float, model: st
     numbers = np.full((n_regions, n_regions), -1)
     numbers[pairs[:, 0], pairs[:, 1]] = np.arange(len(pairs))
     M, b = _normal_equations(d, regions_at, ends, weight, excess.ravel(), numbers, len(pairs))
-    return Ties(labels, parts, pairs, M, b)
+    return Ties(parts, pairs, M, b)
 
 
 def _parts(
@@ -172,19 +170,11 @@ def _parts(
     parts, supports = np.empty((n_regions, c.shape[-1]), complex), []
     for region in range(n_regions):
         part = W.inverse(torch.where(torch.from_numpy(labels == region), c, 0))
-        parts[region] = _analytic(part)
+        parts[region] = analytic(part).numpy()
         d = W.coefficients(part).numpy().ravel()
         places = np.flatnonzero(np.abs(d) > least)
         supports.append((places, d[places]))
     return parts, supports
-
-
-def _analytic(x: torch.Tensor) -> np.ndarray:
-    """Leave out the negative frequencies and double the positive ones: the real part stays x."""
-    spectrum = torch.fft.fft(x)
-    spectrum[1 : (len(x) + 1) // 2] *= 2
-    spectrum[len(x) // 2 + 1 :] = 0
-    return torch.fft.ifft(spectrum).numpy()
 
 
 def _by_coefficient(
@@ -198,7 +188,7 @@ def _by_coefficient(
     ends = np.searchsorted(places[order], np.arange(size + 1))
     values, region, places = values[order], region[order], places[order]
     rank = np.arange(len(places)) - ends[places]
-    # What is not kept counts with the largest at its place, so that the sum stays c.
+    # The largest at each place takes over the values that are not kept, so that the sum stays c.
     np.add.at(values, ends[places[rank >= KEPT]], values[rank >= KEPT])
     kept = np.flatnonzero(rank < KEPT)
     kept = kept[np.lexsort((region[kept], places[kept]))]
