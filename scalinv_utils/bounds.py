@@ -30,6 +30,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numba import njit
 from numpy.typing import ArrayLike
 from scipy import special
 
@@ -46,6 +47,7 @@ __all__ = [
     "jacobian",
     "maximum_likelihood",
     "noisy",
+    "pair_sums",
     "rice_information",
 ]
 
@@ -177,9 +179,7 @@ def fisher_information(
     ones = torch.ones(W.shape).to(point)
     weights = ones if weight is None else W.check_scalogram(weight, "weight")
     u = _unit_phase(W.coefficients(point), W)
-    k = torch.arange(W.filters.shape[-1])
-    A = _accumulate(W, torch.fft.fft(weights * (u != 0)), (k[:, None] - k) % W.n_samples)
-    B = _accumulate(W, torch.fft.fft(weights * u.conj().square()), (-k[:, None] - k) % W.n_samples)
+    A, B = (M.to(u) for M in pair_sums(W, weights * (u != 0), weights * u.conj().square()))
     T = torch.fft.fft(band_basis(W), dim=0)[: len(A)] / W.n_samples
     return (T.conj().T @ A @ T + T.T @ B @ T).real / 2
 
@@ -519,15 +519,61 @@ def _unit_phase(c: torch.Tensor, W: Scalogram) -> torch.Tensor:
     return torch.where(c == 0, 0, W.impose(torch.ones(W.shape).to(W.filters), c))
 
 
-def _accumulate(W: Scalogram, spectra: torch.Tensor, lags: torch.Tensor) -> torch.Tensor:
-    """Sum psi_jk psi_jl spectra_j(lag_kl) over the rows j, for the bins that the filters pass."""
-    total = torch.zeros(lags.shape).to(spectra)
-    for response, spectrum in zip(W.filters, spectra):
-        passed = torch.nonzero(response.abs() > PASSED_SHARE * response.abs().max()).flatten()
-        part = slice(int(passed[0]), int(passed[-1]) + 1)
-        pairs = response[part, None] * response[part]
-        total[part, part] += pairs * spectrum[lags[part, part]]
-    return total
+def pair_sums(
+    W: Scalogram, p: torch.Tensor, q: torch.Tensor | None, *, share: float = PASSED_SHARE
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Add up products of pairs of bins over the rows, weighted by spectra.
+
+        A_kl = sum_j psi_jk psi_jl DFT(p_j)(k - l)
+        B_kl = sum_j psi_jk psi_jl DFT(q_j)(-k - l)
+
+    Parameters
+    ----------
+    W : Scalogram
+    p : real Tensor, shape (n_freqs, n_samples)
+    q : complex Tensor, shape (n_freqs, n_samples), optional
+        None stands for zeros.
+    share : float
+        Bins where a filter is below this share of its maximum are left out.
+
+    Returns
+    -------
+    A, B : complex128 Tensors, shape (n_bins, n_bins), on the CPU
+
+    Examples
+    --------
+    >>> from scalinv_utils import Scalogram
+    >>> W = Scalogram(64)
+    >>> A, _ = pair_sums(W, torch.ones(W.shape).double(), None)  # equal weights: W*W, diagonal
+    >>> bool(torch.allclose(A.real / 64, W.filters.square().sum(0).diag(), atol=1e-12))
+    True
+    """
+    psi = W.filters.detach().cpu().double().numpy()
+    passed = np.abs(psi) > share * np.abs(psi).max(1, keepdims=True)
+    ends = np.stack([passed.argmax(1), psi.shape[1] - passed[:, ::-1].argmax(1)], 1)
+    q_hat = np.zeros((len(psi), 1), complex) if q is None else np.fft.fft(q.cpu().numpy())
+    A, B = _pair_sums(np.fft.fft(p.cpu().numpy()), q_hat.astype(complex), psi, ends)
+    return torch.from_numpy(A), torch.from_numpy(B)
+
+
+@njit(cache=True)
+def _pair_sums(
+    p: np.ndarray, q: np.ndarray, psi: np.ndarray, ends: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Carry out `pair_sums`; p and q are spectra, ends the first and last bin of each filter."""
+    n, n_samples = psi.shape[1], q.shape[1]  # where q is left out: 1, and its spectrum is zero
+    A, B = np.zeros((n, n), np.complex128), np.zeros((n, n), np.complex128)
+    for j in range(len(psi)):
+        first, last = ends[j]
+        for k in range(first, last):
+            for l in range(k, last):
+                weight = psi[j, k] * psi[j, l]
+                A[k, l] += weight * p[j, l - k].conjugate()  # p is real before its DFT
+                B[k, l] += weight * q[j, (-k - l) % n_samples]
+    for k in range(n):
+        for l in range(k):
+            A[k, l], B[k, l] = A[l, k].conjugate(), B[l, k]
+    return A, B
 
 
 def _misfit(x: torch.Tensor, S: torch.Tensor, W: Scalogram) -> float:

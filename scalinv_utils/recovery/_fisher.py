@@ -26,9 +26,9 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from numba import njit
 from scipy.linalg import cholesky
 
+from ..bounds import pair_sums
 from ..transforms.scalogram import Scalogram
 from ._gradient_descent import descend_lbfgs
 from ._likelihood import Likelihood
@@ -42,7 +42,7 @@ LONGEST_DENSE = 2048
 # The metric has this share of one that lets loud parts turn, and of a multiple of the identity.
 LIGHT, METRIC_RIDGE = 1e-2, 1e-9
 
-# Responses below this share of the largest are left out of the metric.
+# Responses below this share of their filter's largest are left out of the metric.
 SEEN = 1e-4
 
 
@@ -86,52 +86,25 @@ def descend(
     )
 
 
-def _bins(W: Scalogram) -> np.ndarray:
-    return np.flatnonzero(W.band.numpy())
-
-
 def _hessian(c: torch.Tensor, curvature: np.ndarray, W: Scalogram) -> np.ndarray:
     """Compute the matrix of the form above in the real and imaginary parts of dX."""
-    u = c.numpy() / np.maximum(np.abs(c.numpy()), np.finfo(float).tiny)
-    return _form(curvature / 2, curvature / 2 * np.square(u.conj()), W)
+    u = c / c.abs().clamp_min(torch.finfo(c.real.dtype).tiny)
+    half = torch.from_numpy(curvature / 2)
+    return _form(half, half * u.conj().square(), W)
 
 
 def _metric(c: torch.Tensor, curvature: np.ndarray, W: Scalogram) -> np.ndarray:
     """Compute the matrix of sum |dc|^2 f'' / (1 + f'' o^2)^2: loud parts may turn."""
     weight = curvature / np.square(1 + curvature * np.square(np.abs(c.numpy())))
-    return _form(weight, np.zeros((len(weight), 1), complex), W)
+    return _form(torch.from_numpy(weight), None, W)
 
 
-def _form(p: np.ndarray, q: np.ndarray, W: Scalogram) -> np.ndarray:
+def _form(p: torch.Tensor, q: torch.Tensor | None, W: Scalogram) -> np.ndarray:
     """Compute the matrix of sum p |dc|^2 + Re(q dc^2) in the real and imaginary parts of dX."""
-    bins = _bins(W)
-    psi = W.filters.numpy()[:, : bins[-1] + 1]
-    seen = psi > SEEN * psi.max()
-    ends = np.stack([seen.argmax(1), psi.shape[1] - seen[:, ::-1].argmax(1)], 1)
-    spectra = np.fft.rfft(p), np.fft.fft(q) if q.shape == p.shape else q
-    A, B = (M[np.ix_(bins, bins)] / W.n_samples**2 for M in _accumulate(*spectra, psi, ends))
+    seen = np.ix_(*2 * [np.flatnonzero(W.band.numpy())])
+    A, B = (M.numpy()[seen] / W.n_samples**2 for M in pair_sums(W, p, q, share=SEEN))
     cross = -(A.imag + B.imag)
     return np.block([[A.real + B.real, cross], [cross.T, A.real - B.real]])
-
-
-@njit(cache=True)
-def _accumulate(
-    p: np.ndarray, q: np.ndarray, psi: np.ndarray, ends: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Add up A and B over the rows; ends are the first and last bin of each filter."""
-    n, n_samples = psi.shape[1], q.shape[1]  # without q: 1, and its spectrum is zero
-    A, B = np.zeros((n, n), np.complex128), np.zeros((n, n), np.complex128)
-    for j in range(len(psi)):
-        first, last = ends[j]
-        for k in range(first, last):
-            for l in range(k, last):
-                weight = psi[j, k] * psi[j, l]
-                A[k, l] += weight * p[j, l - k].conjugate()
-                B[k, l] += weight * q[j, (n_samples - k - l) % n_samples]
-    for k in range(n):
-        for l in range(k):
-            A[k, l], B[k, l] = A[l, k].conjugate(), B[l, k]
-    return A, B
 
 
 def _signal(parts: torch.Tensor, W: Scalogram) -> torch.Tensor:
