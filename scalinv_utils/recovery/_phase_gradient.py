@@ -18,7 +18,7 @@ to first order for all others, many of which have exact relations of their own
                  Given an estimate d = W y, only the difference between the gradients that they
                  give for S and for |d| is integrated, and the phase of d is turned by it: at the
                  solution the difference is zero, whatever the wavelet. It uses the relations
-                 above: exact ones, of higher order, err more next to zeros.
+                 above: exact ones, of higher order, took more rounds on most recordings.
 
 A correction removes errors that extend over large parts of the plane, and adds errors next to
 zeros, where differences between neighbours say little. A few steps of fast Griffin-Lim, which
