@@ -9,7 +9,7 @@ and any number of gradients are added up along it.
 import numpy as np
 from numba import njit
 
-__all__ = ["Paths"]
+__all__ = ["Paths", "integration_weights"]
 
 # Moduli closer than this count as equal when the next point is chosen: such a rough queue is
 # several times as fast as a heap.
@@ -64,7 +64,7 @@ class Paths:
         return order
 
     def add_up(
-        self, in_time: np.ndarray, in_scale: np.ndarray, spacing: float, phase: np.ndarray
+        self, in_time: np.ndarray, in_scale: np.ndarray, weights: np.ndarray, phase: np.ndarray
     ) -> None:
         """Replace `phase` by the integral of a gradient, except where an island starts.
 
@@ -74,12 +74,41 @@ class Paths:
         ----------
         in_time, in_scale : real numpy arrays, shape (n_rows, n_samples)
             Derivatives of the phase, the first per sample, the second per unit of scale.
-        spacing : float
-            Units of scale from one row to the next.
+        weights : real numpy array, shape (n_rows - 1, 4)
+            The weights of rows k - 1 to k + 2 in the integral from row k to k + 1, as
+            `integration_weights` gives them.
         phase : real numpy array, shape (n_rows, n_samples)
             It is changed in place at the points that are reached.
         """
-        _add_up(self.points, self._directions, in_time, in_scale, spacing, phase)
+        _add_up(self.points, self._directions, in_time, in_scale, weights, phase)
+
+
+def integration_weights(places: np.ndarray) -> np.ndarray:
+    """Compute the weights of four rows in the integral from the second to the third of them.
+
+    The integral is that of the cubic through the four; at both ends it is the trapezoidal rule.
+
+    Parameters
+    ----------
+    places : real array, shape (n_rows,)
+        Where the rows lie, in units of scale.
+
+    Returns
+    -------
+    array, shape (n_rows - 1, 4)
+
+    Examples
+    --------
+    >>> integration_weights(np.arange(4.0))[1] * 24
+    array([-1., 13., 13., -1.])
+    """
+    steps = np.diff(places)
+    weights = np.outer(steps, [0, 0.5, 0.5, 0])
+    for k in range(1, len(places) - 2):
+        four = (places[k - 1 : k + 3] - places[k]) / steps[k]
+        moments = np.vander(four, increasing=True).T
+        weights[k] = steps[k] * np.linalg.solve(moments, 1 / np.arange(1.0, 5.0))
+    return weights
 
 
 def _levels(moduli: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
@@ -147,7 +176,7 @@ def _add_up(
     directions: np.ndarray,
     in_time: np.ndarray,
     in_scale: np.ndarray,
-    spacing: float,
+    weights: np.ndarray,
     phase: np.ndarray,
 ) -> None:
     """Integrate in the order of the points, each from the neighbour that it was reached from."""
@@ -160,9 +189,9 @@ def _add_up(
         elif direction == LEFT:
             phase[row, t] = phase[row, (t + 1) % n_samples] - _to_the_right(in_time, row, t)
         elif direction == DOWN:
-            phase[row, t] = phase[row - 1, t] + spacing * _downwards(in_scale, row - 1, t)
+            phase[row, t] = phase[row - 1, t] + _downwards(in_scale, weights, row - 1, t)
         elif direction == UP:
-            phase[row, t] = phase[row + 1, t] - spacing * _downwards(in_scale, row, t)
+            phase[row, t] = phase[row + 1, t] - _downwards(in_scale, weights, row, t)
 
 
 @njit(cache=True)
@@ -173,11 +202,12 @@ def _to_the_right(f: np.ndarray, row: int, t: int) -> float:
 
 
 @njit(cache=True)
-def _downwards(f: np.ndarray, row: int, t: int) -> float:
-    """Integrate f from (row, t) to (row + 1, t); at both ends by the trapezoidal rule."""
+def _downwards(f: np.ndarray, weights: np.ndarray, row: int, t: int) -> float:
+    """Integrate f from (row, t) to (row + 1, t)."""
+    integral = weights[row, 1] * f[row, t] + weights[row, 2] * f[row + 1, t]
     if 0 < row < len(f) - 2:
-        return _cubic(f[row - 1, t], f[row, t], f[row + 1, t], f[row + 2, t])
-    return (f[row, t] + f[row + 1, t]) / 2
+        integral += weights[row, 0] * f[row - 1, t] + weights[row, 3] * f[row + 2, t]
+    return integral
 
 
 @njit(cache=True)

@@ -187,7 +187,7 @@ def denoise_jointly(
 
 def applies_to(W: Scalogram) -> bool:
     """Whether W is short enough and sees positive frequencies only."""
-    short = W.n_samples <= LONGEST_LIFTED and W.filters.shape[-1] <= W.n_samples // 2 + 1
+    short = W.n_samples <= LONGEST_LIFTED and W.is_one_sided
     return short and W.lowpass is None and not W.filters.is_cuda
 
 

@@ -58,7 +58,7 @@ class Patch:
         self, S: torch.Tensor, W: Scalogram, c: torch.Tensor, columns: torch.Tensor
     ) -> None:
         self.columns, self.S, self.c = columns, S[..., columns], c[..., columns]
-        self.W = _shorter(W, len(columns))
+        self.W = W.like(len(columns))
 
     def coefficients(self, e: torch.Tensor) -> torch.Tensor:
         """Compute c + W e, shape (..., n_freqs, n_columns)."""
@@ -67,21 +67,6 @@ class Patch:
     def refit(self, e: torch.Tensor) -> torch.Tensor:
         """Find the e whose c + W e is closest to having modulus S and its own phase."""
         return self.W.inverse(self.W.impose(self.S, self.coefficients(e)) - self.c)
-
-
-def _shorter(W: Scalogram, n_samples: int) -> Scalogram:
-    """Make the transform with the rows of W for shorter signals."""
-    f_min, f_max = float(W.frequencies[-1]), float(W.frequencies[0])
-    # In single precision the two may be rounded up: f_min is taken slightly lower, so that the last
-    # row stays, and f_max not above the Nyquist frequency.
-    return Scalogram(
-        n_samples,
-        W.sample_rate,
-        wavelet=W.wavelet,
-        voices_per_octave=W.voices_per_octave,
-        f_min=f_min * (1 - 1e-6),
-        f_max=min(f_max, W.sample_rate / 2),
-    ).to(W.filters)
 
 
 def patches(S: torch.Tensor, W: Scalogram, c: torch.Tensor, error: torch.Tensor) -> list[Patch]:
@@ -100,7 +85,7 @@ def patches(S: torch.Tensor, W: Scalogram, c: torch.Tensor, error: torch.Tensor)
     -------
     list of Patch
     """
-    if W.lowpass is not None or 2 * _margin(W) > SMALL_PART * W.n_samples:
+    if W.lowpass is not None or not W.has_wavelet or 2 * _margin(W) > SMALL_PART * W.n_samples:
         return []
     wrong = _worst(error.reshape(-1, W.n_samples).sum(0).cpu().numpy())
     wrong = maximum_filter1d(wrong, 2 * _margin(W) + 1, mode="wrap")
@@ -182,7 +167,7 @@ def _worst(error: np.ndarray) -> np.ndarray:
 
 def _margin(W: Scalogram) -> int:
     """Count the samples that the longest wavelet lasts, as `Scalogram` does for its f_min."""
-    return int(DURATIONS * W.time_spread * W.sample_rate / float(W.frequencies[-1]))
+    return int(DURATIONS * W.time_spread * W.sample_rate / float(W.frequencies.min()))
 
 
 def _stretches(mask: np.ndarray) -> Iterator[torch.Tensor]:

@@ -45,7 +45,7 @@ from ..metrics import consistency_db, decibels
 from ..transforms.scalogram import Scalogram
 from ._gauss_newton import gauss_newton
 from ._griffin_lim import random_angles, settle
-from ._heap_integration import Paths
+from ._heap_integration import Paths, integration_weights
 from ._local_refinement import mend
 from ._phase_equation import solve_phase_equation
 from ._phase_relations import phase_derivatives
@@ -244,10 +244,10 @@ def _integrate(
     phase: torch.Tensor,
 ) -> None:
     """Replace `phase`, where paths lead, by the integral of a gradient along them."""
-    rows, spacing = _wavelets(W), math.log(2) / W.voices_per_octave
+    rows, weights = _wavelets(W), integration_weights(W.log_scales)
     for item, part in paths.items():
         in_time, in_scale = (f[item][rows].numpy() for f in gradient)
-        part.add_up(in_time, in_scale, spacing, phase[item][rows].numpy())
+        part.add_up(in_time, in_scale, weights, phase[item][rows].numpy())
 
 
 def _heap(

@@ -48,7 +48,7 @@ from numpy.polynomial.polynomial import polyder, polyval
 from numpy.typing import ArrayLike
 
 from ..transforms._derivatives import time_derivative
-from ..transforms._wavelets import MORSE, response
+from ..transforms._wavelets import MORSE, Response
 from ..transforms.scalogram import Scalogram
 
 __all__ = ["log_slope", "phase_derivatives", "power_derivative", "scale_products"]
@@ -69,6 +69,9 @@ KERNEL_REACH, POINTS_PER_ROW, DIFFERENCE = 8.0, 4, 1e-3
 # A derivative in scale is predicted from so many rows. The prediction reckons with noise of this
 # share of the variance: the kernel is so smooth that rounding errors would be amplified.
 PREDICTING_ROWS, RECKONED_NOISE = 13, 1e-14
+
+# Offsets between rows that agree to so many decimals share their weights.
+DIGITS = 9
 
 # This many numbers stay in a processor's cache.
 CACHED_NUMBERS = 2**17
@@ -103,41 +106,33 @@ def power_derivative(W: Scalogram) -> np.ndarray:
     n_rows = int((W.frequencies > 0).sum())
     width = min(PREDICTING_ROWS, n_rows)
     D = np.zeros((n_rows, n_rows))
-    if width > 1:
-        name, parameters = W.wavelet
-        key = name, tuple(parameters.items()), W.peak, W.time_bandwidth
-        stencils = _stencils(*key, np.log(2) / W.voices_per_octave, width)
+    places, key = W.log_scales, (W.psi, W.peak, W.time_bandwidth)
     for row in range(n_rows if width > 1 else 0):
         first = min(max(row - width // 2, 0), n_rows - width)
-        D[row, first : first + width] = stencils[row - first]
+        offsets = np.round(places[first : first + width] - places[row], DIGITS)
+        D[row, first : first + width] = _stencil(*key, tuple(offsets))
     return D
 
 
-@functools.lru_cache
-def _stencils(
-    name: str,
-    parameters: tuple[tuple[str, float], ...],
-    peak: float,
-    time_bandwidth: float,
-    spacing: float,
-    width: int,
+@functools.lru_cache(maxsize=4096)
+def _stencil(
+    psi: Response, peak: float, time_bandwidth: float, offsets: tuple[float, ...]
 ) -> np.ndarray:
-    """Make the weights of `width` neighbours for the derivative at each of them.
+    """Make the weights of neighbouring rows, at these offsets in log s, for the derivative at 0.
 
     With h(u) = psi_hat(exp(u) p)^2 and P = sum_k m_k h(u - v_k), m white, the best prediction from
     rows at u is h'(u - v) h(u - v)^T (h(u - v) h(u - v)^T)^-1.
     """
-    reach, step = KERNEL_REACH / np.sqrt(time_bandwidth), spacing / POINTS_PER_ROW
-    v = np.arange(-reach, reach + width * spacing, step)
-    psi = response((name, dict(parameters)))
-    smaller, less, here, more, larger = (
-        psi(peak * np.exp(v + k * DIFFERENCE)) ** 2 for k in (-2, -1, 0, 1, 2)
+    u = np.array(offsets)
+    reach, step = KERNEL_REACH / np.sqrt(time_bandwidth), np.abs(np.diff(u)).min() / POINTS_PER_ROW
+    v = np.arange(u.min() - reach, u.max() + reach, step)
+    h = psi(peak * np.exp(u[:, None] - v)) ** 2
+    smaller, less, more, larger = (
+        psi(peak * np.exp(k * DIFFERENCE - v)) ** 2 for k in (-2, -1, 1, 2)
     )
     slope = (8 * (more - less) - (larger - smaller)) / (12 * DIFFERENCE)
-    rows = POINTS_PER_ROW * np.arange(width)[:, None] + np.arange(len(v) - POINTS_PER_ROW * width)
-    h, slope = here[rows], slope[rows]
-    noise = RECKONED_NOISE * (h[width // 2] @ h[width // 2]) * np.eye(width)
-    return np.linalg.solve(h @ h.T + noise, h @ slope.T).T
+    K = h @ h.T
+    return np.linalg.solve(K + RECKONED_NOISE * np.diag(K).max() * np.eye(len(u)), h @ slope)
 
 
 def scale_products(

@@ -60,9 +60,8 @@ COMPLETED_ROUNDS, LAST_STEPS, LAST_BELOW_DB = 60, 16, -50.0
 
 def is_completable(W: Scalogram) -> bool:
     """Check that W is short, has few voices, and neither a lowpass nor negative frequencies."""
-    one_sided = W.filters.shape[-1] <= W.n_samples // 2 + 1
     few = W.voices_per_octave < FEW and W.n_freqs > 1 and W.n_samples <= LONGEST_COMPLETED
-    return few and one_sided and W.lowpass is None
+    return few and W.is_one_sided and W.lowpass is None
 
 
 class Completion:

@@ -1,6 +1,6 @@
 """Run the inner loop of a Scalogram: filters in the Fourier domain, their derivatives by hand.
 
-    analysis    c_j = IDFT( h_j X )          synthesis    Re IDFT( sum_j h_j DFT(c_j) )
+    analysis    c_j = IDFT( h_j X )          synthesis    Re IDFT( sum_j conj(h_j) DFT(c_j) )
 
 After the FFTs, memory traffic dominates the run time. Products are therefore computed only where a
 filter is not zero, in a buffer that is zero elsewhere and is kept for the next call. Where that
@@ -39,13 +39,15 @@ LinearMap = Callable[[torch.Tensor], torch.Tensor]
 
 
 class Bank:
-    """A bank of real filters, laid out for `analyse` and `synthesise`.
+    """A bank of filters, laid out for `analyse` and `synthesise`.
 
     Parameters
     ----------
     filters : real Tensor, shape (n_freqs, n_bins)
         Zeros at both ends of a row cost nothing if neighbouring rows have them too.
     n_samples : int
+    angles : real Tensor, shape of filters, optional
+        Phases of the responses in rad. Default: zero.
 
     Attributes
     ----------
@@ -54,10 +56,13 @@ class Bank:
         (n_freqs, n_samples).
     """
 
-    def __init__(self, filters: torch.Tensor, n_samples: int):
+    def __init__(
+        self, filters: torch.Tensor, n_samples: int, angles: torch.Tensor | None = None
+    ) -> None:
         self.filters, self.shape = filters, (len(filters), n_samples)
+        responses = filters if angles is None else torch.polar(filters, angles)
         self._blocks = [
-            (rows, bins, filters[rows, bins].to(filters.dtype.to_complex()))
+            (rows, bins, responses[rows, bins].to(filters.dtype.to_complex()))
             for rows, bins in _spans(filters, max(1, COEFFICIENTS_PER_BLOCK // n_samples))
         ]
         self._buffer: torch.Tensor | None = None
@@ -132,7 +137,7 @@ def _spans(filters: torch.Tensor, step: int) -> Iterator[tuple[slice, slice]]:
 
 def _gather(spectrum: torch.Tensor, c: torch.Tensor, bins: slice, weights: torch.Tensor) -> None:
     """Add the contribution of one block of coefficients to the spectrum of a signal, in place."""
-    part = torch.view_as_real(torch.fft.fft(c)[..., bins] * weights)
+    part = torch.view_as_real(torch.fft.fft(c)[..., bins] * weights.conj())
     spectrum[..., bins] += torch.view_as_complex(_sum_rows(part))
 
 

@@ -1,7 +1,7 @@
 """Turn the name of a wavelet into ssqueezepy's wavelet and into a function of frequency.
 
 The names are ssqueezepy's ("gmw", "morlet", "bump", ...) and "cauchy", the generalised Morse
-wavelet with gamma = 1.
+wavelet with gamma = 1. A `ssqueezepy.Wavelet` and a function of frequency are wavelets, too.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,11 +18,13 @@ __all__ = [
     "MORSE",
     "Named",
     "Response",
+    "WaveletLike",
     "named",
     "peak_frequency",
     "response",
     "ssqueezepy_wavelet",
     "time_spread",
+    "understood",
 ]
 
 # Default parameters of the generalised Morse wavelets, w^beta exp(-w^gamma), by name.
@@ -31,6 +33,65 @@ MORSE = {"gmw": {"gamma": 3, "beta": 60}, "cauchy": {"gamma": 1, "beta": 30}}
 # A wavelet spelt out, (name, {parameters}), and its psi_hat.
 Named = tuple[str, dict[str, Any]]
 Response = Callable[[ArrayLike], np.ndarray]
+WaveletLike = str | tuple[str, Mapping[str, Any]] | Wavelet | Response
+
+# The parameters in a `ssqueezepy.Wavelet` that are not the wavelet's own.
+NOT_PARAMETERS = {"dtype", "centered_scale"}
+
+
+def understood(wavelet: WaveletLike) -> tuple[Named, Response]:
+    """Spell out a wavelet, and make its psi_hat; a function of frequency keeps its own name.
+
+    Examples
+    --------
+    >>> name, psi = understood(lambda w: np.exp(-((w - 6) ** 2) / 2))
+    >>> name, round(float(psi(6.0)), 3)
+    (('<lambda>', {}), 1.0)
+    """
+    if isinstance(wavelet, (NamedResponse, GivenResponse)):
+        return wavelet.wavelet, wavelet
+    if isinstance(wavelet, Wavelet):
+        return _of_ssqueezepy(wavelet)
+    if callable(wavelet):
+        given = GivenResponse(wavelet)
+        return given.wavelet, given
+    spelt = named(wavelet)
+    return spelt, response(spelt)
+
+
+def _of_ssqueezepy(wavelet: Wavelet) -> tuple[Named, Response]:
+    """Spell out a `ssqueezepy.Wavelet`; defaults that change nothing are left out."""
+    name = wavelet.name.split()[0].lower()
+    parameters = {k: v for k, v in wavelet.config.items() if k not in NOT_PARAMETERS}
+    if name == "gmw" and parameters.get("norm") == "bandpass" and not parameters.get("order"):
+        parameters = {k: parameters[k] for k in ("gamma", "beta")}
+    spelt = name, {k: _whole(v) for k, v in parameters.items()}
+    return spelt, response(spelt)
+
+
+def _whole(value: Any) -> Any:
+    """Turn a float that is a whole number into an int, as parameters are printed."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+class GivenResponse:
+    """A function of frequency whose values are checked to be finite real numbers."""
+
+    def __init__(self, psi: Callable[[np.ndarray], Any]) -> None:
+        self._psi = psi
+        self.wavelet: Named = (getattr(psi, "__name__", "custom"), {})
+
+    def __call__(self, w: ArrayLike) -> np.ndarray:
+        """Evaluate psi_hat."""
+        w = np.asarray(w, float)
+        values = np.asarray(self._psi(w))
+        if np.iscomplexobj(values) or values.shape != w.shape or not np.isfinite(values).all():
+            raise ValueError(
+                "wavelet must be a function that gives one finite real number for each angular "
+                f"frequency of an array, got {values.dtype} of shape {values.shape} for shape "
+                f"{w.shape}; complex filters go into Scalogram.from_filters"
+            )
+        return values
 
 
 def named(wavelet: str | tuple[str, Mapping[str, Any]]) -> Named:
@@ -79,18 +140,29 @@ def ssqueezepy_wavelet(wavelet: Named, dtype: str = "float64") -> Wavelet:
     return made
 
 
-def response(wavelet: Named) -> Response:
-    """Make psi_hat of a (name, {parameters}): angular frequency at scale 1 -> real response."""
-    function = ssqueezepy_wavelet(wavelet)
+class NamedResponse:
+    """psi_hat of a (name, {parameters}); unlike ssqueezepy's wavelets it can be pickled."""
 
-    def psi(w: ArrayLike) -> np.ndarray:
+    def __init__(self, wavelet: Named) -> None:
+        self.wavelet = wavelet
+        self._function = ssqueezepy_wavelet(wavelet)
+
+    def __call__(self, w: ArrayLike) -> np.ndarray:
+        """Evaluate psi_hat."""
         # flatten() copies, because ssqueezepy writes into its argument. Errors are ignored because
         # "bump" is 0/0 at its ends.
         with np.errstate(all="ignore"):
-            values = np.real(function(np.asarray(w).flatten()))
+            values = np.real(self._function(np.asarray(w).flatten()))
         return np.nan_to_num(values).reshape(np.shape(w))
 
-    return psi
+    def __reduce__(self) -> tuple[type, tuple[Named]]:
+        """Pickle the name and make the function anew."""
+        return NamedResponse, (self.wavelet,)
+
+
+def response(wavelet: Named) -> Response:
+    """Make psi_hat of a (name, {parameters}): angular frequency at scale 1 -> real response."""
+    return NamedResponse(wavelet)
 
 
 def peak_frequency(psi: Response) -> float:

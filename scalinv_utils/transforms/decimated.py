@@ -71,7 +71,7 @@ class Decimated:
         check_share(tolerance, "tolerance")
         if W.lowpass == "signed":
             raise ValueError("W must have no 'signed' lowpass: its row is no modulus")
-        self.W = W
+        self.W, self._responses = W, W.responses
         bands = [_band(row, tolerance, W.n_samples) for row in W.filters]
         self.hops = [_hop(len(band), W.n_samples) for band in bands]
         self._groups = list(_groups(self.hops, bands))
@@ -133,7 +133,7 @@ class Decimated:
 
     def _rows(self, spectrum: torch.Tensor, rows: slice, hop: int, band: slice) -> torch.Tensor:
         """Compute the coefficients of one group of rows at the samples that are kept."""
-        product = spectrum[..., band] * self.W.filters[rows, band]
+        product = spectrum[..., band] * self._responses[rows, band]
         n_kept = self.W.n_samples // hop
         # Bins n_kept apart fall on one bin of the short FFT; in each row only one of them is not 0.
         folded = pad(product, (0, -product.shape[-1] % n_kept)).unflatten(-1, (-1, n_kept)).sum(-2)

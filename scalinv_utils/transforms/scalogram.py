@@ -30,7 +30,7 @@ from .._validation import (
     check_positive,
     check_signal,
 )
-from . import _wavelets
+from . import _rows, _wavelets
 from ._filter_bank import Bank, analyse, cpu_without_autograd, modulus, synthesise, turned
 
 __all__ = ["Scalogram"]
@@ -60,9 +60,11 @@ class Scalogram(nn.Module):
         Length of the signals, at least 16 (about 32 with the default f_min).
     sample_rate : float
         Samples per second, in Hz.
-    wavelet : str or (str, dict)
+    wavelet : str, (str, dict), ssqueezepy.Wavelet or callable
         "gmw" (generalised Morse, gamma 3, beta 60: ssqueezepy's default), "cauchy" (Morse with
         gamma 1, beta 30), "morlet", or (name, {parameters}) as ``ssqueezepy.Wavelet`` takes them.
+        A callable is psi_hat at scale 1: angular frequencies in rad/sample, an array of any shape,
+        to real responses. MATLAB's default, Morse (3, 60), is ("gmw", {"gamma": 3, "beta": 20}).
     voices_per_octave : int
         Rows per octave.
     f_min, f_max : float, optional
@@ -78,7 +80,7 @@ class Scalogram(nn.Module):
     Attributes
     ----------
     frequencies : Tensor, shape (n_freqs,)
-        Centre (peak) frequencies in Hz, descending.
+        Centre (peak) frequencies in Hz, descending (`from_frequencies` keeps the order given).
     scales : Tensor, shape (n_freqs,)
         The same as scales in ssqueezepy's convention, in samples.
     filters : Tensor, shape (n_freqs, n_bins)
@@ -91,10 +93,14 @@ class Scalogram(nn.Module):
         True for the non-negative DFT bins that the filters see: those where they pass at least a
         thousandth of their best power. Neither 0 Hz (unless there is a lowpass) nor the Nyquist
         frequency belongs to the band: they have no Hilbert partner.
+    angles : Tensor or None, shape of filters
+        Phases of the responses in rad; None if all are real, as those of wavelets are.
     wavelet : (str, dict)
-        The wavelet spelt out as (name, {parameters}).
+        The wavelet spelt out as (name, {parameters}); ("filters", {}) if there is none.
     peak : float
         Angular frequency, in radians per sample, where the wavelet of scale 1 peaks.
+    voices_per_octave : int or float
+        Rows per octave; for rows of one's own, the number of steps over the octaves they span.
 
     Raises
     ------
@@ -130,33 +136,196 @@ class Scalogram(nn.Module):
     filters: torch.Tensor
     gain: torch.Tensor
     band: torch.Tensor
+    angles: torch.Tensor | None
+    voices_per_octave: float
 
     def __init__(
         self,
         n_samples: int,
         sample_rate: float = 1.0,
         *,
-        wavelet: str | tuple[str, Mapping[str, Any]] = "gmw",
+        wavelet: _wavelets.WaveletLike = "gmw",
         voices_per_octave: int = 16,
         f_min: float | None = None,
         f_max: float | None = None,
         lowpass: Literal["modulus", "signed"] | None = None,
     ):
+        self._begin(n_samples, sample_rate, wavelet, lowpass)
+        self.voices_per_octave = check_count(voices_per_octave, "voices_per_octave")
+        self._sample_wavelet(self._frequency_grid(f_min, f_max))
+
+    @classmethod
+    def from_frequencies(
+        cls,
+        n_samples: int,
+        sample_rate: float = 1.0,
+        *,
+        frequencies: ArrayLike,
+        wavelet: _wavelets.WaveletLike = "gmw",
+    ) -> "Scalogram":
+        """Make a transform whose rows have the centre frequencies given.
+
+        Parameters
+        ----------
+        n_samples : int
+            Length of the signals, at least 16.
+        sample_rate : float
+            Samples per second, in Hz.
+        frequencies : real array, shape (n_freqs,)
+            Centre (peak) frequencies in Hz, all ascending or all descending, in the order of the
+            rows: linear, logarithmic, or anything between.
+        wavelet : str, (str, dict), ssqueezepy.Wavelet or callable
+            As for `Scalogram`.
+
+        Returns
+        -------
+        Scalogram
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the frequencies are not monotonic, not positive, or a wavelet at the lowest of them
+            passes no DFT bin; otherwise as `Scalogram`.
+
+        Examples
+        --------
+        >>> W = Scalogram.from_frequencies(256, 8000, frequencies=range(500, 3500, 100))
+        >>> W.shape, float(W.frequencies[0])
+        ((30, 256), 500.0)
+        """
+        W = cls.__new__(cls)
+        W._begin(n_samples, sample_rate, wavelet, None)
+        checked = _rows.check_frequencies(frequencies)
+        W.voices_per_octave = _rows.voices_per_octave(checked)
+        W._sample_wavelet(checked)
+        return W
+
+    @classmethod
+    def from_filters(
+        cls,
+        filters: ArrayLike,
+        frequencies: ArrayLike,
+        sample_rate: float = 1.0,
+        *,
+        n_samples: int | None = None,
+    ) -> "Scalogram":
+        """Make a transform from any bank of filters, c_j = IDFT(filters_j DFT(x)).
+
+        Parameters
+        ----------
+        filters : real or complex array, shape (n_freqs, n_samples) or (n_freqs, n_samples // 2 + 1)
+            Frequency responses on the DFT grid; the second shape means that no filter passes
+            negative frequencies. Each row needs one filter that is not zero everywhere.
+        frequencies : real array, shape (n_freqs,)
+            Centre frequencies in Hz, monotonic, for pictures and for methods that need the order.
+        sample_rate : float
+            Samples per second, in Hz.
+        n_samples : int, optional
+            Length of the signals. Default: the number of bins, for two-sided filters.
+
+        Returns
+        -------
+        Scalogram
+            Its ``wavelet`` is ("filters", {}): the phase's gradient, which is known for wavelets,
+            is not known for it.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If shapes do not fit each other, or filters or frequencies are not finite.
+
+        Examples
+        --------
+        >>> import torch
+        >>> W = Scalogram(64)
+        >>> same = Scalogram.from_filters(W.filters, W.frequencies, n_samples=64)
+        >>> x = torch.arange(64).double().sin()
+        >>> bool(torch.allclose(W.magnitude(x), same.magnitude(x)))
+        True
+        """
+        filters, frequencies, n_samples = _rows.check_filters(filters, frequencies, n_samples)
+        W = cls.__new__(cls)
+        W._begin(n_samples, sample_rate, None, None)
+        W.voices_per_octave = _rows.voices_per_octave(frequencies)
+        scales = W.peak * W.sample_rate / (2 * np.pi * frequencies)
+        W._register(frequencies, scales, _rows.without_empty_half(filters, W.n_samples))
+        return W
+
+    def like(
+        self, n_samples: int | None = None, *, frequencies: ArrayLike | None = None
+    ) -> "Scalogram":
+        """Make a transform with the same wavelet for another length or with other rows.
+
+        Parameters
+        ----------
+        n_samples : int, optional
+            Length of its signals. Default: as here.
+        frequencies : real array, optional
+            Centre frequencies of its rows in Hz. Default: as here.
+
+        Returns
+        -------
+        Scalogram
+            Without a lowpass, of the dtype and on the device of this one.
+
+        Raises
+        ------
+        ValueError
+            If this transform was made from filters.
+
+        Examples
+        --------
+        >>> W = Scalogram(256, 8000)
+        >>> W.like(512).shape == (W.n_freqs, 512)
+        True
+        """
+        if self._psi is None:
+            raise ValueError(
+                "W must have a wavelet to be sampled on another grid, got a bank made from "
+                "filters; make it anew by Scalogram.from_filters with filters on that grid"
+            )
+        own = self.frequencies[self.frequencies > 0]
+        made = Scalogram.from_frequencies(
+            n_samples or self.n_samples,
+            self.sample_rate,
+            frequencies=own if frequencies is None else frequencies,
+            wavelet=self._psi,
+        )
+        return made.to(self.filters)
+
+    def _begin(
+        self,
+        n_samples: int,
+        sample_rate: float,
+        wavelet: _wavelets.WaveletLike | None,
+        lowpass: str | None,
+    ) -> None:
+        """Keep what does not depend on the rows; without a wavelet the peak is one rad/sample."""
         super().__init__()
         self.n_samples = check_count(n_samples, "n_samples", MIN_SAMPLES)
         self.sample_rate = float(check_positive(sample_rate, "sample_rate"))
-        self.voices_per_octave = check_count(voices_per_octave, "voices_per_octave")
         self.lowpass = check_choice(lowpass, LOWPASS, "lowpass")
-        self.wavelet = _wavelets.named(wavelet)
-        psi = self._psi
-        self.peak = _wavelets.peak_frequency(psi)
-        frequencies = self._frequency_grid(psi, f_min, f_max)
+        self._psi: _wavelets.Response | None = None
+        self.wavelet, self.peak = ("filters", {}), 1.0
+        if wavelet is not None:
+            self.wavelet, self._psi = _wavelets.understood(wavelet)
+            self.peak = _wavelets.peak_frequency(self._psi)
+
+    def _sample_wavelet(self, frequencies: np.ndarray) -> None:
+        """Sample the wavelet at the scales of these centre frequencies in Hz."""
         scales = self.peak * self.sample_rate / (2 * np.pi * frequencies)
-        filters = _filter_bank(psi, scales, self.n_samples, self.lowpass is not None)
+        filters = _filter_bank(self.psi, scales, self.n_samples, self.lowpass is not None)
         if self.lowpass:
             frequencies, scales = np.append(frequencies, 0.0), np.append(scales, np.inf)
-        for name, value in (("frequencies", frequencies), ("scales", scales), ("filters", filters)):
+        self._register(frequencies, scales, filters)
+
+    def _register(self, frequencies: np.ndarray, scales: np.ndarray, filters: np.ndarray) -> None:
+        """Keep the rows; complex responses are kept as modulus and angle."""
+        angles = torch.tensor(np.angle(filters)) if np.iscomplexobj(filters) else None
+        real = np.abs(filters) if angles is not None else filters
+        for name, value in (("frequencies", frequencies), ("scales", scales), ("filters", real)):
             self.register_buffer(name, torch.tensor(value))
+        self.register_buffer("angles", angles)
         self._register_frame_operator()
         self._laid_out: Bank | None = None
 
@@ -167,7 +336,7 @@ class Scalogram(nn.Module):
         return (
             f"{name} {parameters}, {self.n_freqs} x {self.n_samples}, "
             f"{lowest:.4g} to {highest:.4g} Hz at {self.sample_rate:g} Hz, "
-            f"{self.voices_per_octave} voices per octave, lowpass={self.lowpass!r}"
+            f"{self.voices_per_octave:.4g} voices per octave, lowpass={self.lowpass!r}"
         )
 
     # -- the transform -------------------------------------------------------------------------
@@ -320,12 +489,47 @@ class Scalogram(nn.Module):
         return float(gain.min()), float(gain.max())
 
     @property
-    def _psi(self) -> _wavelets.Response:
-        return _wavelets.response(self.wavelet)
+    def psi(self) -> _wavelets.Response:
+        """The wavelet's response: angular frequencies at scale 1, in rad/sample, to real numbers.
+
+        Raises
+        ------
+        ValueError
+            If the transform was made from filters, which need not be those of one wavelet.
+        """
+        if self._psi is None:
+            raise ValueError("W must have a wavelet, got a bank that was made from filters")
+        return self._psi
+
+    @property
+    def has_wavelet(self) -> bool:
+        """Whether the rows are one wavelet at several scales; False for `from_filters`."""
+        return self._psi is not None
+
+    @property
+    def log_scales(self) -> np.ndarray:
+        """Natural logarithms of the scales of the rows that are no lowpass, shape (n_rows,)."""
+        scales = self.scales.detach().cpu().double().numpy()
+        return np.log(scales[np.isfinite(scales)])
+
+    @property
+    def is_log_uniform(self) -> bool:
+        """Whether the rows fall in frequency by one ratio, as those of ``Scalogram(...)`` do."""
+        return _rows.are_log_uniform(self.log_scales)
+
+    @property
+    def is_one_sided(self) -> bool:
+        """Whether no filter passes negative frequencies."""
+        return self.filters.shape[-1] <= self.n_samples // 2 + 1
+
+    @property
+    def responses(self) -> torch.Tensor:
+        """The filters with their phases, shape (n_freqs, n_bins); real where all phases are 0."""
+        return self.filters if self.angles is None else torch.polar(self.filters, self.angles)
 
     def ssqueezepy_wavelet(self, dtype: str = "float64") -> Wavelet:
         """Make the `ssqueezepy.Wavelet` that these rows are sampled from."""
-        return _wavelets.ssqueezepy_wavelet(self.wavelet, dtype)
+        return _wavelets.ssqueezepy_wavelet(_wavelets.named(self.wavelet), dtype)
 
     @property
     def is_cauchy(self) -> bool:
@@ -335,7 +539,12 @@ class Scalogram(nn.Module):
 
     @cached_property
     def time_bandwidth(self) -> float:
-        """P^2 = -d^2 log psi_hat / d(log w)^2 at the peak: beta gamma for Morse wavelets."""
+        """P^2 = -d^2 log psi_hat / d(log w)^2 at the peak: beta gamma for Morse wavelets.
+
+        For a bank of filters it is the median over the rows, from the spread of their power.
+        """
+        if self._psi is None:
+            return _rows.time_bandwidth(self.filters.detach().cpu().double().numpy())
         psi, h = self._psi, 1e-3
         left, centre, right = np.log(psi(self.peak * np.exp([-h, 0.0, h])))
         return float((2 * centre - left - right) / h**2)
@@ -343,6 +552,8 @@ class Scalogram(nn.Module):
     @cached_property
     def time_spread(self) -> float:
         """Standard deviation in time of |psi|^2, in periods of the centre frequency."""
+        if self._psi is None:  # as for a Gaussian response of the same time-bandwidth product
+            return float(np.sqrt(self.time_bandwidth / 2) / (2 * np.pi))
         return _wavelets.time_spread(self._psi, self.peak)
 
     def response(self, frequency: float) -> torch.Tensor:
@@ -359,7 +570,7 @@ class Scalogram(nn.Module):
         >>> round(float(W.response(1000).max()), 3)
         1.0
         """
-        psi = self._psi
+        psi = self.psi
         wavelets = self.frequencies > 0
         angular = self.scales[wavelets] * (2 * np.pi * frequency / self.sample_rate)
         response = torch.zeros_like(self.frequencies)
@@ -368,9 +579,7 @@ class Scalogram(nn.Module):
 
     # -- construction --------------------------------------------------------------------------
 
-    def _frequency_grid(
-        self, psi: _wavelets.Response, f_min: float | None, f_max: float | None
-    ) -> np.ndarray:
+    def _frequency_grid(self, f_min: float | None, f_max: float | None) -> np.ndarray:
         """Space centre frequencies in Hz from f_max down to f_min, V to the octave."""
         nyquist = self.sample_rate / 2
         lowest = DURATIONS * self.time_spread * self.sample_rate / self.n_samples
@@ -402,7 +611,7 @@ class Scalogram(nn.Module):
             raise ValueError(
                 f"f_min and f_max must leave room for a DFT frequency (a multiple "
                 f"of {self.sample_rate / self.n_samples:.4g} Hz), got rows "
-                f"from {self.frequencies[-1]:.4g} to {self.frequencies[0]:.4g} Hz"
+                f"from {self.frequencies.min():.4g} to {self.frequencies.max():.4g} Hz"
             )
         self.register_buffer("gain", gain)
         self.register_buffer("band", band)
@@ -411,7 +620,7 @@ class Scalogram(nn.Module):
     def _bank(self) -> Bank:
         """Filters as the inner loop needs them; made anew after a change of type or device."""
         if self._laid_out is None or self._laid_out.filters is not self.filters:
-            self._laid_out = Bank(self.filters, self.n_samples)
+            self._laid_out = Bank(self.filters, self.n_samples, self.angles)
         return self._laid_out
 
     def __getstate__(self) -> dict[str, Any]:
@@ -481,8 +690,7 @@ def _filter_bank(
     rows[np.abs(rows) < NEGLIGIBLE_RESPONSE * np.abs(rows).max()] = 0
     if with_lowpass:
         return np.vstack([rows, _lowpass(rows, n_bins)])
-    leaks = np.abs(rows[:, n_bins:]).max(initial=0) > np.finfo(float).eps * np.abs(rows).max()
-    return rows if leaks else rows[:, :n_bins]
+    return _rows.without_empty_half(rows, n_samples)
 
 
 def _lowpass(rows: np.ndarray, n_bins: int) -> np.ndarray:

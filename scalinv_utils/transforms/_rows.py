@@ -1,0 +1,89 @@
+"""The rows of a bank: their order, their spacing, and the shape of their filters."""
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+
+from .._validation import check_coefficients, check_count, check_signal
+
+__all__ = [
+    "are_log_uniform",
+    "check_filters",
+    "check_frequencies",
+    "time_bandwidth",
+    "voices_per_octave",
+    "without_empty_half",
+]
+
+# Steps in log scale that differ by less than this are equal; so is a number of voices and the
+# nearest whole number.
+UNIFORM = 1e-6
+
+
+def check_frequencies(frequencies: ArrayLike) -> np.ndarray:
+    """Return centre frequencies as an array; refuse those that are not monotonic and positive."""
+    checked = check_signal(torch.as_tensor(np.asarray(frequencies, float)), 1, "frequencies", 1)
+    array = checked.cpu().double().numpy()
+    steps = np.diff(array)
+    if array.min() <= 0 or not ((steps > 0).all() or (steps < 0).all()):
+        raise ValueError(
+            "frequencies must be positive and all ascending or all descending, in Hz, got "
+            f"{len(array)} from {array[0]:.4g} to {array[-1]:.4g}, the lowest {array.min():.4g}"
+        )
+    return array
+
+
+def voices_per_octave(frequencies: np.ndarray) -> float:
+    """Count the steps per octave; a whole number where the rows are spaced for one."""
+    octaves = abs(float(np.log2(frequencies[-1] / frequencies[0])))
+    voices = (len(frequencies) - 1) / octaves if octaves else 1.0
+    return round(voices) if abs(voices - round(voices)) < UNIFORM * voices else voices
+
+
+def are_log_uniform(log_scales: np.ndarray) -> bool:
+    """Tell whether the scales grow by one ratio from row to row."""
+    steps = np.diff(log_scales)
+    return not len(steps) or bool(steps.min() > 0 and np.ptp(steps) < UNIFORM * steps.max())
+
+
+def check_filters(
+    filters: ArrayLike, frequencies: ArrayLike, n_samples: int | None
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return (filters, frequencies, n_samples); refuse what does not fit together."""
+    array = check_coefficients(filters, name="filters").cpu().numpy()
+    if array.ndim != 2 or not np.abs(array).max(1).all():
+        raise ValueError(
+            "filters must have the shape (n_freqs, n_bins) and no row that is zero everywhere, "
+            f"got shape {array.shape}"
+        )
+    frequencies = check_frequencies(frequencies)
+    if len(frequencies) != len(array):
+        raise ValueError(
+            f"frequencies must be one for each of {len(array)} filters, got {len(frequencies)}"
+        )
+    n_samples = array.shape[1] if n_samples is None else check_count(n_samples, "n_samples")
+    if array.shape[1] not in (n_samples, n_samples // 2 + 1):
+        raise ValueError(
+            f"filters must have n_samples = {n_samples} bins, or {n_samples // 2 + 1} if they "
+            f"are one-sided, got {array.shape[1]}"
+        )
+    wide = array.astype(complex if np.iscomplexobj(array) else float)
+    return wide, frequencies, n_samples
+
+
+def without_empty_half(filters: np.ndarray, n_samples: int) -> np.ndarray:
+    """Leave the negative bins out if no filter reaches them."""
+    n_bins = n_samples // 2 + 1
+    leaks = np.abs(filters[:, n_bins:]).max(initial=0)
+    return filters if leaks > np.finfo(float).eps * np.abs(filters).max() else filters[:, :n_bins]
+
+
+def time_bandwidth(filters: np.ndarray) -> float:
+    """Compute the median over the rows of (mean / deviation)^2 / 2 of their power over frequency.
+
+    For a Gaussian response exp(-P^2 (log w - log p)^2 / 2), narrow, it is P^2.
+    """
+    power, bins = np.square(filters[:, : filters.shape[1]]), np.arange(filters.shape[1])
+    mean = power @ bins / power.sum(1)
+    variance = (power * np.square(bins - mean[:, None])).sum(1) / power.sum(1)
+    return float(np.median(np.square(mean) / (2 * np.maximum(variance, 1e-3))))
