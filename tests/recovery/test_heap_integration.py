@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scalinv_utils.recovery._heap_integration import Paths
+from scalinv_utils.recovery._heap_integration import Paths, integration_weights
 
 
 def hills(n_rows=20, n_samples=32):
@@ -42,7 +42,8 @@ def test_a_gradient_adds_up_to_its_function(spacing):
     phase = true.copy()
     phase[6, 8] += 1.0  # This is the first start; the change reaches all of its island.
     paths = Paths(moduli, 0.01)
-    paths.add_up(in_time, in_scale, spacing, phase)
+    weights = integration_weights(spacing * np.arange(len(moduli)))
+    paths.add_up(in_time, in_scale, weights, phase)
     near = np.hypot(row - 6, t - 8) < 7
     assert np.abs(phase - true - 1)[near & (moduli >= 0.01)].max() < 1e-4
     assert np.abs(phase - true)[(row > 9) & (t > 16)].max() < 1e-4

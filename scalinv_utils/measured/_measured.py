@@ -1,0 +1,291 @@
+"""Say what is known of a scalogram that was measured: its scale, columns, errors and ends.
+
+A scalogram made elsewhere is rarely the modulus of a periodic transform at every sample. It may be
+power, or decibels; columns or single values may be missing; values may be rounded, noisy, or no
+more than a floor; and the signal x was extended by zeros or by its mirror image before the
+transform W, and the result cropped. In one formula,
+
+    S_k  =  | (W E x)_k |  +  errors of standard deviation sigma_k         for each known place k
+
+where E extends x from n_samples to W.n_samples. Rounding by steps of q is an error of standard
+deviation q / sqrt(12); a step of q decibels is one of S q log(10) / 20 / sqrt(12). At the floor
+all that is known is that the modulus is at most that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+
+from .._validation import check_choice, check_coefficients, check_count, check_magnitudes
+from .._validation import check_positive
+from ..transforms._columns import Columns
+from ..transforms.scalogram import Scalogram
+from ._extension import ENDS, Extension
+
+__all__ = ["Measured"]
+
+SCALES = ("modulus", "power", "db")
+
+# One hop for all rows, or (hop, offset) for each row.
+Hop = int | Sequence[tuple[int, int]]
+
+
+class Measured:
+    """A scalogram, the transform that it came from, and all that is known of it.
+
+    Parameters
+    ----------
+    S : real array, shape (n_freqs, n_columns)
+        One scalogram. With a hop it has the columns that were kept, or all n_samples columns, of
+        which those are taken.
+    W : Scalogram
+        The transform, for signals of n_samples or, where `pad` is given, of as many samples as
+        the extended signal has.
+    scale : "modulus", "power" or "db"
+        The scale of S: modulus, its square, or 20 log10 of the modulus.
+    known : boolean array, shape of S, optional
+        False where S says nothing. Default: where S is not NaN.
+    hop : int, or (hop, offset) for each row
+        Every hop-th column is there, from the offset on (0 for one hop for all rows).
+    sigma : float or real array that broadcasts to S, optional
+        Standard deviation of the noise on the modulus. Default: no noise beyond the rounding.
+    step, step_db : float, optional
+        The step to which the modulus (or the decibels) were rounded.
+    floor : float, optional
+        Values at or below it mean "at most this". It is on the scale of S.
+    ends : "periodic", "zero", "reflect" or "symmetric"
+        How the signal was extended: not at all, by zeros, or by its mirror image without or with
+        the sample at the edge (numpy's names).
+    pad : (int, int), optional
+        The numbers of samples before and after the signal. Default: as ssqueezepy pads, to twice
+        the nearest power of two; for "symmetric" as MATLAB does, half the signal on both sides.
+    n_samples : int, optional
+        Length of the signal. Default: W.n_samples less the pads.
+
+    Attributes
+    ----------
+    W : Scalogram
+        The transform of the extended signal.
+    S : Tensor, shape (n_freqs, n_grid)
+        The modulus on the grid of `columns`, 0 where it is not known.
+    known, at_most : Tensors of bool, shape of S
+        Where something is known, and where it is that the modulus is at most S.
+    sigma : Tensor, shape of S, or None
+        Standard deviation of the errors, infinite where nothing is known; None if there are none.
+    columns : Columns
+        The coefficients of W on that grid.
+    extension : Extension
+        The map E and its pseudo-inverse.
+    n_samples : int
+        Length of the signal.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If S, W and what is said of them do not fit together; the message says what does not.
+
+    Notes
+    -----
+    The description was made for this project.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from scalinv_utils import Scalogram
+    >>> from scalinv_utils.measured import Measured
+    >>> W = Scalogram(256, 8000, wavelet="cauchy", voices_per_octave=8)
+    >>> x = W.project(torch.arange(256).double().square().sin())
+    >>> M = Measured(20 * W.magnitude(x)[:, ::4].log10(), W, scale="db", hop=4)
+    >>> bool(torch.allclose(M.S, M.magnitude(x)))
+    True
+    """
+
+    sigma: torch.Tensor | None
+
+    def __init__(
+        self,
+        S: ArrayLike,
+        W: Scalogram,
+        *,
+        scale: Literal["modulus", "power", "db"] = "modulus",
+        known: ArrayLike | None = None,
+        hop: Hop = 1,
+        sigma: float | ArrayLike | None = None,
+        step: float | None = None,
+        step_db: float | None = None,
+        floor: float | None = None,
+        ends: Literal["periodic", "zero", "reflect", "symmetric"] = "periodic",
+        pad: tuple[int, int] | None = None,
+        n_samples: int | None = None,
+    ) -> None:
+        check_choice(scale, SCALES, "scale")
+        self.ends = check_choice(ends, ENDS, "ends")
+        if W.lowpass is not None:
+            raise ValueError(f"W must have no lowpass, got lowpass={W.lowpass!r}")
+        self.extension = Extension.of(W, ends, pad, n_samples)
+        self.W = W if W.n_samples == self.extension.n_padded else W.like(self.extension.n_padded)
+        self.n_samples = self.extension.n_samples
+        given = _numbers(S, W.n_freqs)
+        known = ~torch.isnan(given) if known is None else _mask(known, given)
+        modulus, lowest = _modulus(given.masked_fill(~known, 1.0), scale, floor)
+        self.columns, places = self._grid(hop, given.shape[1])
+        self.known = self._placed(known, places, False)
+        self.S = self._placed(modulus.masked_fill(~known, 0.0), places, 0.0)
+        self.at_most = self.known & (self.S <= lowest) & (floor is not None)
+        self.sigma = self._errors(_deviation(sigma, given), places, step, step_db)
+
+    def _grid(self, hop: Hop, n_columns: int) -> tuple[Columns, torch.Tensor]:
+        """Find a grid on which all columns lie, and the place of each column of S on it."""
+        hops, offsets = _hops(hop, self.W.n_freqs)
+        common = math.gcd(*hops)
+        common = common if self.W.n_samples % common == 0 else 1
+        starts = self.extension.left + np.array(offsets)
+        columns = Columns(self.W, common, starts % common)
+        places = np.full((self.W.n_freqs, n_columns), -1)
+        for row, (own, start) in enumerate(zip(hops, starts)):
+            times = start + own * np.arange(-(-(self.n_samples - offsets[row]) // own))
+            if n_columns == self.n_samples:
+                places[row, times - self.extension.left] = (times - start % common) // common
+            elif n_columns == len(times):
+                places[row] = (times - start % common) // common
+            else:
+                raise ValueError(
+                    f"S must have {len(times)} columns (every {own} of {self.n_samples} samples) "
+                    f"or all {self.n_samples}, got {n_columns}"
+                )
+        return columns, torch.from_numpy(places)
+
+    def _placed(self, values: torch.Tensor, places: torch.Tensor, empty: float) -> torch.Tensor:
+        """Put values given column by column onto the grid."""
+        grid = values.new_full(self.columns.shape, empty)
+        kept = places >= 0
+        rows = torch.arange(len(places))[:, None].expand_as(places)
+        grid[rows[kept], places[kept]] = values[kept]
+        return grid
+
+    def _errors(
+        self,
+        sigma: torch.Tensor | None,
+        places: torch.Tensor,
+        step: float | None,
+        step_db: float | None,
+    ) -> torch.Tensor | None:
+        """Add the variances of noise and rounding."""
+        if sigma is None and step is None and step_db is None:
+            return None
+        variance = torch.zeros_like(self.S)
+        if sigma is not None:
+            variance += self._placed(sigma, places, 0.0).square()
+        if step is not None:
+            variance += check_positive(step, "step") ** 2 / 12
+        if step_db is not None:
+            relative = check_positive(step_db, "step_db") * math.log(10) / 20
+            variance += (relative * self.S).square() / 12
+        least = variance[self.known & (variance > 0)].min() if (variance > 0).any() else 1.0
+        return variance.clamp_min(least).sqrt().masked_fill(~self.known, math.inf)
+
+    # -- the measurement -------------------------------------------------------------------------
+
+    def coefficients(self, x: torch.Tensor) -> torch.Tensor:
+        """Compute W E x on the grid, shape (..., n_freqs, n_grid); differentiable."""
+        return self.columns.coefficients(self.extension(x))
+
+    def magnitude(self, x: torch.Tensor) -> torch.Tensor:
+        """Compute the modulus where S is known, 0 elsewhere, shape (..., n_freqs, n_grid).
+
+        Parameters
+        ----------
+        x : real Tensor, shape (..., n_samples)
+        """
+        return self.W.modulus(self.coefficients(x)) * self.known
+
+    def misfit(self, modulus: torch.Tensor) -> torch.Tensor:
+        """Compute the difference from S where it is known; at a floor only what exceeds it."""
+        difference = (modulus - self.S) * self.known
+        return torch.where(self.at_most, difference.clamp_min(0), difference)
+
+    def consistency_db(self, x: torch.Tensor) -> float:
+        """Compute the norm of the misfit of x relative to that of S, in dB."""
+        misfit = self.misfit(self.magnitude(x.to(self.W.filters)))
+        return 20 * math.log10(max(float(misfit.norm() / self.S.norm()), 1e-300))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is the scalogram of a periodic signal, complete and without errors."""
+        whole = self.columns.shape == self.W.shape and bool(self.known.all())
+        return whole and self.sigma is None and not self.at_most.any() and self.ends == "periodic"
+
+    def __repr__(self) -> str:
+        share = float(self.known.double().mean())
+        return (
+            f"Measured({tuple(self.S.shape)}, hop {self.columns.hop}, {share:.0%} of them known, "
+            f"{'exact' if self.sigma is None else 'with errors'}, ends {self.ends!r}, of "
+            f"{self.n_samples} samples at {self.W.sample_rate:g} Hz)"
+        )
+
+
+def _numbers(S: ArrayLike, n_freqs: int) -> torch.Tensor:
+    """Return S as a real matrix in double precision that may hold NaN."""
+    given = torch.as_tensor(np.asarray(S) if not isinstance(S, torch.Tensor) else S)
+    check_coefficients(torch.nan_to_num(given, posinf=math.inf, neginf=-1e308), name="S")
+    if given.is_complex():
+        raise TypeError("S must be real, got complex numbers; take their modulus")
+    if given.ndim != 2 or len(given) != n_freqs:
+        hint = "; it looks transposed" if given.ndim == 2 and given.shape[1] == n_freqs else ""
+        raise ValueError(
+            f"S must have the shape (n_freqs, n_columns) with the {n_freqs} rows of W, "
+            f"got shape {tuple(given.shape)}{hint}"
+        )
+    return given.detach().cpu().double()
+
+
+def _mask(known: ArrayLike, S: torch.Tensor) -> torch.Tensor:
+    mask = torch.as_tensor(np.asarray(known))
+    if mask.dtype != torch.bool or mask.shape != S.shape:
+        raise ValueError(
+            f"known must be booleans of the shape of S, {tuple(S.shape)}, got {mask.dtype} of "
+            f"shape {tuple(mask.shape)}"
+        )
+    return mask & ~torch.isnan(S)
+
+
+def _modulus(S: torch.Tensor, scale: str, floor: float | None) -> tuple[torch.Tensor, float]:
+    """Convert S, and the floor with it, to the modulus."""
+    lowest = -math.inf if floor is None else float(floor)
+    if scale == "db":
+        return 10 ** (S / 20), 10 ** (lowest / 20)
+    if (S < 0).any():
+        hint = " (negative values: is it in decibels? then say scale='db')"
+        check_magnitudes(S.clamp_min(0), name="S")
+        raise ValueError(f"S must not be negative where scale is {scale!r}{hint}")
+    if scale == "power":
+        return S.sqrt(), math.sqrt(max(lowest, 0.0)) if floor is not None else -math.inf
+    return S, lowest
+
+
+def _hops(hop: Hop, n_freqs: int) -> tuple[list[int], list[int]]:
+    """Spell out a hop and an offset for each row."""
+    if isinstance(hop, int):
+        return [check_count(hop, "hop")] * n_freqs, [0] * n_freqs
+    pairs = [(check_count(h, "hop"), check_count(o, "offset", 0)) for h, o in hop]
+    if len(pairs) != n_freqs:
+        raise ValueError(
+            f"hop must be a number or one (hop, offset) for each of {n_freqs} rows, "
+            f"got {len(pairs)} of them"
+        )
+    return [h for h, _ in pairs], [o for _, o in pairs]
+
+
+def _deviation(sigma: float | ArrayLike | None, S: torch.Tensor) -> torch.Tensor | None:
+    if sigma is None:
+        return None
+    deviation = torch.as_tensor(sigma, dtype=torch.float64).expand_as(S)
+    if not (deviation > 0).all():
+        raise ValueError(f"sigma must be positive everywhere, got {float(deviation.min())!r}")
+    return deviation
