@@ -94,15 +94,22 @@ class Extension:
         """Compute E^+ y: the signal whose extension is closest to y."""
         return y if self.is_identity else self.adjoint(y) / self._counts.to(y)
 
-    def fill(self, plane: torch.Tensor) -> torch.Tensor:
-        """Give hidden columns of (..., n_padded) the values of the columns that they mirror.
+    def inverse_adjoint(self, x: torch.Tensor) -> torch.Tensor:
+        """Compute the adjoint of `inverse`."""
+        return x if self.is_identity else self(x / self._counts.to(x))
 
-        The scalogram of a mirror image is nearly the mirror image of the scalogram. Where the
-        signal was extended by zeros, hidden columns become 0.
+    def mirrored(self, times: torch.Tensor) -> torch.Tensor:
+        """Find the sample within the signal that an extended one repeats; -1 if it is a zero.
+
+        Both are counted from the start of the extended signal. The scalogram of a mirror image is
+        nearly the mirror image of the scalogram.
         """
-        if self.is_identity:
-            return plane
-        return plane[..., self.left + self._source.clamp_min(0)] * self._filled
+        source = self._source[times]
+        return torch.where(source >= 0, source + self.left, -1)
+
+    def within(self, times: torch.Tensor) -> torch.Tensor:
+        """Tell which samples of the extended signal belong to the signal itself."""
+        return (times >= self.left) & (times < self.left + self.n_samples)
 
 
 def _usual_pad(n_samples: int, ends: str) -> tuple[int, int]:

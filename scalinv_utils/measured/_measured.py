@@ -205,6 +205,18 @@ class Measured:
         """
         return self.W.modulus(self.coefficients(x)) * self.known
 
+    def adjoint(self, c: torch.Tensor) -> torch.Tensor:
+        """Compute the adjoint of `coefficients`, shape (..., n_samples), of what is known of c."""
+        return self.extension.adjoint(self.columns.adjoint(c * self.known))
+
+    def precondition(self, x: torch.Tensor) -> torch.Tensor:
+        """Compute E^+ (W*W)^{-1} E^+^T x, about the inverse of adjoint after coefficients."""
+        return self.extension.inverse(self.W.precondition(self.extension.inverse_adjoint(x)))
+
+    def whiten(self, x: torch.Tensor) -> torch.Tensor:
+        """Compute E^+ (W*W)^{-1/2} E x; after it the coefficients grow by about one factor."""
+        return self.extension.inverse(self.W.whiten(self.extension(x)))
+
     def misfit(self, modulus: torch.Tensor) -> torch.Tensor:
         """Compute the difference from S where it is known; at a floor only what exceeds it."""
         difference = (modulus - self.S) * self.known

@@ -34,7 +34,7 @@ from ._gradient_descent import descend_lbfgs
 from ._likelihood import Likelihood
 from ._objective import Objective
 
-__all__ = ["LONGEST_DENSE", "descend"]
+__all__ = ["LONGEST_DENSE", "descend", "hessian", "signal_of"]
 
 # The cost grows with the cube of the length: above this it exceeds that of all else.
 LONGEST_DENSE = 2048
@@ -68,12 +68,12 @@ def descend(
     x = W.project(x)
     c = W.coefficients(x)
     curvature = likelihood.curvature(W.modulus(c))
-    hessian = _hessian(c, curvature, W) + LIGHT * _metric(c, curvature, W)
+    hessian = hessian(c, curvature, W) + LIGHT * _metric(c, curvature, W)
     hessian[np.diag_indices_from(hessian)] += METRIC_RIDGE * hessian.diagonal().mean()
     C = torch.from_numpy(cholesky(hessian, overwrite_a=True))
 
     def signal(v: torch.Tensor) -> torch.Tensor:
-        return _signal(torch.linalg.solve_triangular(C, v[:, None], upper=True)[:, 0], W)
+        return signal_of(torch.linalg.solve_triangular(C, v[:, None], upper=True)[:, 0], W)
 
     X = torch.fft.rfft(x)[W.band]
     objective = Objective(likelihood.S, lambda v: W.magnitude(signal(v)), likelihood.loss)
@@ -86,7 +86,7 @@ def descend(
     )
 
 
-def _hessian(c: torch.Tensor, curvature: np.ndarray, W: Scalogram) -> np.ndarray:
+def hessian(c: torch.Tensor, curvature: np.ndarray, W: Scalogram) -> np.ndarray:
     """Compute the matrix of the form above in the real and imaginary parts of dX."""
     u = c / c.abs().clamp_min(torch.finfo(c.real.dtype).tiny)
     half = torch.from_numpy(curvature / 2)
@@ -107,7 +107,7 @@ def _form(p: torch.Tensor, q: torch.Tensor | None, W: Scalogram) -> np.ndarray:
     return np.block([[A.real + B.real, cross], [cross.T, A.real - B.real]])
 
 
-def _signal(parts: torch.Tensor, W: Scalogram) -> torch.Tensor:
+def signal_of(parts: torch.Tensor, W: Scalogram) -> torch.Tensor:
     """Make the signal whose spectrum on the band has these real and imaginary parts."""
     spectrum = torch.zeros(W.n_samples // 2 + 1, dtype=torch.complex128)
     spectrum = spectrum.masked_scatter(W.band, torch.complex(*parts.reshape(2, -1)))

@@ -10,9 +10,9 @@ one of Griffin-Lim, which goes along the same gradient and forgets the direction
 where a part of the signal is hardly determined by S, it takes many times as many.
 """
 
-import torch
+from typing import Any
 
-from ..transforms.scalogram import Scalogram
+import torch
 
 __all__ = ["gauss_newton"]
 
@@ -21,13 +21,13 @@ __all__ = ["gauss_newton"]
 NEAR_ZERO = 1e-4
 
 
-def gauss_newton(S: torch.Tensor, W: Scalogram, x: torch.Tensor, n_steps: int) -> torch.Tensor:
+def gauss_newton(S: torch.Tensor, W: Any, x: torch.Tensor, n_steps: int) -> torch.Tensor:
     """Add to x the change that fits S best where the modulus is taken to be linear.
 
     Parameters
     ----------
     S : real Tensor, shape (..., n_freqs, n_samples)
-    W : Scalogram
+    W : Scalogram or Measured
     x : real Tensor, shape (..., n_samples)
         A signal whose modulus is close to S: the misfit decreases only there.
     n_steps : int
@@ -53,8 +53,9 @@ def gauss_newton(S: torch.Tensor, W: Scalogram, x: torch.Tensor, n_steps: int) -
     turn, misfit = c * weight, (S.square() - c.abs().square()) * weight / 2
     direction, before = torch.zeros_like(x), 1.0
     for _ in range(n_steps):
-        downhill = W.inverse(turn * misfit)
-        slope = float(W.unwhiten(downhill).square().sum())
+        gradient = W.adjoint(turn * misfit)
+        downhill = W.precondition(gradient)
+        slope = float((gradient * downhill).sum())
         direction = downhill + slope / before * direction
         change = (turn.conj() * W.coefficients(direction)).real
         step, before = slope / float(change.square().sum() or 1.0), slope or 1.0

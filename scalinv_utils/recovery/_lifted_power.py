@@ -203,7 +203,7 @@ def spectrum_of(x: ArrayLike, W: Scalogram) -> np.ndarray:
     -------
     array, shape (n_bins,)
     """
-    energy = torch.fft.rfft(torch.as_tensor(x)).abs().square().numpy()[: W.filters.shape[-1]]
+    energy = torch.fft.rfft(torch.as_tensor(x)).abs().square().numpy()
     smooth = np.convolve(energy, np.full(SMOOTHED_BINS, 1 / SMOOTHED_BINS), "same")
     return np.maximum(smooth, SPECTRUM_FLOOR * smooth.max())
 
@@ -220,10 +220,11 @@ def spectrum_from_rows(mean: np.ndarray, W: Scalogram) -> np.ndarray:
     -------
     array, shape (n_bins,)
     """
-    psi = W.filters.cpu().double().numpy()
+    psi = W.filters.cpu().double().numpy()[:, : W.n_samples // 2 + 1]
     level = np.maximum(mean, ROWS_FLOOR * mean.max()) / (np.square(psi).sum(1) / W.n_samples**2)
     peaks, bins = psi.argmax(1).clip(1), np.arange(psi.shape[1]).clip(1)
-    return np.exp(np.interp(np.log(bins), np.log(peaks[::-1]), np.log(level[::-1])))
+    rising = np.argsort(peaks, kind="stable")
+    return np.exp(np.interp(np.log(bins), np.log(peaks[rising]), np.log(level[rising])))
 
 
 def _wiener(Z: np.ndarray, W: Scalogram, noise: np.ndarray, spectrum: np.ndarray) -> np.ndarray:

@@ -56,6 +56,17 @@ class Columns:
         self._whole = hop == 1 and not self.offsets.any()
         self._weights = torch.empty(0) if self._whole else self._turned_responses()
 
+    @property
+    def times(self) -> torch.Tensor:
+        """The sample of each coefficient, shape (n_freqs, n_samples / hop)."""
+        grid = self.hop * torch.arange(self.shape[1])
+        return (self.offsets[:, None] + grid) % self.W.n_samples
+
+    def spread(self, c: torch.Tensor) -> torch.Tensor:
+        """Put coefficients of these columns among zeros, shape (..., n_freqs, n_samples)."""
+        plane = c.new_zeros((*c.shape[:-1], self.W.n_samples))
+        return plane.scatter(-1, self.times.expand_as(c), c)
+
     def _turned_responses(self) -> torch.Tensor:
         """Compute psi_j(k) exp(2 pi i k o_j / N), padded to whole turns of the short FFT."""
         filters, n_samples = self.W.filters, self.W.n_samples

@@ -438,7 +438,11 @@ class Scalogram(nn.Module):
         -------
         real Tensor, shape (..., n_samples)
         """
-        return self._multiply(self.adjoint(c), self._inverse_gain)
+        return self.precondition(self.adjoint(c))
+
+    def precondition(self, x: torch.Tensor) -> torch.Tensor:
+        """Compute (W*W)^{-1} x on the band, shape (..., n_samples); x is not checked first."""
+        return self._multiply(x, self._inverse_gain)
 
     def refit(self, S: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """Fit a signal to the modulus S and the phase of W x: one step of Griffin-Lim.
@@ -449,7 +453,7 @@ class Scalogram(nn.Module):
         """
         if self.lowpass == "signed" or not cpu_without_autograd(S, x):
             return self.inverse(self.impose(S, self.coefficients(x)))
-        return self._multiply(self._bank.refit(S.to(self.filters.dtype), x), self._inverse_gain)
+        return self.precondition(self._bank.refit(S.to(self.filters.dtype), x))
 
     def project(self, x: ArrayLike) -> torch.Tensor:
         """Restrict x to the band that the filters see, shape (..., n_samples).
