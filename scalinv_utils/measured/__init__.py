@@ -1,5 +1,6 @@
 """Scalograms that were measured, rounded, thinned out or made by other libraries."""
 
 from ._measured import Measured
+from ._ssqueezepy import from_ssqueezepy
 
-__all__ = ["Measured"]
+__all__ = ["Measured", "from_ssqueezepy"]
