@@ -28,6 +28,7 @@ OPTIONAL = [
     "matplotlib",
     "psutil",
     "pytest",
+    "pywt",
 ]
 
 
