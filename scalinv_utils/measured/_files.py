@@ -1,0 +1,153 @@
+"""Store a measured scalogram in one file, and read arrays that other programs stored.
+
+A file that `save` writes is numpy's .npz: the modulus at every sample, what is known of it, and the
+transform, by the name of its wavelet or, where it has none, by its filters. It holds no code.
+"""
+
+import json
+from os import PathLike
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from .._validation import check_choice
+from ..transforms.scalogram import Scalogram
+from ._measured import Measured
+
+__all__ = ["load", "save"]
+
+
+def save(M: Measured, path: str | PathLike[str]) -> None:
+    """Write a measured scalogram to one .npz file that `load` reads back.
+
+    Parameters
+    ----------
+    M : Measured
+    path : str or path-like
+        Its ending has to be .npz.
+
+    Raises
+    ------
+    ValueError
+        If the path ends otherwise.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile, torch
+    >>> from scalinv_utils import Scalogram
+    >>> from scalinv_utils.measured import Measured, load, save
+    >>> W = Scalogram(64)
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "kept.npz"
+    >>> save(Measured(W.magnitude(torch.arange(64).double().sin()), W), path)
+    >>> load(path).W.shape == W.shape
+    True
+    """
+    check_choice(Path(path).suffix, (".npz",), "the ending of path")
+    np.savez_compressed(path, **_told(M), **_transform_to_arrays(M.W))
+
+
+def load(path: str | PathLike[str], W: Scalogram | None = None, **known: Any) -> Measured:
+    """Read a scalogram from an .npy or .npz file.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A file of `save`, an .npy file with one scalogram, or an .npz file with one array or with
+        one of the name "S".
+    W : Scalogram, optional
+        The transform; a file of `save` has its own.
+    **known
+        What else is known of the scalogram, as `Measured` takes it. It replaces what the file says.
+
+    Returns
+    -------
+    Measured
+
+    Raises
+    ------
+    TypeError
+        If W is not given and the file has none, or the array is not one of numbers.
+    ValueError
+        If the file is none of numpy's, or what it holds is no scalogram of W.
+    OSError
+        If the file cannot be opened.
+
+    Examples
+    --------
+    >>> import numpy as np, pathlib, tempfile
+    >>> from scalinv_utils import Scalogram
+    >>> from scalinv_utils.measured import load
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "S.npy"
+    >>> W = Scalogram(64)
+    >>> np.save(path, np.ones(W.shape))
+    >>> bool((load(path, W, sigma=0.01).sigma == 0.01).all())
+    True
+    """
+    held = _arrays(path)
+    told = json.loads(str(held["told"])) if "told" in held else {}
+    told.update({name: held[name] for name in ("known", "sigma") if name in held})
+    if W is None and told:
+        W = _transform_from_arrays(held)
+    if W is None:
+        raise TypeError(f"W must be the transform of the scalogram, because {path} has none")
+    return Measured(held["S"], W, **{**told, **known})
+
+
+def _told(M: Measured) -> dict[str, Any]:
+    """Say with every sample as a column what `Measured` was told."""
+    left, hop = M.extension.left, M.columns.hop
+    pad = left, M.extension.n_padded - left - M.n_samples
+    places = np.arange(left, left + M.n_samples) - M.columns.offsets.numpy()[:, None]
+    on_grid, place = places % hop == 0, places // hop % M.S.shape[1]
+    S, known = (np.take_along_axis(a.numpy(), place, 1) for a in (M.S, M.known))
+    floor = float(M.S[M.at_most].max()) if M.at_most.any() else None
+    first = [(hop, int(n)) for n in np.argmax(on_grid, axis=1)]
+    words = dict(hop=first, floor=floor, ends=M.ends, pad=pad, n_samples=M.n_samples)
+    told = dict(S=np.where(on_grid, S, 0.0), known=known & on_grid, told=json.dumps(words))
+    if M.sigma is not None:
+        sigma = np.take_along_axis(M.sigma.numpy(), place, 1)
+        told["sigma"] = np.where(told["known"], sigma, 1.0)  # what is not known needs none
+    return told
+
+
+def _arrays(path: str | PathLike[str]) -> dict[str, np.ndarray]:
+    """Read the arrays of a file; a single one is called S whatever its name."""
+    try:
+        read = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, BadZipFile) as error:
+        raise ValueError(
+            f"path must be an .npy or .npz file of numbers, got {path}: {error}"
+        ) from None
+    if isinstance(read, np.ndarray):
+        return {"S": read}
+    with read:
+        held = {name: read[name] for name in read.files}
+    if len(held) == 1:
+        return {"S": next(iter(held.values()))}
+    if "S" not in held:
+        raise ValueError(f"path must hold an array S, got {path} with {', '.join(held) or 'none'}")
+    return held
+
+
+def _transform_to_arrays(W: Scalogram) -> dict[str, Any]:
+    """Store a transform by the name of its wavelet, or else by its filters."""
+    held = {"grid": (W.n_samples, W.sample_rate), "frequencies": W.frequencies.cpu().numpy()}
+    try:
+        W.ssqueezepy_wavelet()
+        return {**held, "wavelet": json.dumps(W.wavelet)}
+    except ValueError:
+        return {**held, "filters": W.responses.cpu().numpy()}
+
+
+def _transform_from_arrays(held: dict[str, np.ndarray]) -> Scalogram:
+    """Make the transform that a file describes."""
+    n_samples, rate = int(held["grid"][0]), float(held["grid"][1])
+    frequencies = held["frequencies"]
+    if "filters" in held:
+        return Scalogram.from_filters(held["filters"], frequencies, rate, n_samples=n_samples)
+    name, parameters = json.loads(str(held["wavelet"]))
+    return Scalogram.from_frequencies(
+        n_samples, rate, frequencies=frequencies, wavelet=(name, parameters)
+    )
