@@ -119,5 +119,5 @@ def _usual_pad(n_samples: int, ends: str) -> tuple[int, int]:
     if ends == "symmetric":
         return n_samples // 2, n_samples // 2
     n_padded = 2 ** (1 + round(math.log2(n_samples)))
-    left = (n_padded - n_samples) // 2
-    return left, n_padded - n_samples - left
+    right = (n_padded - n_samples) // 2
+    return n_padded - n_samples - right, right

@@ -217,6 +217,10 @@ class Measured:
         """Compute E^+ (W*W)^{-1/2} E x; after it the coefficients grow by about one factor."""
         return self.extension.inverse(self.W.whiten(self.extension(x)))
 
+    def fitted(self, x: torch.Tensor) -> torch.Tensor:
+        """Compute the modulus as `magnitude` does, but S where a modulus below a floor fits it."""
+        return self.S + self.misfit(self.magnitude(x))
+
     def misfit(self, modulus: torch.Tensor) -> torch.Tensor:
         """Compute the difference from S where it is known; at a floor only what exceeds it."""
         difference = (modulus - self.S) * self.known

@@ -37,13 +37,25 @@ from ..measured import Measured
 from ..transforms.scalogram import Scalogram
 from ._lifted_power import REACHES, spectrum_from_rows
 
-__all__ = ["LONGEST_LIFTABLE", "Completion", "filled", "is_liftable"]
+__all__ = [
+    "Bank",
+    "LONGEST_LIFTABLE",
+    "Completion",
+    "OwnBank",
+    "filled",
+    "has_dense_rows",
+    "is_liftable",
+]
 
 # Longer signals take too long. Rows may repeat after so many columns of the grid at most.
 LONGEST_LIFTABLE, MOST_PHASES = 4096, 32
 
 # The dense bank: rows per octave, and how far beyond the rows of W it reaches.
 DENSE_VOICES, BEYOND = 32, 0.97
+
+# Rows are dense if there are this many per octave, in units of the root of the wavelet's
+# time-bandwidth product.
+DENSE_ENOUGH = 1.1
 
 # This share of its mean diagonal is added to a system. Factors are kept up to so many numbers.
 LIFTED_RIDGE, MOST_KEPT = 1e-10, 2**24
@@ -76,6 +88,37 @@ def filled(M: Measured) -> torch.Tensor:
         places = np.flatnonzero(known[row])
         plane[row] = np.interp(np.arange(plane.shape[1]), places, plane[row, places])
     return torch.from_numpy(plane)
+
+
+class OwnBank:
+    """The rows of a scalogram as they are, where they are dense: only columns are missing.
+
+    Parameters
+    ----------
+    M : Measured
+        One with `has_dense_rows`.
+
+    Attributes
+    ----------
+    W : Scalogram
+        Its transform.
+    """
+
+    def __init__(self, M: Measured) -> None:
+        self.M, self.W, self.start = M, M.W, filled(M)
+
+    def set_spectrum(self, spectrum: np.ndarray) -> None:
+        """Learn nothing: no prior is needed."""
+
+    def target(self, x: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
+        """Take what is known, and the estimate's modulus |c| elsewhere."""
+        return torch.where(self.M.known, self.M.S, self.W.modulus(c))
+
+
+def has_dense_rows(M: Measured) -> bool:
+    """Check that rows and columns of a wavelet transform are close enough to differentiate."""
+    whole = M.columns.shape == M.W.shape and M.W.has_wavelet and M.W.is_one_sided
+    return whole and M.W.voices_per_octave > DENSE_ENOUGH * M.W.time_bandwidth**0.5
 
 
 class Completion:
@@ -217,6 +260,9 @@ class Completion:
         if (len(self._factors) + 1) * K.size <= MOST_KEPT:
             self._factors[lag] = factor
         return factor
+
+
+Bank = Completion | OwnBank
 
 
 def _repeats(M: Measured) -> int:

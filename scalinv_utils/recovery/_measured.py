@@ -6,42 +6,36 @@
         of the values that are known: L-BFGS, then damped steps of Gauss and Newton on all unknowns
         (or conjugate gradients where there are too many). The estimate's spectrum is the next prior.
 
-Several widths of the Cauchy wavelets are tried until one of them explains what is known. Where the
-signal was extended by its mirror image, the circle of rotations is no freedom: the one is taken
-whose extension is nearest to such an image, which leaves the sign.
+Several widths of the Cauchy wavelets are tried until one of them explains what is known. Signals
+that are too long for that start from rows filled in along time, or from noise, and only descend.
 """
 
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable
 
 import numpy as np
 import torch
 
 from ..measured import Measured
-from ..metrics import analytic, decibels
-from ..transforms.scalogram import Scalogram
+from ..metrics import decibels
+from ._dense_start import CAUCHY_BETAS, folded, started, turned
 from ._gauss_newton import gauss_newton
 from ._gradient_descent import descend_lbfgs
 from ._griffin_lim import random_angles
 from ._levenberg_marquardt import is_small, levenberg_marquardt
-from ._lifted_completion import Completion, filled, is_liftable
+from ._lifted_completion import Bank, Completion, OwnBank, filled, has_dense_rows, is_liftable
 from ._lifted_power import spectrum_of
 from ._objective import Objective
-from ._phase_gradient import REACHED_DOWN_TO, corrected, integrated, paths_of
-from ._phase_relations import phase_derivatives
+from ._phase_gradient import REACHED_DOWN_TO, integrated, paths_of
 from ._stages import Run, Stage
 from .losses import Loss, gaussian, l2
 
-__all__ = ["EXACT_GOAL_DB", "cost_of", "stages_for"]
-
-# Widths of the Cauchy wavelets, tried in turn.
-BETAS = (40.0, 25.0, 80.0)
+__all__ = ["EXACT_GOAL_DB", "completed_stages", "cost_of", "stages_for"]
 
 # Rounds of one width: the largest number, steps of a descent in each, and the least gain.
-ROUNDS_OF_ONE, DESCENT, NEWTON_ALL, NEWTON_CG, LEAST_GAIN = 8, 30, 6, 60, 0.5
+ROUNDS_OF_ONE, DESCENT, NEWTON_ALL, NEWTON_CG, LEAST_GAIN_OF_ROUND = 8, 30, 6, 60, 0.5
 
 # After these rounds the prior spectrum is taken from the estimate.
 LEARNS_AFTER = (0, 2)
@@ -50,19 +44,31 @@ LEARNS_AFTER = (0, 2)
 EXACT_GOAL_DB, EXPLAINED_CHI2 = -100.0, 1.05
 
 # The last descent.
-LAST_DESCENT = 200
+LAST_DESCENT, LAST_NEWTON, LONG_DESCENT = 60, 20, 300
 
 
 def stages_for(M: Measured, seed: int) -> list[Stage]:
-    """List the stages: one for each width, and a last descent."""
+    """List the stages: starts from dense banks, and a last descent."""
+    starts = [_stage("own rows", lambda: OwnBank(M), seed)] if has_dense_rows(M) else []
     if is_liftable(M):
-        starts = [
-            Stage(f"completed, beta {beta:g}", functools.partial(_widen, beta=beta, seed=seed), 600)
-            for beta in BETAS
-        ]
-    else:
-        starts = [Stage("filled in", functools.partial(_integrate_filled, seed=seed), 1)]
+        starts += [*completed_stages(M, seed)]
+    elif not starts:
+        fill = functools.partial(_integrate_filled, seed=seed)
+        return [Stage("filled in", fill, 1), Stage("descent", _descend_long, LONG_DESCENT)]
     return [*starts, Stage("last descent", _finish, LAST_DESCENT)]
+
+
+def completed_stages(M: Measured, seed: int) -> list[Stage]:
+    """List one stage for each width of the Cauchy wavelets; S and W of their run do not matter."""
+    return [
+        _stage(f"completed, beta {beta:g}", functools.partial(Completion, M, beta), seed)
+        for beta in CAUCHY_BETAS
+    ]
+
+
+def _stage(name: str, make: Callable[[], Bank], seed: int) -> Stage:
+    n_iter = ROUNDS_OF_ONE * (DESCENT + NEWTON_ALL)
+    return Stage(name, functools.partial(_in_rounds, make=make, seed=seed), n_iter)
 
 
 def cost_of(M: Measured, x: torch.Tensor) -> float:
@@ -78,66 +84,36 @@ def _is_explained(M: Measured, x: torch.Tensor) -> bool:
     return cost_of(M, x) < goal
 
 
-def _widen(S: torch.Tensor, M: Measured, run: Run, *, beta: float, seed: int) -> None:
-    """Carry out the stage: rounds with a Cauchy bank of this beta; keep the better signal."""
-    so_far = getattr(run, "x", None)
+def _in_rounds(
+    S: torch.Tensor, W: object, run: Run, *, make: Callable[[], Bank], seed: int
+) -> None:
+    """Carry out the stage: rounds with a dense bank; keep the better signal."""
+    so_far, bank = getattr(run, "x", None), make()
+    M = bank.M
     if so_far is not None and _is_explained(M, so_far):
         return
-    completion = Completion(M, beta)
-    x = _started(M, completion, run, seed)
-    best, cost = x, cost_of(M, x)
+    best = x = started(bank, seed)
+    run.step(x, M.consistency_db(x))
+    cost = cost_of(M, x)
     for k in range(ROUNDS_OF_ONE):
-        if run.stopped:
+        if run.stopped or _is_explained(M, best):
             break
-        x = _descended(M, _corrected(M, completion, best), run)
-        gain, after = decibels(cost) / 2 - decibels(cost_of(M, x)) / 2, cost_of(M, x)
-        if after < cost:
-            best, cost = x, after
-        if _is_explained(M, best):
-            break
+        x = _descended(M, turned(bank, best), run)
+        gain = (decibels(cost) - decibels(cost_of(M, x))) / 2
+        if gain > 0:
+            best, cost = x, cost_of(M, x)
         if k in LEARNS_AFTER:
-            completion.set_spectrum(spectrum_of(M.extension(best), M.W))
-        elif gain < LEAST_GAIN:
+            bank.set_spectrum(spectrum_of(M.extension(best), M.W))
+        elif gain < LEAST_GAIN_OF_ROUND:
             break
     run.x = best if so_far is None or cost < cost_of(M, so_far) else so_far
-
-
-def _started(M: Measured, completion: Completion, run: Run, seed: int) -> torch.Tensor:
-    """Integrate the phase of the predicted scalogram."""
-    W, dense = completion.W, completion.start
-    phase = random_angles(dense, seed).to("cpu", torch.float64)
-    x = _folded(M, integrated(dense, W, paths_of(dense, W, REACHED_DOWN_TO), phase))
-    run.step(x, M.consistency_db(x))
-    return x
-
-
-def _corrected(M: Measured, completion: Completion, x: torch.Tensor) -> torch.Tensor:
-    """Correct the phase of x on the dense bank, towards the power predicted about x."""
-    W, extended = completion.W, M.extension(x)
-    c = W.coefficients(extended)
-    target = completion.target(extended, c)
-    known = phase_derivatives(target, W, exact=False)
-    phase = torch.zeros(target.shape, dtype=torch.float64)
-    paths = paths_of(target, W, REACHED_DOWN_TO)
-    return _folded(M, corrected(target, W, c, known, paths, phase))
-
-
-def _folded(M: Measured, y: torch.Tensor) -> torch.Tensor:
-    """Make a signal of an extended one: of all its rotations the one nearest to an extension."""
-    y = M.W.project(y)
-    if M.extension.is_identity:
-        return y
-    pair = torch.stack([analytic(y).real, -analytic(y).imag])
-    rest = pair - M.extension(M.extension.inverse(pair))
-    turn = torch.linalg.eigh(rest @ rest.T)[1][:, 0]
-    return M.extension.inverse(turn @ pair)
 
 
 def _descended(
     M: Measured, x: torch.Tensor, run: Run, n_iter: int = DESCENT, n_newton: int = NEWTON_ALL
 ) -> torch.Tensor:
     """Descend on the likelihood: L-BFGS, then steps of Gauss and Newton."""
-    x = _lbfgs(M, x, n_iter, run.step)
+    x = _lbfgs(M, x, n_iter, run.step, l2 if M.sigma is None else gaussian(M.sigma))
     if run.stopped:
         return x
     if is_small(M):
@@ -150,31 +126,57 @@ def _descended(
 
 
 def _lbfgs(
-    M: Measured, x: torch.Tensor, n_iter: int, step: Callable[[torch.Tensor, float], bool]
+    M: Measured,
+    x: torch.Tensor,
+    n_iter: int,
+    step: Callable[[torch.Tensor, float], bool],
+    loss: Loss,
 ) -> torch.Tensor:
     """Run L-BFGS on the whitened change of x."""
     latest = x
 
     def fitted(u: torch.Tensor) -> torch.Tensor:
-        return M.S + M.misfit(M.magnitude(x + M.whiten(u)))
+        return M.fitted(x + M.whiten(u))
 
     def report(u: torch.Tensor, fit: float) -> bool:
         nonlocal latest
         latest = x + M.whiten(u.detach())
         return step(latest, fit)
 
-    loss: Loss = l2 if M.sigma is None else gaussian(M.sigma)
     objective = Objective(M.S, fitted, loss)
     descend_lbfgs(objective, torch.zeros_like(x), n_iter, report, precondition=False)
     return latest
 
 
 def _integrate_filled(S: torch.Tensor, M: Measured, run: Run, *, seed: int) -> None:
-    raise NotImplementedError
+    """Carry out the stage: a start for a long signal, from rows filled in along time, or noise."""
+    W = M.W
+    if W.has_wavelet and W.is_one_sided:
+        dense = _along_time(M)
+        phase = random_angles(dense, seed).to("cpu", torch.float64)
+        x = folded(M, integrated(dense, W, paths_of(dense, W, REACHED_DOWN_TO), phase))
+    else:
+        angles = random_angles(M.S, seed)
+        x = M.precondition(M.adjoint(torch.polar(M.S, angles)))
+    run.step(x, M.consistency_db(x))
+
+
+def _along_time(M: Measured) -> torch.Tensor:
+    """Interpolate the rows of the grid linearly to every sample of the extended signal."""
+    plane, n_samples = filled(M), M.W.n_samples
+    rows = []
+    for row, times in zip(plane, M.columns.times):
+        rows.append(np.interp(np.arange(n_samples), times, row, period=n_samples))
+    return torch.from_numpy(np.stack(rows))
+
+
+def _descend_long(S: torch.Tensor, M: Measured, run: Run) -> None:
+    """Carry out the stage: one long descent on the plain misfit."""
+    run.x = _lbfgs(M, run.x, LONG_DESCENT, run.step, l2)
 
 
 def _finish(S: torch.Tensor, M: Measured, run: Run) -> None:
     """Carry out the stage: descend from the best signal until little is gained."""
     if not _is_explained(M, run.x):
-        run.x = _descended(M, run.x, run, LAST_DESCENT, LAST_DESCENT)
+        run.x = _descended(M, run.x, run, LAST_DESCENT, LAST_NEWTON)
     run.step(run.x, M.consistency_db(run.x))

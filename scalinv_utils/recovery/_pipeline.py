@@ -7,19 +7,21 @@ from typing import Literal
 import torch
 from numpy.typing import ArrayLike
 
-from .._validation import check_choice, check_positive
+from .._validation import check_choice, check_count, check_positive
+from ..measured import Measured
 from ..metrics import decibels
 from ..transforms.scalogram import Scalogram
 from ._gradient_descent import descend_lbfgs
 from ._griffin_lim import alternate, fast
+from ._lifted_completion import is_liftable
 from ._lifted_power import MODELS, applies_to, noise_level
+from ._measured import completed_stages, stages_for
 from ._noisy import Noisy
 from ._objective import Objective
 from ._phase_gradient import integrate_and_correct
 from ._result import Recovery
-from ._row_completion import COMPLETED_ROUNDS, complete_and_correct, is_completable
 from ._slips import TURNS, undo_slips
-from ._stages import Callback, Run, Stage, one_scalogram, silence_of
+from ._stages import Callback, Run, Stage, one_scalogram, scalogram_of, silence_of
 from .denoising import denoise
 
 __all__ = ["recover"]
@@ -28,6 +30,9 @@ __all__ = ["recover"]
 # less than STALLED_DB over POLISH_PATIENCE iterations.
 GOAL_DB = -150.0
 POLISH_ITERATIONS, POLISH_PATIENCE, STALLED_DB = 300, 25, 0.003
+
+# Exact scalograms with fewer voices than this are completed too.
+SPARSE_VOICES = 20
 
 # Iterations of fast Griffin-Lim from random phases, for a scalogram that no signal has.
 ALTERNATIONS = 500
@@ -38,8 +43,8 @@ NOISE_FREE_DB = -60.0
 
 
 def recover(
-    S: ArrayLike,
-    W: Scalogram,
+    S: ArrayLike | Measured,
+    W: Scalogram | None = None,
     *,
     noise: Literal["clipped", "gaussian", "rice"] = "clipped",
     sigma: float | None = None,
@@ -62,10 +67,12 @@ def recover(
 
     Parameters
     ----------
-    S : real array, shape (n_freqs, n_samples)
-        One scalogram; a batch is refused.
+    S : real array, shape (n_freqs, n_samples), or Measured
+        One scalogram; a batch is refused. A `Measured` says what is known of it, and which W it
+        belongs to.
     W : Scalogram
-        Any wavelet will do. Dense rows (32 voices per octave) determine the phase best.
+        Any wavelet will do, and not only a wavelet: where a method needs what a bank does not
+        have, the next best start is used, and named in "stages". Dense rows (32 voices per octave) determine the phase best.
     noise : "clipped", "gaussian" or "rice"
         How noise came into S, if there is any. "clipped": white and Gaussian on the modulus, and
         negative values were put to zero. "gaussian": the same, and negative values were kept.
@@ -109,10 +116,6 @@ def recover(
     >>> metrics.waveform_error_db(y, x) < -100
     True
     """
-    check_choice(noise, MODELS, "noise")
-    sigma = None if sigma is None else check_positive(sigma, "sigma")
-    signed = one_scalogram(S, W, negative=noise == "gaussian")
-    S = signed.clamp_min(0) if noise == "gaussian" else signed
     run = Run(
         "recover",
         callback,
@@ -121,12 +124,20 @@ def recover(
         result="best",
         goal_db=GOAL_DB,
     )
+    check_choice(noise, MODELS, "noise")
+    check_count(seed, "seed", 0)
+    if isinstance(S, Measured) and not S.is_plain:
+        return _recover_measured(S, W, run, seed)
+    S, W = scalogram_of(S, W)
+    sigma = None if sigma is None else check_positive(sigma, "sigma")
+    signed = one_scalogram(S, W, negative=noise == "gaussian")
+    S = signed.clamp_min(0) if noise == "gaussian" else signed
     silence = silence_of(S)
     cleaned = denoise(S, W) if silence is None else S
     noise_db = decibels((cleaned - S).norm() / S.norm()) if silence is None else -math.inf
     stages = _stages(cleaned if noise_db > NOISE_FREE_DB else None, seed)
     if noise_db <= NOISE_FREE_DB:
-        stages[1:1] = _more_stages(W, seed)
+        stages[1:1] = _more_stages(S, W, seed)
     sigma = _level(signed, W, sigma, noise) if noise_db > NOISE_FREE_DB else 0.0
     if sigma > 0:
         noisy = Noisy(signed, W, sigma, seed=seed, model=noise)
@@ -137,6 +148,16 @@ def recover(
         run.details["sigma"] = sigma
         run.details["reduced_chi2"] = noisy.surprise(run.x)
     recovery = run.through(stages, S, W, silence).recovery(noise_db=noise_db)
+    recovery.details["stages"] = run.stages
+    return recovery
+
+
+def _recover_measured(M: Measured, W: Scalogram | None, run: Run, seed: int) -> Recovery:
+    """Run the stages of a measured scalogram; a long record ends with its last signal."""
+    scalogram_of(M, W)
+    run.result, run.goal_db = "last", -math.inf
+    silence = M.S.new_zeros(M.n_samples) if not M.S.any() else None
+    recovery = run.through(stages_for(M, seed), M.S, M, silence).recovery()
     recovery.details["stages"] = run.stages
     return recovery
 
@@ -159,11 +180,14 @@ def _stages(cleaned: torch.Tensor | None, seed: int) -> list[Stage]:
     return [Stage("phase gradient, denoised", denoised, 30), polish, *stages]
 
 
-def _more_stages(W: Scalogram, seed: int) -> list[Stage]:
+def _more_stages(S: torch.Tensor, W: Scalogram, seed: int) -> list[Stage]:
     """List what may help between start and polish where S is exact."""
-    completed = functools.partial(complete_and_correct, seed=seed)
-    stages = [Stage("completed rows", completed, COMPLETED_ROUNDS)] if is_completable(W) else []
-    return stages if W.lowpass else [*stages, Stage("slips undone", undo_slips, TURNS)]
+    if W.lowpass is not None or not W.is_log_uniform:
+        return []
+    M = Measured(S, W)
+    sparse = W.voices_per_octave < SPARSE_VOICES and is_liftable(M)
+    stages = completed_stages(M, seed) if sparse else []
+    return [*stages, Stage("slips undone", undo_slips, TURNS)]
 
 
 def _other_start(seed: int) -> list[Stage]:

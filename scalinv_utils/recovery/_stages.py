@@ -21,10 +21,11 @@ from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 
 from .._validation import check_callable, check_count
+from ..measured import Measured
 from ..transforms.scalogram import Scalogram
 from ._result import Recovery
 
-__all__ = ["Run", "Stage", "one_scalogram", "silence_of"]
+__all__ = ["Run", "Stage", "one_scalogram", "scalogram_of", "silence_of"]
 
 # This many copies of the signal share one block. If each copy were allocated alone, between the
 # large arrays that come and go, it would keep their memory from being used again: 10 MB for each
@@ -184,6 +185,25 @@ class Run:
         x, fit = (self._best, self.best_db) if self.result == "best" else (self._last, fit)
         details = {**self.details, **details}
         return Recovery(x.detach().clone(), self.method, fit, self.history, self.iterates, details)
+
+
+def scalogram_of(S: Any, W: Scalogram | None) -> tuple[Any, Scalogram]:
+    """Take a scalogram and its transform out of a `Measured`, or check that there are both.
+
+    Raises
+    ------
+    TypeError
+        If there is no W.
+    ValueError
+        If S is a Measured that belongs to another W.
+    """
+    if not isinstance(S, Measured):
+        if W is None:
+            raise TypeError("W must be given with a scalogram that is no Measured, got None")
+        return S, W
+    if W is not None and W is not S.W:
+        raise ValueError("W must be left out, or be S.W, where S is a Measured, got another W")
+    return S.S, S.W
 
 
 def silence_of(S: torch.Tensor) -> torch.Tensor | None:
