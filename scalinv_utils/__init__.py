@@ -12,18 +12,30 @@ _HOMES = {
     "Recovery": "recovery",
     "Scalogram": "transforms",
     "Scattering": "transforms",
+    "diagnose": "diagnosis",
     "griffin_lim": "recovery",
     "invert_gradient": "recovery",
     "phase_gradient": "recovery",
     "recover": "recovery",
 }
-_MODULES = ("app", "benchmark", "bounds", "course", "metrics", "recovery", "tools", "transforms")
+_MODULES = (
+    "app",
+    "benchmark",
+    "bounds",
+    "course",
+    "diagnosis",
+    "metrics",
+    "recovery",
+    "tools",
+    "transforms",
+)
 
 # pyright: reportUnsupportedDunderAll=false
 __all__ = [
     "Recovery",
     "Scalogram",
     "Scattering",
+    "diagnose",
     "griffin_lim",
     "invert_gradient",
     "metrics",

@@ -5,11 +5,13 @@ from . import (
     benchmark as benchmark,
     bounds as bounds,
     course as course,
+    diagnosis as diagnosis,
     metrics as metrics,
     recovery as recovery,
     tools as tools,
     transforms as transforms,
 )
+from .diagnosis import diagnose as diagnose
 from .recovery import (
     Recovery as Recovery,
     griffin_lim as griffin_lim,
@@ -23,6 +25,7 @@ __all__ = [
     "Recovery",
     "Scalogram",
     "Scattering",
+    "diagnose",
     "griffin_lim",
     "invert_gradient",
     "metrics",

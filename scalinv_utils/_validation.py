@@ -21,6 +21,7 @@ __all__ = [
     "check_count",
     "check_magnitudes",
     "check_number",
+    "check_plane",
     "check_positive",
     "check_share",
     "check_signal",
@@ -163,6 +164,26 @@ def check_coefficients(
     _require_plane(c, shape, name)
     _require_finite(c, name)
     return c
+
+
+def check_plane(values: ArrayLike, name: str) -> torch.Tensor:
+    """Return an array of numbers with two axes or more as a tensor, whatever its values are.
+
+    Raises
+    ------
+    TypeError
+        If it is not numeric.
+    ValueError
+        If it has fewer than two axes, or is empty.
+
+    Examples
+    --------
+    >>> check_plane([[1, float("inf")]], "S").dtype
+    torch.float64
+    """
+    values = _as_tensor(values, name, "numbers of shape (..., n_freqs, n_samples)")
+    _require_plane(values, None, name)
+    return values
 
 
 def check_choice(value: object, choices: Iterable[Choice], name: str) -> Choice:

@@ -35,6 +35,7 @@ __all__ = [
     "REACHES",
     "applies_to",
     "denoise_jointly",
+    "flat_spectrum",
     "noise_level",
     "spectrum_from_rows",
     "spectrum_of",
@@ -220,8 +221,13 @@ def spectrum_from_rows(mean: np.ndarray, W: Scalogram) -> np.ndarray:
     -------
     array, shape (n_bins,)
     """
-    psi = W.filters.cpu().double().numpy()[:, : W.n_samples // 2 + 1]
-    level = np.maximum(mean, ROWS_FLOOR * mean.max()) / (np.square(psi).sum(1) / W.n_samples**2)
+    psi = W.filters.cpu().double().numpy()
+    return flat_spectrum(mean, psi[:, : W.n_samples // 2 + 1], W.n_samples)
+
+
+def flat_spectrum(mean: np.ndarray, psi: np.ndarray, n_samples: int) -> np.ndarray:
+    """Find the same spectrum for rows psi, shape (n_rows, n_bins), of any filter bank."""
+    level = np.maximum(mean, ROWS_FLOOR * mean.max()) / (np.square(psi).sum(1) / n_samples**2)
     peaks, bins = psi.argmax(1).clip(1), np.arange(psi.shape[1]).clip(1)
     rising = np.argsort(peaks, kind="stable")
     return np.exp(np.interp(np.log(bins), np.log(peaks[rising]), np.log(level[rising])))

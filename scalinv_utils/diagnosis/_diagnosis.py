@@ -1,0 +1,488 @@
+"""Examine a scalogram and say in sentences what is unusual about it, and what to do.
+
+The examination goes from the form to the contents. The shape, values that are not finite, decibels,
+and the grid of a rounded array are read off directly (`_values`). Then the power, the order of
+the rows and the wavelet are judged by the range of the lifted map (`_readings`, `_agreement`), and
+S is corrected as far as that is possible. What is found later is found in the corrected S: ends
+that do not meet, columns left out, noise, and sound beyond the band.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from scipy.interpolate import CubicSpline
+
+from .._validation import check_count, check_magnitudes, check_plane
+from ..metrics import decibels, island_error_db, waveform_error_db
+from ..recovery import recover
+from ..recovery._lifted_power import LONGEST_LIFTED
+from ..transforms.scalogram import Scalogram
+from ._agreement import Bank, Noisy, bank_of, noise_needed, seam, windowed
+from ._readings import Reading, best_reading
+from ._values import floor_share, grid_of, high_share, looks_like_decibels, negative_share
+
+__all__ = ["Diagnosis", "diagnose"]
+
+# The order of the findings: what has to be put right first stands first.
+ORDER = (
+    "complex",
+    "not finite",
+    "silent",
+    "transposed",
+    "decibels",
+    "power",
+    "upside down",
+    "another wavelet",
+    "no scalogram",
+    "hop",
+    "ends",
+    "negative",
+    "rounding",
+    "floor",
+    "noise",
+    "unseen",
+    "ambiguous",
+)
+
+# Stretch of a long scalogram that the lifted map is tried on.
+STRETCH = 4096
+
+# Ends do not meet if at least this share of the impossible power lies there, and this many times
+# as much as of the rest. It counts from this level on, relative to the power, in dB.
+AT_THE_ENDS, MORE_AT_THE_ENDS, IMPOSSIBLE_DB = 0.15, 4.0, -90.0
+
+# Noise is told from this level on, in dB relative to S, and where it is this many times larger
+# than rounding and a floor explain. Noise above LOUDEST_DB, or chi^2 above UNLIKE, is no scalogram.
+FAINTEST_DB, LOUDEST_DB, UNEXPLAINED, UNLIKE = -75.0, -8.0, 1.5, 10.0
+
+# Columns were left out where this share of a loud row varies as fast as columns can tell, and where
+# the quietest quarter of the loud rows has this many times less. Loud is LOUD_DB below the loudest.
+ALIASED, CONTRAST, LOUD_DB = 0.02, 10.0, -30.0
+
+# The row at an edge of the band is loud above this level, relative to the loudest row.
+EDGE_DB = -20.0
+
+# W sees all high frequencies if its band reaches this share of half the sampling rate.
+WHOLE = 0.95
+
+# Two recoveries differ above this error.
+DIFFERENT_DB = -20.0
+
+
+@dataclass
+class Diagnosis:
+    """What an examination of a scalogram found.
+
+    ``str()`` of it gives the sentences, one a line.
+
+    Attributes
+    ----------
+    findings : list of (str, str)
+        Name and sentence of each finding: what was found, with its number, and what to do.
+    notes : list of str
+        Sentences about what was, and what could not be, examined.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from scalinv_utils import diagnose
+    >>> diagnosis = diagnose(torch.zeros(4, 64))
+    >>> [name for name, sentence in diagnosis.findings]
+    ['silent']
+    """
+
+    findings: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return "\n".join([*(sentence for _, sentence in self.findings), *self.notes])
+
+
+def diagnose(S: ArrayLike, W: Scalogram | None = None, *, starts: int = 0) -> Diagnosis:
+    """Find out what is unusual about a scalogram, and say what to do about it.
+
+    Parameters
+    ----------
+    S : array, shape (n_freqs, n_samples)
+        One scalogram, as it came: of any scale, any row order, rounded, noisy, complex, or with
+        columns left out.
+    W : Scalogram, optional
+        The transform that S is taken to be of. Without it only the values of S are examined.
+    starts : int
+        Recover the signal from so many different starts (2 or more), and compare the results. This
+        takes as many times as long as `recover`. Default: 0, do not.
+
+    Returns
+    -------
+    Diagnosis
+        Its findings are named "complex", "not finite", "silent", "transposed", "decibels",
+        "power", "upside down", "another wavelet", "no scalogram", "hop", "ends", "negative",
+        "rounding", "floor", "noise", "unseen" and "ambiguous".
+
+    Raises
+    ------
+    TypeError
+        If S is not numeric, or `starts` is no whole number.
+    ValueError
+        If S is not one array of two axes, or its shape fits W in no way.
+
+    Notes
+    -----
+    Derived for this project. A scalogram's power lies in the range of a linear map, which white
+    noise leaves evenly and a wrong reading leaves in a way that noise does not explain. Below
+    a signal-to-noise ratio of about 20 dB wrong readings hide in the noise, and tones that last all
+    through S look nearly alike in every reading.
+
+    Examples
+    --------
+    >>> from scalinv_utils import Scalogram, diagnose
+    >>> from scalinv_utils.course import signals
+    >>> W = Scalogram(512, 8000, wavelet="cauchy", voices_per_octave=16)
+    >>> x, rate = signals.recording("speech", sample_rate=8000, n_samples=512)
+    >>> power = W.magnitude(x) ** 2
+    >>> [name for name, sentence in diagnose(power, W).findings]
+    ['power']
+    """
+    check_count(starts, "starts", 0)
+    given = check_plane(S, "S").detach().cpu().numpy()
+    if given.ndim != 2:
+        raise ValueError(
+            f"S must be one scalogram of shape (n_freqs, n_samples), got shape {given.shape}"
+        )
+    examination = _Examination(given, W)
+    examination.carry_out(starts)
+    found = sorted(examination.findings.items(), key=lambda item: ORDER.index(item[0]))
+    return Diagnosis(found, examination.notes)
+
+
+class _Examination:
+    """Hold the scalogram while it is examined, corrected as far as is known."""
+
+    def __init__(self, given: np.ndarray, W: Scalogram | None) -> None:
+        self.S, self.W = given, W
+        self.findings: dict[str, str] = {}
+        self.notes: list[str] = []
+        self.hop, self.rounding, self.from_db, self.periodic = 1, 0.0, False, True
+        self.grows = self.gaps = False
+
+    def carry_out(self, starts: int) -> None:
+        """Examine S from its form to its contents."""
+        self.numbers()
+        if self.silent():
+            return
+        if self.W is not None:
+            self.shape(self.W)
+        self.decibels()
+        self.grid_and_floor()
+        if self.W is None:
+            self.aliasing()
+            self.notes.append("More can be told with the transform: call diagnose(S, W).")
+        else:
+            self.contents(self.W, starts)
+
+    # -- form ----------------------------------------------------------------------------------
+
+    def numbers(self) -> None:
+        """Make all values real and finite."""
+        if np.iscomplexobj(self.S):
+            self.findings["complex"] = (
+                "S is complex, so that it still has its phase: W.inverse(S) gives the signal. "
+                "Take abs(S) for the scalogram."
+            )
+            self.S = np.abs(self.S)
+        self.S, finite = self.S.astype(float), np.isfinite(self.S)
+        if not finite.all():
+            self.findings["not finite"] = (
+                f"S has {(~finite).sum()} NaN or infinite of {finite.size} values. Pass "
+                "Measured(S, W, known=isfinite(S)); if they are decibels of zero, put them to the "
+                "lowest value and pass it as floor."
+            )
+            self.gaps = not np.isneginf(self.S[~finite]).all()
+            self.S = np.where(finite, self.S, self.S[finite].min() if finite.any() else 0.0)
+
+    def silent(self) -> bool:
+        """Whether all values are the same, so that there is nothing to examine."""
+        if np.ptp(self.S) > 0:
+            return False
+        self.findings["silent"] = (
+            f"S is silent: all its values are {self.S.flat[0]:g}, and the signal is zero."
+        )
+        return True
+
+    def shape(self, W: Scalogram) -> None:
+        """Compare the shape of S with that of W."""
+        if self.S.shape != W.shape and self.S.T.shape[0] == W.n_freqs != self.S.shape[0]:
+            self.findings["transposed"] = (
+                f"S has the shape {self.S.shape}, time before frequency: take S.T."
+            )
+            self.S = self.S.T
+        n_rows, n_columns = self.S.shape
+        self.hop = W.n_samples // n_columns
+        if n_rows != W.n_freqs or self.hop * n_columns != W.n_samples:
+            check_magnitudes(np.abs(self.S), W.shape)
+        if self.hop > 1:
+            self.findings["hop"] = (
+                f"S has {n_columns} columns where W has {W.n_samples}: every {self.hop}th was "
+                f"kept. Pass Measured(S, W, hop={self.hop})."
+            )
+
+    def decibels(self) -> None:
+        """Find out what negative values mean, and make moduli of decibels."""
+        if self.S.min() >= 0 or self._signed():
+            return
+        if looks_like_decibels(self.S):
+            self._are_decibels()
+            return
+        self.findings["negative"] = (
+            f"S has {100 * negative_share(self.S):.1f} % negative values, down to "
+            f'{self.S.min():.3g}. If they are noise, call recover(S, W, noise="gaussian").'
+        )
+
+    def _signed(self) -> bool:
+        """Whether only a row that may be negative is."""
+        signed = self.W is not None and self.W.lowpass == "signed"
+        return signed and self.S[:-1].min() >= 0
+
+    def _are_decibels(self) -> None:
+        self.findings["decibels"] = (
+            f"The values look like decibels, from {self.S.min():.1f} to {self.S.max():.1f}: take "
+            "10 ** (S / 20), or pass Measured(S, W, scale='db')."
+        )
+        self.stored = self.S
+        self.S, self.from_db = 10 ** ((self.S - max(self.S.max(), 0)) / 20), True
+
+    def grid_and_floor(self) -> None:
+        """Find the step of rounding and the floor, and how much error both explain."""
+        values = self.stored if self.from_db else self.S
+        self._say_rounding(values)
+        share = floor_share(values)
+        if share:
+            self.findings["floor"] = (
+                f"{100 * share:.1f} % of the values are exactly {values.min():.6g}, a floor. Pass "
+                f"Measured(S, W, floor={values.min():.6g})."
+            )
+            self.rounding = math.hypot(self.rounding, self.S.min() * math.sqrt(share))
+
+    def _say_rounding(self, values: np.ndarray) -> None:
+        grid = grid_of(values)
+        if grid is None:
+            return
+        in_db = grid.in_db or self.from_db
+        self.findings["rounding"] = (
+            f"The values are rounded to steps of {grid.step:.4g}{' dB' if in_db else ''}, "
+            f"{grid.levels} levels or {grid.bits} bits. Pass "
+            f"Measured(S, W, {'step_db' if in_db else 'step'}={grid.step:.4g})."
+        )
+        relative, self.grows = grid.step * math.log(10) / 20, in_db
+        error = relative * self._rms() if in_db else grid.step
+        self.rounding = error / math.sqrt(12)
+
+    def _rms(self) -> float:
+        return math.sqrt(np.mean(np.square(self.S)))
+
+    # -- contents ------------------------------------------------------------------------------
+
+    def aliasing(self) -> None:
+        """Find out whether loud rows vary faster than columns can tell, and others do not."""
+        power = np.square(self.S)
+        loud = power.mean(1) > 10 ** (LOUD_DB / 10) * power.mean(1).max()
+        shares = np.sort(high_share(power[loud]))
+        quiet, fast = shares[len(shares) // 4], shares[-1]
+        if "hop" not in self.findings and fast > ALIASED and fast > CONTRAST * quiet:
+            self.findings["hop"] = (
+                f"Up to {100 * fast:.0f} % of a row's variation is as fast as its columns can "
+                "tell: columns seem to be left out. Make W for all samples, and pass "
+                "Measured(S, W, hop=...)."
+            )
+
+    def contents(self, W: Scalogram, starts: int) -> None:
+        """Examine S as a scalogram of W."""
+        if self.gaps:
+            self.notes.append("More can be told of a scalogram without missing values.")
+            return
+        if self.psi is None:
+            self.notes.append(
+                "The filters pass negative frequencies: power, order of rows, wavelet and ends "
+                "could not be examined."
+            )
+        else:
+            self.readings(W)
+        self.unseen(W)
+        if starts > 1:
+            self.ambiguous(W, starts)
+
+    @cached_property
+    def psi(self) -> np.ndarray | None:
+        """The rows of the wavelets on the non-negative bins; None if they need the others."""
+        assert self.W is not None
+        rows = self.W.filters[self.W.frequencies > 0].cpu().double().numpy()
+        n_bins = self.W.n_samples // 2 + 1
+        outside = np.abs(rows[:, n_bins:]).max(initial=0)
+        return rows[:, :n_bins] if outside < 1e-9 * np.abs(rows).max() else None
+
+    def readings(self, W: Scalogram) -> None:
+        """Judge S as it is, correct it if another reading is better, and go on with that."""
+        assert self.psi is not None
+        n_wavelets = len(self.psi)
+        frequencies = W.frequencies[:n_wavelets].cpu().double().numpy() / W.sample_rate
+        piece, bank = self._piece(self.S[:n_wavelets], self.psi, self._ends_differ(self.S))
+        plain, best = best_reading(piece, bank, frequencies, from_db=self.from_db)
+        self._correct(plain, best)
+        if best.chi2 > UNLIKE:
+            self._unlike(best)
+            return
+        self.ends()
+        self.noise(best, W, frequencies)
+
+    def _ends_differ(self, S: np.ndarray) -> bool:
+        """Whether impossible power crowds where the end of S meets its start."""
+        if self.hop > 1 or self.psi is None:
+            return False
+        share, excess, level = seam(np.square(S[: len(self.psi)]), self.psi)
+        loud = level > IMPOSSIBLE_DB
+        return loud and share > AT_THE_ENDS and excess > MORE_AT_THE_ENDS
+
+    def _piece(self, S: np.ndarray, psi: np.ndarray, window: bool) -> tuple[np.ndarray, Bank]:
+        """Choose the stretch and the rows that the lifted map is tried on."""
+        assert self.W is not None
+        n_samples = self.W.n_samples
+        if n_samples > LONGEST_LIFTED:
+            power = np.square(S).sum(0).cumsum()
+            n_columns = STRETCH // self.hop
+            first = int(np.argmax(power[n_columns:] - power[:-n_columns]))
+            S, n_samples, window = S[:, first : first + n_columns], n_columns * self.hop, True
+            bins = np.linspace(0, psi.shape[1] - 1, n_samples // 2 + 1)
+            psi = CubicSpline(np.arange(psi.shape[1]), psi, axis=1)(bins)
+        bank = bank_of(psi, n_samples, self._unaliased(psi, n_samples), self.hop)
+        return S, windowed(bank, _durations(psi, n_samples)) if window else bank
+
+    def _unaliased(self, psi: np.ndarray, n_samples: int) -> np.ndarray:
+        """List the rows whose power the columns that were kept can tell."""
+        power = np.square(np.abs(np.fft.ifft(np.square(psi), n=n_samples)))
+        reach = np.abs(np.fft.rfft(power))[:, n_samples // self.hop // 2 :]
+        return (
+            np.flatnonzero(reach.max(1) < 1e-9 * power.sum(1))
+            if self.hop > 1
+            else (np.arange(len(psi)))
+        )
+
+    def _correct(self, plain: Reading, best: Reading) -> None:
+        """Say what is to be read otherwise, and do so."""
+        if best is plain:
+            return
+        better = (
+            f"Signal and noise explain S then to a factor of {best.chi2:.2g}, and as it stands to "
+            f"{plain.chi2:.2g}."
+        )
+        sayings = {
+            "power": "The values are the power: take S ** 0.5, or pass "
+            "Measured(S, W, scale='power').",
+            "decibels": "The values look like decibels: take 10 ** (S / 20), or pass "
+            "Measured(S, W, scale='db').",
+            "upside down": "The rows are upside down, lowest frequency first: take S[::-1].",
+            "transposed": "S is transposed, time before frequency: take S.T.",
+        }
+        for name in filter(None, (best.scale, best.turn)):
+            self.findings[name] = f"{sayings[name]} {better}"
+        if best.wavelet is not None:
+            self.findings["another wavelet"] = (
+                f"The wavelet is another one: of those tried wavelet={best.wavelet} fits best. "
+                f"Make W with it. {better}"
+            )
+        n_wavelets = len(self.psi) if self.psi is not None else len(self.S)
+        self.S = np.vstack([best.modulus(self.S[:n_wavelets]), self.S[n_wavelets:]])
+
+    def _unlike(self, best: Reading) -> None:
+        """Say that nothing that was tried makes S a scalogram."""
+        self.aliasing()
+        self.findings["no scalogram"] = (
+            "S is not a scalogram of W, nor of any other wavelet, scale or order of rows that was "
+            f"tried: it needs noise of {best.noise_db:.0f} dB relative to its rms, which explains "
+            f"it to a factor of {best.chi2:.2g}. Compare its frequencies and norm with those of W."
+        )
+
+    def ends(self) -> None:
+        """Find out whether the end of S meets its start."""
+        if not self._ends_differ(self.S):
+            return
+        assert self.psi is not None
+        share, _, _ = seam(np.square(self.S[: len(self.psi)]), self.psi)
+        self.periodic = False
+        self.findings["ends"] = (
+            f"S is not periodic in time: {100 * share:.0f} % of the power that no periodic signal "
+            f"has lies at both ends. It was probably padded and cropped: pass "
+            "Measured(S, W, ends='zero'), 'reflect' or 'symmetric'."
+        )
+
+    def noise(self, best: Reading, W: Scalogram, frequencies: np.ndarray) -> None:
+        """Measure the noise, and say so where rounding and a floor do not explain it."""
+        assert self.psi is not None
+        piece, bank = self._piece(self.S[: len(self.psi)], self.psi, not self.periodic)
+        bank = best.bank(bank, frequencies)
+        rms = math.sqrt(np.mean(np.square(piece)))
+        profile = np.abs(piece) if self.grows else np.full_like(piece, rms)
+        sigma = 10 ** (noise_needed([Noisy(piece, np.abs, profile)], bank)[0] / 20) * rms
+        level = decibels(sigma / self._rms())
+        if level > LOUDEST_DB:
+            self._unlike(best)
+        elif level > FAINTEST_DB and sigma > UNEXPLAINED * self.rounding:
+            self.findings["noise"] = (
+                f"S has noise of standard deviation {sigma:.3g}, {-level:.0f} dB below its rms: "
+                "recover(S, W) finds its level by itself, and error_bars tells how good the "
+                "signal is."
+            )
+        elif not self.findings:
+            self.notes.append(f"S is a scalogram of W, to {level:.0f} dB.")
+
+    def unseen(self, W: Scalogram) -> None:
+        """Say what of a sound W sees, and where the sound probably goes on."""
+        seen = torch.nonzero(W.band).flatten().cpu().numpy() * W.sample_rate / W.n_samples
+        low, high = float(seen.min()), float(seen.max())
+        self.notes.append(f"W sees {low:.4g} to {high:.4g} Hz; S tells nothing about the rest.")
+        level = np.square(self.S[: int((W.frequencies > 0).sum())]).mean(1)
+        level = 10 * np.log10(np.maximum(level / level.max(), np.finfo(float).tiny))
+        edges = {
+            f"below {low:.4g} Hz": level[-1] if W.lowpass is None else -math.inf,
+            f"above {high:.4g} Hz": level[0] if high < WHOLE * W.sample_rate / 2 else -math.inf,
+        }
+        loud = {edge: db for edge, db in edges.items() if db > EDGE_DB}
+        if loud and "no scalogram" not in self.findings:
+            where = " and ".join(f"{edge} (row {db:.0f} dB)" for edge, db in loud.items())
+            self.findings["unseen"] = (
+                f"The sound probably goes on {where}, where W does not see it: the recovered "
+                "signal will lack that part. Take W with a wider band if you can."
+            )
+
+    def ambiguous(self, W: Scalogram, starts: int) -> None:
+        """Recover the signal from several starts, and compare them after the one rotation."""
+        faults = {"no scalogram", "another wavelet", "ends", "hop"} & set(self.findings)
+        if faults:
+            self.notes.append(f"Starts were not compared, because of {', '.join(sorted(faults))}.")
+            return
+        S = torch.from_numpy(np.ascontiguousarray(self.S))
+        noise = "gaussian" if "negative" in self.findings else "clipped"
+        first, *others = (
+            recover(S, W, seed=seed, noise=noise, progress=False).signal for seed in range(starts)
+        )
+        worst = max(others, key=lambda x: waveform_error_db(x, first))
+        error, within = waveform_error_db(worst, first), island_error_db(worst, first, W)
+        if error > DIFFERENT_DB:
+            self.findings["ambiguous"] = (
+                f"{starts} starts led to signals that differ by {error:.0f} dB after one rotation, "
+                f"and by {within:.0f} dB if each island is turned by itself. S does not determine "
+                "the signal: take more voices per octave, less noise, or a known part of it."
+            )
+        else:
+            self.notes.append(f"{starts} starts led to the same signal, to {error:.0f} dB.")
+
+
+def _durations(psi: np.ndarray, n_samples: int) -> np.ndarray:
+    """Compute the standard deviation in time of each row's wavelet, in samples."""
+    slope = np.diff(psi, axis=1) * n_samples / (2 * np.pi)
+    return np.sqrt(np.square(slope).sum(1) / np.square(psi).sum(1))
