@@ -35,11 +35,11 @@ class Drawn:
     def __init__(self, seed, wavelets=WAVELETS, **options):
         self.rng = rng = np.random.default_rng(10_000 + seed)
         self.seed, name = seed, SOUNDS[seed % len(SOUNDS)]
-        n_samples, rate = int(rng.choice([600, 768, 900])), float(rng.choice([6000, 11025]))
+        n_samples, rate = int(rng.choice([360, 450, 600])), float(rng.choice([6000, 11025]))
         start = rng.uniform(0, 0.1)
         self.x, _ = signals.recording(name, rate, n_samples, start)
         wavelet = wavelets[rng.integers(len(wavelets))]
-        voices = int(rng.choice([10, 14, 20, 28]))
+        voices = int(rng.choice([10, 14, 20]))
         self.W = Scalogram(n_samples, rate, wavelet=wavelet, voices_per_octave=voices, **options)
 
     @functools.cached_property
@@ -78,13 +78,18 @@ def read_with(drawn, wavelet):
     )
 
 
-CANDIDATE_WAVELETS = (("cauchy", {"beta": 20}), ("gmw", {"beta": 20}), "gmw", "cauchy")
-OTHERS = {0: ("cauchy", {"beta": 60}), 1: ("gmw", {"beta": 60}), 2: ("gmw", {"beta": 20}), 3: ("cauchy", {"beta": 20})}
+FAMILY = (("cauchy", {"beta": 20}), ("gmw", {"beta": 20}), "gmw", "cauchy")
+OTHERS = {
+    0: ("cauchy", {"beta": 60}),
+    1: ("gmw", {"beta": 60}),
+    2: ("gmw", {"beta": 20}),
+    3: ("cauchy", {"beta": 20}),
+}
 
 
 def faulty(name, seed):
     """(S, W) with the fault of this name."""
-    drawn = Drawn(seed, CANDIDATE_WAVELETS if name == "another wavelet" else WAVELETS)
+    drawn = Drawn(seed, FAMILY if name == "another wavelet" else WAVELETS)
     S, W, rng = drawn.S, drawn.W, drawn.rng
     if name == "power":
         return S**2, W
@@ -107,11 +112,22 @@ def faulty(name, seed):
     if name == "noise":
         return noisy(S, rng.uniform(15, 60), seed), W
     if name == "rounding":
-        step = S.max() / (2 ** (4 + seed) - 1)
-        return (np.round(S / step) * step if seed % 2 else decibels(S, 70, (0.1, 0.5, 1)[seed % 3])), W
+        step = S.max() / (2 ** (4 + seed % 10) - 1)
+        return (
+            np.round(S / step) * step if seed % 2 else decibels(S, 70, (0.1, 0.5, 1)[seed % 3])
+        ), W
     if name == "floor":
         return np.maximum(S, S.max() * 10 ** -rng.uniform(1.5, 3)), W
     raise ValueError(name)
+
+
+def innocent(name, seed):
+    """(S, W) with another fault, or with none, that a careless rule would take for this one."""
+    drawn = Drawn(100 + seed, FAMILY)
+    S, W = drawn.S, drawn.W
+    if name in ("noise", "rounding", "floor") or seed % 3 == 0:
+        return (S, W) if name != "noise" or seed % 2 else (S[::-1], W)
+    return noisy(S, (25, 40)[seed % 2], seed), W
 
 
 FAULTS = (
@@ -126,3 +142,35 @@ FAULTS = (
     "rounding",
     "floor",
 )
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", FAULTS)
+def test_every_fault_is_found_where_it_is_and_not_where_it_is_not(name):
+    found = [names(*faulty(name, seed)) for seed in CASES]
+    missed = [seed for seed in CASES if name not in found[seed]]
+    alarms = [seed for seed in CASES if name in names(*innocent(name, seed))]
+    assert (missed, alarms) == (KNOWN_MISSES.get(name, []), [])
+
+
+# A tone that lasts all through S looks alike as a modulus and as a power.
+KNOWN_MISSES = {"power": [7]}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(20))
+def test_an_exact_scalogram_gets_no_finding_but_loud_edges(seed):
+    drawn = Drawn(seed)
+    diagnosis = diagnose(drawn.S, drawn.W)
+    assert {name for name, _ in diagnosis.findings} <= {"unseen"}
+    if not diagnosis.findings:
+        assert str(diagnosis).startswith("S is a scalogram of W, to -")
+
+
+@pytest.mark.parametrize("seed", CASES)
+def test_the_level_of_the_noise_is_that_which_was_added(seed):
+    drawn = Drawn(200 + seed)
+    snr = drawn.rng.uniform(15, 50)
+    sentence = dict(diagnose(noisy(drawn.S, snr, seed), drawn.W).findings)["noise"]
+    told = float(sentence.split(", ")[1].split(" dB")[0])
+    assert abs(told - snr) < 1.6

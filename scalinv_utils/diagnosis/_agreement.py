@@ -61,8 +61,9 @@ JITTER = 1e-13
 # chi^2 leaves the slowest lags out: the mean of the power is no noise, and the window spreads it.
 FIRST_LAG = 4
 
-# Under a window rows count whose wavelets last less than this share of the signal.
-SHORT = 1 / 64
+# Under a window those rows count whose wavelets last less than the first of these shares of the
+# signal for which they are so many and hold this share of the power.
+SHORT, FEWEST_ROWS, LEAST_HEARD = (1 / 64, 1 / 32, 1 / 16), 8, 0.05
 
 # The seam: this share of the columns at each end.
 SEAM = 0.02
@@ -113,6 +114,12 @@ class Bank:
         power = power[self.rows] if self.window is None else power[self.rows] * self.window
         return self.hop * np.fft.rfft(power)[:, self.lags]
 
+    def heard(self, S: np.ndarray) -> float:
+        """Compute the share of the power of S that the window leaves in these rows; 1 without."""
+        if self.window is None:
+            return 1.0
+        return float((np.square(S[self.rows]) * self.window).sum() / np.square(S).sum())
+
     def products(self, lag: int) -> np.ndarray:
         """Compute psi_j(k) psi_j(k + lag) at those k where they do not all vanish."""
         n_bins = self.psi.shape[1]
@@ -125,12 +132,19 @@ def bank_of(psi: np.ndarray, n_samples: int, rows: np.ndarray, hop: int = 1) -> 
     return Bank(psi[rows], n_samples, rows, hop)
 
 
-def windowed(bank: Bank, durations: np.ndarray) -> Bank:
-    """Put the window on a bank; `durations` are those of all rows' wavelets, in samples."""
-    short = durations[bank.rows] < SHORT * bank.n_samples
+def windowed(bank: Bank, durations: np.ndarray, S: np.ndarray) -> Bank:
+    """Put the window on a bank, and leave it those rows that are short, if S can be heard there.
+
+    `durations` are those of all rows' wavelets, in samples.
+    """
     n_columns = bank.n_samples // bank.hop
     window = np.sin(np.pi * (np.arange(n_columns) + 0.5) / n_columns) ** 4
-    return replace(bank, psi=bank.psi[short], rows=bank.rows[short], window=window)
+    for share in SHORT:
+        short = durations[bank.rows] < share * bank.n_samples
+        cut = replace(bank, psi=bank.psi[short], rows=bank.rows[short], window=window)
+        if short.sum() >= FEWEST_ROWS and cut.heard(S) > LEAST_HEARD:
+            return cut
+    return replace(bank, window=window)
 
 
 def with_wavelet(bank: Bank, wavelet: _wavelets.Named, frequencies: np.ndarray) -> Bank:

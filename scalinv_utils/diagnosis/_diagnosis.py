@@ -55,11 +55,12 @@ STRETCH = 4096
 
 # Ends do not meet if at least this share of the impossible power lies there, and this many times
 # as much as of the rest. It counts from this level on, relative to the power, in dB.
-AT_THE_ENDS, MORE_AT_THE_ENDS, IMPOSSIBLE_DB = 0.15, 4.0, -90.0
+# Rounded decibels have impossible power of their own, so that a larger share is asked for.
+AT_THE_ENDS, MOSTLY_AT_THE_ENDS, MORE_AT_THE_ENDS, IMPOSSIBLE_DB = 0.15, 0.6, 4.0, -90.0
 
 # Noise is told from this level on, in dB relative to S, and where it is this many times larger
 # than rounding and a floor explain. Noise above LOUDEST_DB, or chi^2 above UNLIKE, is no scalogram.
-FAINTEST_DB, LOUDEST_DB, UNEXPLAINED, UNLIKE = -75.0, -8.0, 1.5, 10.0
+FAINTEST_DB, LOUDEST_DB, UNEXPLAINED, UNLIKE = -75.0, -8.0, 3.0, 10.0
 
 # Columns were left out where this share of a loud row varies as fast as columns can tell, and where
 # the quietest quarter of the loud rows has this many times less. Loud is LOUD_DB below the loudest.
@@ -331,8 +332,10 @@ class _Examination:
         assert self.psi is not None
         n_wavelets = len(self.psi)
         frequencies = W.frequencies[:n_wavelets].cpu().double().numpy() / W.sample_rate
-        piece, bank = self._piece(self.S[:n_wavelets], self.psi, self._ends_differ(self.S))
-        plain, best = best_reading(piece, bank, frequencies, from_db=self.from_db)
+        plain, best = self._best_reading(frequencies, window=False)
+        if not best.exact and self._ends_differ(self.S):
+            cropped = self._best_reading(frequencies, window=True)
+            plain, best = (plain, best) if cropped[1].fails else cropped
         self._correct(plain, best)
         if best.chi2 > UNLIKE:
             self._unlike(best)
@@ -340,13 +343,18 @@ class _Examination:
         self.ends()
         self.noise(best, W, frequencies)
 
+    def _best_reading(self, frequencies: np.ndarray, window: bool) -> tuple[Reading, Reading]:
+        assert self.psi is not None
+        piece, bank = self._piece(self.S[: len(self.psi)], self.psi, window)
+        return best_reading(piece, bank, frequencies, from_db=self.from_db)
+
     def _ends_differ(self, S: np.ndarray) -> bool:
         """Whether impossible power crowds where the end of S meets its start."""
         if self.hop > 1 or self.psi is None:
             return False
         share, excess, level = seam(np.square(S[: len(self.psi)]), self.psi)
-        loud = level > IMPOSSIBLE_DB
-        return loud and share > AT_THE_ENDS and excess > MORE_AT_THE_ENDS
+        least = MOSTLY_AT_THE_ENDS if self.grows else AT_THE_ENDS
+        return level > IMPOSSIBLE_DB and share > least and excess > MORE_AT_THE_ENDS
 
     def _piece(self, S: np.ndarray, psi: np.ndarray, window: bool) -> tuple[np.ndarray, Bank]:
         """Choose the stretch and the rows that the lifted map is tried on."""
@@ -360,7 +368,7 @@ class _Examination:
             bins = np.linspace(0, psi.shape[1] - 1, n_samples // 2 + 1)
             psi = CubicSpline(np.arange(psi.shape[1]), psi, axis=1)(bins)
         bank = bank_of(psi, n_samples, self._unaliased(psi, n_samples), self.hop)
-        return S, windowed(bank, _durations(psi, n_samples)) if window else bank
+        return S, windowed(bank, _durations(psi, n_samples), S) if window else bank
 
     def _unaliased(self, psi: np.ndarray, n_samples: int) -> np.ndarray:
         """List the rows whose power the columns that were kept can tell."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..transforms import _wavelets
-from ._agreement import Bank, Convert, Noisy, chi_squared, noise_needed, with_wavelet
+from ._agreement import LEAST_HEARD, Bank, Convert, Noisy, chi_squared, noise_needed, with_wavelet
 from ._values import RANGES_DB
 
 __all__ = ["CANDIDATES", "Reading", "best_reading"]
@@ -26,6 +26,8 @@ FAILS, BETTER = 5.0, 3.0
 # A reading that needs less noise than this is exact; otherwise other wavelets are tried, too.
 EXACT_DB = -80.0
 
+# The wavelets that are tried; the best of them at a first look are tried in full.
+SHORTLIST = 3
 CANDIDATES: list[_wavelets.Named] = [
     *(("gmw", {"gamma": 3, "beta": beta}) for beta in (5, 10, 20, 40, 60, 120)),
     *(("cauchy", {"gamma": 1, "beta": beta}) for beta in (10, 20, 30, 60, 120)),
@@ -66,6 +68,11 @@ class Reading:
     def fails(self) -> bool:
         """Whether signal and noise do not explain the array."""
         return self.chi2 > FAILS
+
+    @property
+    def exact(self) -> bool:
+        """Whether hardly any noise is needed."""
+        return self.noise_db < EXACT_DB
 
     @property
     def changes(self) -> int:
@@ -110,18 +117,29 @@ def best_reading(
         The same one where the plain reading holds.
     """
     judge = functools.partial(_judged, S, bank, frequencies)
-    plain, *others = judge([Reading(), *_turned(S, from_db)], _uniform)
+    plain, *others = judge([Reading(), *_turned(S, bank, from_db)], _uniform)
     best = _better(plain, others)
-    if best.noise_db > EXACT_DB:
+    if not best.exact:
         starts = [best] if best is plain else [best, plain]
         known = [replace(start, wavelet=w) for start in starts for w in CANDIDATES]
-        first, *others = _judged(S, bank.coarse, frequencies, [best, *known], _uniform)
-        first, other = judge([best, _better(first, others)], _uniform)
-        best = _better(first, [other])
+        seen = _judged(S, bank.coarse, frequencies, [best, *known], _uniform)[1:]
+        first, *others = judge([best, *_shortlist(seen)], _uniform)
+        best = _better(first, others)
     # Noise that grows with S, such as that of rounded decibels, may explain a reading as well.
-    grown = judge([plain, best], np.abs)
-    plain, best = (min(pair, key=lambda r: r.chi2) for pair in zip((plain, best), grown))
+    judged = zip(*(judge([plain, best], profile) for profile in (_uniform, np.abs)))
+    plain, best = (min(both, key=_chi2) for both in judged)
     return plain, plain if best.same(plain) else _better(plain, [best])
+
+
+def _shortlist(readings: list[Reading]) -> list[Reading]:
+    """Choose those that explain most, and those that need least noise."""
+    by_noise = sorted(readings, key=lambda reading: reading.noise_db)
+    chosen = sorted(readings, key=_chi2)[:SHORTLIST]
+    return chosen + [reading for reading in by_noise[:SHORTLIST] if reading not in chosen]
+
+
+def _chi2(reading: Reading) -> float:
+    return reading.chi2
 
 
 def _uniform(S: np.ndarray) -> np.ndarray:
@@ -129,12 +147,14 @@ def _uniform(S: np.ndarray) -> np.ndarray:
     return np.full_like(S, np.sqrt(np.mean(np.square(S))))
 
 
-def _turned(S: np.ndarray, from_db: bool) -> list[Reading]:
+def _turned(S: np.ndarray, bank: Bank, from_db: bool) -> list[Reading]:
     """List the readings with the wavelet of W that S admits, without the plain one."""
     scales = [""] if from_db else ["", "power"]
     if not from_db and S.min() >= 0 and RANGES_DB[0] < S.max() < RANGES_DB[1]:
         scales += ["decibels"]
-    turns = [turn for turn in TURNS if turn != "transposed" or S.shape[0] == S.shape[1]]
+    square = S.shape[0] == S.shape[1] == bank.n_samples
+    turns = [turn for turn in TURNS if turn != "transposed" or square]
+    turns = [turn for turn in turns if bank.heard(TURNS[turn](S)) > LEAST_HEARD]
     return [Reading(scale, turn) for scale in scales for turn in turns if scale or turn]
 
 
@@ -158,7 +178,9 @@ def _judged(
 
 def _better(plain: Reading, others: list[Reading]) -> Reading:
     """Choose the simplest of the good ones, or the plain one where it holds or is about as good."""
+    if not others:
+        return plain
     least = BETTER * min(reading.chi2 for reading in others)
     good = [reading for reading in others if reading.chi2 <= least]
-    best = min(good, key=lambda r: (r.noise_db > EXACT_DB, r.changes, r.chi2))
+    best = min(good, key=lambda r: (not r.exact, r.changes, r.chi2))
     return best if plain.fails and BETTER * best.chi2 < plain.chi2 else plain
