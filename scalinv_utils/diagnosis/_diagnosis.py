@@ -69,6 +69,9 @@ ALIASED, CONTRAST, LOUD_DB = 0.02, 10.0, -30.0
 # The row at an edge of the band is loud above this level, relative to the loudest row.
 EDGE_DB = -20.0
 
+# Under the window the map holds about to this level.
+FAINTEST_CROPPED_DB = -50.0
+
 # W sees all high frequencies if its band reaches this share of half the sampling rate.
 WHOLE = 0.95
 
@@ -224,9 +227,10 @@ class _Examination:
             )
             self.S = self.S.T
         n_rows, n_columns = self.S.shape
-        self.hop = W.n_samples // n_columns
-        if n_rows != W.n_freqs or self.hop * n_columns != W.n_samples:
+        self.hop = -(-W.n_samples // n_columns)
+        if n_rows != W.n_freqs or -(-W.n_samples // self.hop) != n_columns:
             check_magnitudes(np.abs(self.S), W.shape)
+        self.gaps |= self.hop * n_columns != W.n_samples
         if self.hop > 1:
             self.findings["hop"] = (
                 f"S has {n_columns} columns where W has {W.n_samples}: every {self.hop}th was "
@@ -305,7 +309,10 @@ class _Examination:
     def contents(self, W: Scalogram, starts: int) -> None:
         """Examine S as a scalogram of W."""
         if self.gaps:
-            self.notes.append("More can be told of a scalogram without missing values.")
+            self.notes.append(
+                "Values are missing, or the hop does not divide W.n_samples: power, order of rows, "
+                "wavelet, ends and noise could not be examined."
+            )
             return
         if self.psi is None:
             self.notes.append(
@@ -439,7 +446,10 @@ class _Examination:
         level = decibels(sigma / self._rms())
         if level > LOUDEST_DB:
             self._unlike(best)
-        elif level > FAINTEST_DB and sigma > UNEXPLAINED * self.rounding:
+        elif (
+            level > (FAINTEST_DB if self.periodic else FAINTEST_CROPPED_DB)
+            and sigma > UNEXPLAINED * self.rounding
+        ):
             self.findings["noise"] = (
                 f"S has noise of standard deviation {sigma:.3g}, {-level:.0f} dB below its rms: "
                 "recover(S, W) finds its level by itself, and error_bars tells how good the "
