@@ -63,7 +63,7 @@ FIRST_LAG = 4
 
 # Under a window those rows count whose wavelets last less than the first of these shares of the
 # signal for which they are so many and hold this share of the power.
-SHORT, FEWEST_ROWS, LEAST_HEARD = (1 / 64, 1 / 32, 1 / 16), 8, 0.05
+SHORT_WAVELETS, FEWEST_ROWS, LEAST_HEARD = (1 / 64, 1 / 32, 1 / 16), 8, 0.05
 
 # The seam: this share of the columns at each end.
 SEAM = 0.02
@@ -139,7 +139,7 @@ def windowed(bank: Bank, durations: np.ndarray, S: np.ndarray) -> Bank:
     """
     n_columns = bank.n_samples // bank.hop
     window = np.sin(np.pi * (np.arange(n_columns) + 0.5) / n_columns) ** 4
-    for share in SHORT:
+    for share in SHORT_WAVELETS:
         short = durations[bank.rows] < share * bank.n_samples
         cut = replace(bank, psi=bank.psi[short], rows=bank.rows[short], window=window)
         if short.sum() >= FEWEST_ROWS and cut.heard(S) > LEAST_HEARD:

@@ -148,7 +148,7 @@ def diagnose(S: ArrayLike, W: Scalogram | None = None, *, starts: int = 0) -> Di
     >>> from scalinv_utils import Scalogram, diagnose
     >>> from scalinv_utils.course import signals
     >>> W = Scalogram(512, 8000, wavelet="cauchy", voices_per_octave=16)
-    >>> x, rate = signals.recording("speech", sample_rate=8000, n_samples=512)
+    >>> x, rate = signals.recording("crow", sample_rate=8000, n_samples=512)
     >>> power = W.magnitude(x) ** 2
     >>> [name for name, sentence in diagnose(power, W).findings]
     ['power']

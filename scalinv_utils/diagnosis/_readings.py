@@ -39,7 +39,7 @@ SCALES: dict[str, Convert] = {
     "power": lambda S: np.sqrt(np.abs(S)),
     "decibels": lambda S: 10 ** (S / 20),
 }
-TURNS: dict[str, Convert] = {"": lambda S: S, "upside down": np.flipud, "transposed": np.transpose}
+ORDERS: dict[str, Convert] = {"": lambda S: S, "upside down": np.flipud, "transposed": np.transpose}
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Reading:
     Attributes
     ----------
     scale, turn : str
-        Keys of `SCALES` and `TURNS`; empty for what needs no change.
+        Keys of `SCALES` and `ORDERS`; empty for what needs no change.
     wavelet : (str, dict) or None
         Another wavelet than that of W.
     noise_db : float
@@ -85,11 +85,11 @@ class Reading:
 
     def modulus(self, S: np.ndarray) -> np.ndarray:
         """Turn what was given into moduli."""
-        return SCALES[self.scale](TURNS[self.turn](S))
+        return SCALES[self.scale](ORDERS[self.turn](S))
 
     def case(self, S: np.ndarray, profile: Convert) -> Noisy:
         """Turn what was given, and its noise with it."""
-        turned = TURNS[self.turn](S)
+        turned = ORDERS[self.turn](S)
         return Noisy(turned, SCALES[self.scale], profile(turned))
 
     def bank(self, bank: Bank, frequencies: np.ndarray) -> Bank:
@@ -153,8 +153,8 @@ def _turned(S: np.ndarray, bank: Bank, from_db: bool) -> list[Reading]:
     if not from_db and S.min() >= 0 and RANGES_DB[0] < S.max() < RANGES_DB[1]:
         scales += ["decibels"]
     square = S.shape[0] == S.shape[1] == bank.n_samples
-    turns = [turn for turn in TURNS if turn != "transposed" or square]
-    turns = [turn for turn in turns if bank.heard(TURNS[turn](S)) > LEAST_HEARD]
+    turns = [turn for turn in ORDERS if turn != "transposed" or square]
+    turns = [turn for turn in turns if bank.heard(ORDERS[turn](S)) > LEAST_HEARD]
     return [Reading(scale, turn) for scale in scales for turn in turns if scale or turn]
 
 
