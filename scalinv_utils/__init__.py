@@ -24,6 +24,7 @@ _MODULES = (
     "bounds",
     "course",
     "diagnosis",
+    "measured",
     "metrics",
     "recovery",
     "tools",

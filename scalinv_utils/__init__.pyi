@@ -6,6 +6,7 @@ from . import (
     bounds as bounds,
     course as course,
     diagnosis as diagnosis,
+    measured as measured,
     metrics as metrics,
     recovery as recovery,
     tools as tools,

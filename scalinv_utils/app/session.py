@@ -22,9 +22,9 @@ from .. import metrics
 from .._validation import check_choice, check_count
 from ..course import signals
 from ..course._memory import give_back
+from ..recovery._dense_start import phase_gradient
 from ..recovery._gradient_descent import invert_gradient
 from ..recovery._griffin_lim import griffin_lim, random_angles
-from ..recovery._phase_gradient import phase_gradient
 from ..recovery._pipeline import recover
 from ..recovery._result import Recovery
 from ..transforms.scalogram import Scalogram

@@ -19,10 +19,10 @@ import torch
 from numpy.typing import ArrayLike
 
 from .. import metrics
+from ..recovery._dense_start import phase_gradient
 from ..recovery._gradient_descent import invert_gradient
 from ..recovery._griffin_lim import RULES, griffin_lim, random_angles
 from ..recovery._phase_equation import solve_phase_equation
-from ..recovery._phase_gradient import phase_gradient
 from ..recovery._pipeline import recover
 from ..transforms.decimated import Decimated
 from ..transforms.scalogram import Scalogram

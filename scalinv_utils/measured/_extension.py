@@ -1,6 +1,6 @@
 """Extend a signal beyond its ends as a library does before its transform, and undo it.
 
-    (E x)_t = x_{i(t)}, or 0 where i(t) is none          E^+ y = mean of y_t over all t with i(t) = k
+(E x)_t = x_{i(t)}, or 0 where i(t) is none          E^+ y = mean of y_t over all t with i(t) = k
 """
 
 from __future__ import annotations

@@ -22,8 +22,13 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from .._validation import check_choice, check_coefficients, check_count, check_magnitudes
-from .._validation import check_positive
+from .._validation import (
+    check_choice,
+    check_coefficients,
+    check_count,
+    check_magnitudes,
+    check_positive,
+)
 from ..transforms._columns import Columns
 from ..transforms.scalogram import Scalogram
 from ._extension import ENDS, Extension
@@ -136,6 +141,7 @@ class Measured:
         modulus, lowest = _modulus(given.masked_fill(~known, 1.0), scale, floor)
         self.columns, places = self._grid(hop, given.shape[1])
         self.known = self._placed(known, places, False)
+        self._whole = bool(self.known.all())
         self.S = self._placed(modulus.masked_fill(~known, 0.0), places, 0.0)
         self.at_most = self.known & (self.S <= lowest) & (floor is not None)
         self.sigma = self._errors(_deviation(sigma, given), places, step, step_db)
@@ -193,8 +199,9 @@ class Measured:
     # -- the measurement -------------------------------------------------------------------------
 
     def coefficients(self, x: torch.Tensor) -> torch.Tensor:
-        """Compute W E x on the grid, shape (..., n_freqs, n_grid); differentiable."""
-        return self.columns.coefficients(self.extension(x))
+        """Compute W E x where S is known, 0 elsewhere, shape (..., n_freqs, n_grid)."""
+        c = self.columns.coefficients(self.extension(x))
+        return c if self._whole else c * self.known
 
     def magnitude(self, x: torch.Tensor) -> torch.Tensor:
         """Compute the modulus where S is known, 0 elsewhere, shape (..., n_freqs, n_grid).
@@ -203,7 +210,7 @@ class Measured:
         ----------
         x : real Tensor, shape (..., n_samples)
         """
-        return self.W.modulus(self.coefficients(x)) * self.known
+        return self.W.modulus(self.coefficients(x))
 
     def adjoint(self, c: torch.Tensor) -> torch.Tensor:
         """Compute the adjoint of `coefficients`, shape (..., n_samples), of what is known of c."""
@@ -223,7 +230,7 @@ class Measured:
 
     def misfit(self, modulus: torch.Tensor) -> torch.Tensor:
         """Compute the difference from S where it is known; at a floor only what exceeds it."""
-        difference = (modulus - self.S) * self.known
+        difference = modulus - self.S
         return torch.where(self.at_most, difference.clamp_min(0), difference)
 
     def consistency_db(self, x: torch.Tensor) -> float:

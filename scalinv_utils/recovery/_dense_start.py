@@ -8,18 +8,28 @@ extension is nearest to such an image, which leaves the sign.
 
 from __future__ import annotations
 
-import torch
+from typing import Any, Literal
 
+import torch
+from numpy.typing import ArrayLike
+
+from .._validation import check_choice, check_count
 from ..measured import Measured
 from ..metrics import analytic
 from ..transforms.scalogram import Scalogram
 from ._gauss_newton import gauss_newton
 from ._griffin_lim import random_angles
 from ._lifted_completion import Bank, Completion, OwnBank, has_dense_rows, is_liftable
-from ._phase_gradient import REACHED_DOWN_TO, corrected, integrated, paths_of, phase_gradient
+from ._phase_equation import solve_phase_equation
+from ._phase_gradient import REACHED_DOWN_TO, corrected, heap, integrated, paths_of
 from ._phase_relations import phase_derivatives
+from ._result import Recovery
+from ._stages import Callback, Run, Stage, scalogram_of
 
-__all__ = ["CAUCHY_BETAS", "bank_of", "folded", "start_from_phase", "started", "turned"]
+__all__ = ["CAUCHY_BETAS", "folded", "phase_gradient", "start_from_phase", "started", "turned"]
+
+PHASE_METHODS = ("heap", "eigen")
+NAME = "phase gradient (dense bank)"
 
 # Widths of the Cauchy wavelets of a dense bank, in the order in which they are tried.
 CAUCHY_BETAS = (40.0, 25.0, 80.0)
@@ -46,6 +56,100 @@ def bank_of(M: Measured) -> Bank:
         f"at most 4096 samples, for its phase to be integrated; got {M!r}. griffin_lim, "
         "invert_gradient and recover take it"
     )
+
+
+def phase_gradient(
+    S: ArrayLike | Measured,
+    W: Scalogram | None = None,
+    *,
+    method: Literal["heap", "eigen"] = "heap",
+    seed: int = 0,
+    callback: Callback | None = None,
+    keep_every: int | None = None,
+    progress: bool = False,
+    **options: Any,
+) -> Recovery:
+    """Recover a signal by the phase that its scalogram's modulus implies.
+
+    Parameters
+    ----------
+    S : real array, shape (..., n_freqs, n_samples), or Measured
+        The scalogram. A batch is iterated as a whole; its history is that of the whole. For a
+        `Measured` "heap" takes a dense bank's scalogram, predicted from what is known.
+    W : Scalogram
+        Any wavelet will do, with 16 voices per octave or more. Not needed with a `Measured`.
+    method : "heap" or "eigen"
+        "heap" integrates the phase's gradient, then corrects it (this module; fast). "eigen"
+        solves the phase equation, one linear system per round (`solve_phase_equation`; one
+        scalogram only).
+    seed : int
+        Seed for the random phases assigned to each island's starting point and to points below
+        `tolerance`.
+    callback : callable, optional
+        Called as ``callback(iteration, x, consistency_db)`` after each iteration, with a copy of
+        the signal. A true return value stops.
+    keep_every : int, optional
+        Keep a copy of every `keep_every`-th iterate in ``Recovery.iterates``.
+    progress : bool
+        Show a progress bar on runs longer than two seconds.
+    n_iter : int
+        For "heap": the largest number of rounds after the heap integration, 30 by default. With 0
+        this is the one-shot method of the literature. Round 1 only takes steps of fast Griffin-Lim
+        from the result of the heap integration; all later rounds correct the phase first.
+    tolerance : float in (0, 1)
+        For "heap": points below this share of the maximum of S are not integrated, 1e-6 by
+        default.
+    **options
+        For "eigen": the other options of `solve_phase_equation`.
+
+    Returns
+    -------
+    Recovery
+        The iterate with the best consistency. For "heap", ``details`` has "islands", the number
+        of points where an integration started.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If S has NaN, infinite or negative entries, or a shape that does not fit W, or the method
+        or an option is unknown.
+
+    Examples
+    --------
+    >>> from scalinv_utils import Scalogram
+    >>> from scalinv_utils.course import signals
+    >>> W = Scalogram(128, 8000, wavelet="cauchy", voices_per_octave=32)
+    >>> x = W.project(signals.linear_chirp(128, 8000, 800, 3000))
+    >>> phase_gradient(W.magnitude(x), W).consistency_db < -100
+    True
+    """
+    if isinstance(S, Measured) and not S.is_plain:
+        scalogram_of(S, W)
+        check_choice(method, ("heap",), "method")
+        return _of_measured(S, seed, Run(NAME, callback, keep_every=keep_every), **options)
+    S, W = scalogram_of(S, W)
+    common = {"seed": seed, "callback": callback, "keep_every": keep_every, "progress": progress}
+    if check_choice(method, PHASE_METHODS, "method") == "eigen":
+        return solve_phase_equation(S, W, **common, **options)
+    return heap(S, W, **common, **options)
+
+
+def _of_measured(M: Measured, seed: int, run: Run, n_iter: int = START_TURNS) -> Recovery:
+    """Integrate on the dense bank, and correct n_iter times; the best fit counts."""
+    run.result = "best"
+    silence = None if M.S.any() else M.S.new_zeros(M.n_samples)
+
+    def stage(S: torch.Tensor, W: Scalogram, run: Run) -> None:
+        bank = bank_of(M)
+        x = started(bank, seed)
+        stop = run.step(x, M.consistency_db(x))
+        for _ in range(check_count(n_iter, "n_iter", 0)):
+            if stop:
+                break
+            x = turned(bank, x)
+            stop = run.step(x, M.consistency_db(x))
+
+    return run.through([Stage("phase gradient", stage, n_iter)], M.S, M, silence).recovery()
 
 
 def start_from_phase(S: torch.Tensor, W: Scalogram, *, seed: int = 0) -> torch.Tensor:

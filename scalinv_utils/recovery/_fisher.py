@@ -68,9 +68,9 @@ def descend(
     x = W.project(x)
     c = W.coefficients(x)
     curvature = likelihood.curvature(W.modulus(c))
-    hessian = hessian(c, curvature, W) + LIGHT * _metric(c, curvature, W)
-    hessian[np.diag_indices_from(hessian)] += METRIC_RIDGE * hessian.diagonal().mean()
-    C = torch.from_numpy(cholesky(hessian, overwrite_a=True))
+    metric = hessian(c, curvature, W) + LIGHT * _metric(c, curvature, W)
+    metric[np.diag_indices_from(metric)] += METRIC_RIDGE * metric.diagonal().mean()
+    C = torch.from_numpy(cholesky(metric, overwrite_a=True))
 
     def signal(v: torch.Tensor) -> torch.Tensor:
         return signal_of(torch.linalg.solve_triangular(C, v[:, None], upper=True)[:, 0], W)

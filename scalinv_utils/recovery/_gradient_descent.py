@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import OptimizeResult, minimize
 
 from .._validation import check_callable, check_choice, check_count, check_number, check_positive
+from ..measured import Measured
 from ._errors import DivergenceError
 from ._objective import Equaliser, Objective, griffin_lim_step, spectral_gain
 from ._result import Recovery
@@ -53,7 +54,7 @@ Descent = Callable[[Objective, torch.Tensor, int, Step], dict[str, Any] | None]
 
 def invert_gradient(
     target: Any,
-    transform: Callable[..., Any],
+    transform: Callable[..., Any] | None = None,
     *,
     init: ArrayLike | None = None,
     optimizer: Optimizer = "lbfgs",
@@ -78,7 +79,7 @@ def invert_gradient(
         The output of the transform for the unknown signal. The signal gets the dtype and the
         device of the transform's filters, or of the target if the transform is a plain function.
     transform : Scalogram, kymatio Scattering1D, or any differentiable callable
-        A Scalogram stands for its magnitude. Any other transform must be made of torch operations.
+        Not needed where the target is a `Measured`. A Scalogram stands for its magnitude. Any other transform must be made of torch operations.
     init : real array, or "noise", "coloured", "phase_gradient"
         The signal to start from. "noise", the default, is white noise (`seed`) at the level where
         its transform has the target's norm; for a Scalogram it is restricted to the band of the
@@ -146,6 +147,7 @@ def invert_gradient(
     >>> invert_gradient(S, W, n_iter=50).consistency_db < -30
     True
     """
+    target, transform, loss = _of_measured(target, transform, loss)
     objective = Objective(target, transform, loss)
     name = optimizer if callable(optimizer) else check_choice(optimizer, OPTIMIZERS, "optimizer")
     _check_options(name, lr, lr_unit, schedule, precondition)
@@ -165,6 +167,33 @@ def invert_gradient(
     silence = start if objective.silent else None
     run.through([Stage(name_of(name), stage, n_iter)], objective, transform, silence)
     return run.recovery(evaluations=objective.evaluations)
+
+
+class _Fitted:
+    """The modulus of a measured scalogram as a transform with a length and a band."""
+
+    def __init__(self, M: Measured) -> None:
+        self.M, self.n_samples = M, M.n_samples
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        return self.M.fitted(x)
+
+    def project(self, x: torch.Tensor) -> torch.Tensor:
+        """Restrict x to what W sees of its extension."""
+        return self.M.extension.inverse(self.M.W.project(self.M.extension(x)))
+
+
+def _of_measured(
+    target: Any, transform: Callable[..., Any] | None, loss: str | Loss
+) -> tuple[Any, Callable[..., Any], str | Loss]:
+    """Take target, transform and loss out of a `Measured`, or check that there is a transform."""
+    if not isinstance(target, Measured):
+        if transform is None:
+            raise TypeError("transform must be given with a target that is no Measured, got None")
+        return target, transform, loss
+    if target.is_plain:
+        return target.S, target.W, loss
+    return target.S, _Fitted(target), loss
 
 
 def _descent(

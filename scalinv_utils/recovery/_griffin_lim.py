@@ -17,15 +17,18 @@ import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from numpy.typing import ArrayLike
 
 from .._validation import check_choice, check_count, check_signal
+from ..measured import Measured
 from ..metrics import decibels
 from ..transforms.scalogram import Scalogram
+from ._full_plane import FullPlane
 from ._result import Recovery
-from ._stages import Callback, Run, Stage, silence_of
+from ._stages import Callback, Run, Stage, scalogram_of, silence_of
 
 __all__ = [
     "RULES",
@@ -191,8 +194,8 @@ RULES: dict[str, Rule] = {
 
 
 def griffin_lim(
-    S: ArrayLike,
-    W: Scalogram,
+    S: ArrayLike | Measured,
+    W: Scalogram | None = None,
     *,
     n_iter: int = 200,
     momentum: float = 0.99,
@@ -207,10 +210,12 @@ def griffin_lim(
 
     Parameters
     ----------
-    S : real array, shape (..., n_freqs, n_samples)
+    S : real array, shape (..., n_freqs, n_samples), or Measured
         The scalogram. Only the row of a "signed" lowpass may be negative. Leading axes are a
-        batch; its history is that of the batch as a whole.
+        batch; its history is that of the batch as a whole. Of a `Measured` each step takes what
+        is known, and keeps the signal's own coefficients elsewhere.
     W : Scalogram
+        Not needed with a `Measured`.
     n_iter : int
         Number of iterations. Each costs one analysis and one synthesis, whichever the rule.
     momentum : float
@@ -255,12 +260,25 @@ def griffin_lim(
     >>> griffin_lim(S, W, n_iter=5, rule=functools.partial(RULES["admm"], rho=0.5)).method
     'griffin_lim (custom)'
     """
-    S = W.check_scalogram(S).detach()
+    S, W = _on_plane(S, W)
     n_iter = check_count(n_iter, "n_iter")
     name, iterate = _rule(rule, momentum)
     run = Run(f"griffin_lim ({name})", callback, keep_every=keep_every, progress=progress)
     stage = functools.partial(alternate, iterate=iterate, init=init, seed=seed, n_iter=n_iter)
-    return run.through([Stage(name, stage, n_iter)], S, W, silence_of(S)).recovery()
+    silence = silence_of(S)
+    if silence is not None and isinstance(W, FullPlane):
+        silence = silence.new_zeros(W.M.n_samples)
+    return run.through([Stage(name, stage, n_iter)], S, W, silence).recovery()
+
+
+def _on_plane(S: ArrayLike | Measured, W: Scalogram | None) -> tuple[torch.Tensor, Any]:
+    """Return (S, W), the scalogram checked, or a measured one on the full plane."""
+    if isinstance(S, Measured) and not S.is_plain:
+        scalogram_of(S, W)
+        plane = FullPlane(S)
+        return plane.S, plane
+    S, W = scalogram_of(S, W)
+    return W.check_scalogram(S).detach(), W
 
 
 @torch.no_grad()
@@ -323,9 +341,9 @@ def _start(init: ArrayLike | None, S: torch.Tensor, W: Scalogram, seed: int) -> 
             raise ValueError("init must be finite, got NaN or infinite values")
         return W.inverse(W.impose(S, init.to(W.filters.device, W.filters.dtype.to_complex())))
     x = check_signal(init, name="init")
-    if x.shape != S.shape[:-2] + S.shape[-1:]:
+    if x.shape != (*S.shape[:-2], W.n_samples):
         raise ValueError(
-            f"init must have the shape {tuple(S.shape[:-2] + S.shape[-1:])} of the "
+            f"init must have the shape {(*S.shape[:-2], W.n_samples)} of the "
             f"signal, or be complex of the shape of S, got {tuple(x.shape)}"
         )
     return W.project(x).detach()

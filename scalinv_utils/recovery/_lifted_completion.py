@@ -11,7 +11,7 @@ and all rows, with their different B_L and offsets, separate them again. A row w
 counts as several rows with the same large one. With a prior E_k = E|X(k)|^2 and errors of energy n
 in each row the best linear prediction of another bank, B', is
 
-    Z'(L)  =  B'_L D B_L^H  alpha,      alpha = (sum_L' B_L' D B_L'^H + n)^-1 z,    D = diag E_k E_{k+L}
+    Z'(L)  =  B'_L D B_L^H  alpha,    alpha = (sum_L' B_L' D B_L'^H + n)^-1 z,    D = diag E_k E_k+L
 
 one system for each l. The other bank need not have the wavelet of the first. A Cauchy bank is the
 best choice: its phase relation is exact and of first order, so that what is wrong in a prediction
@@ -53,9 +53,9 @@ LONGEST_LIFTABLE, MOST_PHASES = 4096, 32
 # The dense bank: rows per octave, and how far beyond the rows of W it reaches.
 DENSE_VOICES, BEYOND = 32, 0.97
 
-# Rows are dense if there are this many per octave, in units of the root of the wavelet's
-# time-bandwidth product.
-DENSE_ENOUGH = 1.1
+# Rows are dense if there are this many per octave, in units of the root of the time-bandwidth
+# product. A prediction takes so many where there are more.
+DENSE_ENOUGH, ENOUGH_ROWS = 1.1, 1.0
 
 # This share of its mean diagonal is added to a system. Factors are kept up to so many numbers.
 LIFTED_RIDGE, MOST_KEPT = 1e-10, 2**24
@@ -171,7 +171,8 @@ class Completion:
         M, phases = self.M, self._phases
         # Values that were guessed count as known, where nothing repeats.
         self._heard = M.known if phases > 1 else torch.ones_like(M.known)
-        self._chosen = np.flatnonzero(self._heard[:, :phases].flatten().numpy())
+        heard = self._heard[:, :phases] & torch.from_numpy(_enough(M))[:, None]
+        self._chosen = np.flatnonzero(heard.flatten().numpy())
         self._rows = self._chosen // phases
         self._starts = M.columns.times[:, :phases].flatten().numpy()[self._chosen]
         variances = _variances(M, self._plane).unflatten(-1, (-1, phases)).sum(-2).flatten()
@@ -263,6 +264,18 @@ class Completion:
 
 
 Bank = Completion | OwnBank
+
+
+def _enough(M: Measured) -> np.ndarray:
+    """Choose rows: where all columns are there, as many as tell the others, and no more."""
+    chosen = np.ones(M.W.n_freqs, bool)
+    if M.columns.shape != M.W.shape:
+        return chosen
+    nearest, last = 1 / (ENOUGH_ROWS * M.W.time_bandwidth**0.5), -np.inf
+    for row, place in enumerate(np.abs(M.W.log_scales - M.W.log_scales[0]) / np.log(2)):
+        chosen[row] = place - last >= nearest * (1 - 1e-9)
+        last = place if chosen[row] else last
+    return chosen
 
 
 def _repeats(M: Measured) -> int:

@@ -3,8 +3,8 @@
     1.  The lifted power predicts the scalogram of a dense Cauchy bank (`_lifted_completion`).
     2.  Its phase is integrated; the signal is W'^+ of the result, folded back by E^+.
     3.  Rounds: predict anew about the estimate, correct the phase, and descend on the likelihood
-        of the values that are known: L-BFGS, then damped steps of Gauss and Newton on all unknowns
-        (or conjugate gradients where there are too many). The estimate's spectrum is the next prior.
+        of the values that are known: L-BFGS, then damped steps of Gauss and Newton on all unknowns,
+        unless they are too many. The estimate's spectrum is the next prior.
 
 Several widths of the Cauchy wavelets are tried until one of them explains what is known. Signals
 that are too long for that start from rows filled in along time, or from noise, and only descend.
@@ -21,7 +21,6 @@ import torch
 from ..measured import Measured
 from ..metrics import decibels
 from ._dense_start import CAUCHY_BETAS, folded, started, turned
-from ._gauss_newton import gauss_newton
 from ._gradient_descent import descend_lbfgs
 from ._griffin_lim import random_angles
 from ._levenberg_marquardt import is_small, levenberg_marquardt
@@ -35,7 +34,7 @@ from .losses import Loss, gaussian, l2
 __all__ = ["EXACT_GOAL_DB", "completed_stages", "cost_of", "stages_for"]
 
 # Rounds of one width: the largest number, steps of a descent in each, and the least gain.
-ROUNDS_OF_ONE, DESCENT, NEWTON_ALL, NEWTON_CG, LEAST_GAIN_OF_ROUND = 8, 30, 6, 60, 0.5
+ROUNDS_OF_ONE, DESCENT, NEWTON_ALL, LEAST_GAIN_OF_ROUND = 8, 30, 6, 0.5
 
 # After these rounds the prior spectrum is taken from the estimate.
 LEARNS_AFTER = (0, 2)
@@ -49,9 +48,10 @@ LAST_DESCENT, LAST_NEWTON, LONG_DESCENT = 60, 20, 300
 
 def stages_for(M: Measured, seed: int) -> list[Stage]:
     """List the stages: starts from dense banks, and a last descent."""
-    starts = [_stage("own rows", lambda: OwnBank(M), seed)] if has_dense_rows(M) else []
+    own = has_dense_rows(M) and M.sigma is None
+    starts = [_stage("own rows", lambda: OwnBank(M), seed)] if own else []
     if is_liftable(M):
-        starts += [*completed_stages(M, seed)]
+        starts += completed_stages(M, seed)
     elif not starts:
         fill = functools.partial(_integrate_filled, seed=seed)
         return [Stage("filled in", fill, 1), Stage("descent", _descend_long, LONG_DESCENT)]
@@ -112,17 +112,12 @@ def _in_rounds(
 def _descended(
     M: Measured, x: torch.Tensor, run: Run, n_iter: int = DESCENT, n_newton: int = NEWTON_ALL
 ) -> torch.Tensor:
-    """Descend on the likelihood: L-BFGS, then steps of Gauss and Newton."""
-    x = _lbfgs(M, x, n_iter, run.step, l2 if M.sigma is None else gaussian(M.sigma))
-    if run.stopped:
-        return x
-    if is_small(M):
-        return levenberg_marquardt(M, x, n_newton, run.step)
-    if M.sigma is not None or M.at_most.any():
-        return x
-    y = gauss_newton(M.S, M, x, NEWTON_CG)
-    run.step(y, M.consistency_db(y))
-    return y if cost_of(M, y) < cost_of(M, x) else x
+    """Descend on the likelihood: L-BFGS, then steps of Gauss and Newton on all unknowns."""
+    loss = l2 if M.sigma is None else gaussian(M.sigma)
+    if not is_small(M):
+        return _lbfgs(M, x, 2 * n_iter, run.step, loss)
+    x = _lbfgs(M, x, n_iter, run.step, loss)
+    return x if run.stopped else levenberg_marquardt(M, x, n_newton, run.step)
 
 
 def _lbfgs(

@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike
 
 from .._validation import check_callable, check_count, check_signal
 from ..metrics import decibels
-from ._errors import DivergenceError
 from ._dense_start import start_from_phase
+from ._errors import DivergenceError
 from .losses import LOSSES, Loss, resolve
 
 __all__ = ["Equaliser", "Objective", "griffin_lim_step", "spectral_gain"]

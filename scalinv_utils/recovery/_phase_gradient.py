@@ -34,27 +34,32 @@ import functools
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from .._validation import check_choice, check_count, check_share
+from .._validation import check_count, check_share
 from ..metrics import consistency_db, decibels
 from ..transforms.scalogram import Scalogram
 from ._gauss_newton import gauss_newton
 from ._griffin_lim import random_angles, settle
 from ._heap_integration import Paths, integration_weights
 from ._local_refinement import mend
-from ._phase_equation import solve_phase_equation
 from ._phase_relations import phase_derivatives
 from ._result import Recovery
 from ._stages import Callback, Run, Stage, silence_of
 
-__all__ = ["integrate_phase", "phase_gradient"]
-
-PHASE_METHODS = ("heap", "eigen")
+__all__ = [
+    "corrected",
+    "correction",
+    "heap",
+    "integrate_and_correct",
+    "integrate_phase",
+    "integrated",
+    "paths_of",
+    "rounds",
+]
 
 Gradient = tuple[torch.Tensor, torch.Tensor]
 Correction = Callable[[torch.Tensor], torch.Tensor]
@@ -80,76 +85,6 @@ NEWTON_STEPS, NEWTON_BELOW_DB, SLOW_DB = 30, -80.0, 10.0
 # the first of them below NEARLY_ENOUGH_DB. It does not end sooner, because the parts of the signal
 # that S hardly depends on are still 30 dB behind the fit.
 PATIENT_ROUNDS, NEARLY_ENOUGH_DB, ENOUGH_DB = 4, -180.0, -195.0
-
-
-def phase_gradient(
-    S: ArrayLike,
-    W: Scalogram,
-    *,
-    method: Literal["heap", "eigen"] = "heap",
-    seed: int = 0,
-    callback: Callback | None = None,
-    keep_every: int | None = None,
-    progress: bool = False,
-    **options: Any,
-) -> Recovery:
-    """Recover a signal by the phase that its scalogram's modulus implies.
-
-    Parameters
-    ----------
-    S : real array, shape (..., n_freqs, n_samples)
-        The scalogram. A batch is iterated as a whole; its history is that of the whole.
-    W : Scalogram
-        Any wavelet will do, with 16 voices per octave or more.
-    method : "heap" or "eigen"
-        "heap" integrates the phase's gradient, then corrects it (this module; fast). "eigen"
-        solves the phase equation, one linear system per round (`solve_phase_equation`; one
-        scalogram only).
-    seed : int
-        Seed for the random phases assigned to each island's starting point and to points below
-        `tolerance`.
-    callback : callable, optional
-        Called as ``callback(iteration, x, consistency_db)`` after each iteration, with a copy of
-        the signal. A true return value stops.
-    keep_every : int, optional
-        Keep a copy of every `keep_every`-th iterate in ``Recovery.iterates``.
-    progress : bool
-        Show a progress bar on runs longer than two seconds.
-    n_iter : int
-        For "heap": the largest number of rounds after the heap integration, 30 by default. With 0
-        this is the one-shot method of the literature. Round 1 only takes steps of fast Griffin-Lim
-        from the result of the heap integration; all later rounds correct the phase first.
-    tolerance : float in (0, 1)
-        For "heap": points below this share of the maximum of S are not integrated, 1e-6 by
-        default.
-    **options
-        For "eigen": the other options of `solve_phase_equation`.
-
-    Returns
-    -------
-    Recovery
-        The iterate with the best consistency. For "heap", ``details`` has "islands", the number
-        of points where an integration started.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If S has NaN, infinite or negative entries, or a shape that does not fit W, or the method
-        or an option is unknown.
-
-    Examples
-    --------
-    >>> from scalinv_utils import Scalogram
-    >>> from scalinv_utils.course import signals
-    >>> W = Scalogram(128, 8000, wavelet="cauchy", voices_per_octave=32)
-    >>> x = W.project(signals.linear_chirp(128, 8000, 800, 3000))
-    >>> phase_gradient(W.magnitude(x), W).consistency_db < -100
-    True
-    """
-    common = {"seed": seed, "callback": callback, "keep_every": keep_every, "progress": progress}
-    if check_choice(method, PHASE_METHODS, "method") == "eigen":
-        return solve_phase_equation(S, W, **common, **options)
-    return _heap(S, W, **common, **options)
 
 
 def integrate_phase(
@@ -250,7 +185,7 @@ def _integrate(
         part.add_up(in_time, in_scale, weights, phase[item][rows].numpy())
 
 
-def _heap(
+def heap(
     S: ArrayLike,
     W: Scalogram,
     *,
@@ -261,7 +196,7 @@ def _heap(
     n_iter: int = 30,
     tolerance: float = REACHED_DOWN_TO,
 ) -> Recovery:
-    """Run the stage of this module alone."""
+    """Run the stage of this module alone; the parameters are those of `phase_gradient`."""
     S = W.check_scalogram(S).detach()
     check_count(n_iter, "n_iter", 0)
     check_share(tolerance, "tolerance")

@@ -72,7 +72,8 @@ def recover(
         belongs to.
     W : Scalogram
         Any wavelet will do, and not only a wavelet: where a method needs what a bank does not
-        have, the next best start is used, and named in "stages". Dense rows (32 voices per octave) determine the phase best.
+        have, the next best start is used, and named in "stages". Dense rows (32 voices per
+        octave) determine the phase best.
     noise : "clipped", "gaussian" or "rice"
         How noise came into S, if there is any. "clipped": white and Gaussian on the modulus, and
         negative values were put to zero. "gaussian": the same, and negative values were kept.

@@ -1,6 +1,6 @@
 """Compute a scalogram at every h-th sample only, each row from its own offset, without the rest.
 
-    c_j(h n + o_j)  =  1/N sum_k psi_j(k) X(k) exp(2 pi i k o_j / N) exp(2 pi i k n / M),   M = N / h
+    c_j(h n + o_j)  =  1/N sum_k psi_j(k) X(k) exp(2 pi i k o_j / N) exp(2 pi i k n / M),  M = N / h
 
 Bins that are M apart fall on one bin of an inverse FFT of length M, whatever the band of the row:
 where that is wider than M, the columns are aliased, which is no fault in a measurement.

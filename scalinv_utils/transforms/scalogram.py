@@ -12,7 +12,7 @@ W*W is diagonal in the Fourier domain, so that its inverse costs one division: t
 frame needs no iteration.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Literal
 

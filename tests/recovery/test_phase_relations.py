@@ -9,7 +9,7 @@ from numpy.polynomial.polynomial import polyval
 
 from scalinv_utils.course import signals
 from scalinv_utils.metrics import decibels, waveform_error_db
-from scalinv_utils.recovery._phase_gradient import phase_gradient
+from scalinv_utils.recovery._dense_start import phase_gradient
 from scalinv_utils.recovery._phase_relations import (
     log_slope,
     phase_derivatives,
