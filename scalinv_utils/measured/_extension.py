@@ -98,6 +98,11 @@ class Extension:
         """Compute the adjoint of `inverse`."""
         return x if self.is_identity else self(x / self._counts.to(x))
 
+    def even(self, ends: str) -> Extension:
+        """Make the extension by the whole mirror image, periodic from then on."""
+        more = self.n_samples - 2 * (ends == "reflect")
+        return Extension(self.n_samples, ends, 0, more)
+
     def mirrored(self, times: torch.Tensor) -> torch.Tensor:
         """Find the sample within the signal that an extended one repeats; -1 if it is a zero.
 

@@ -35,6 +35,9 @@ from ._extension import ENDS, Extension
 
 __all__ = ["Measured"]
 
+# W*W is taken to pass at least this share of its maximum everywhere.
+SOFT_FLOOR = 1e-6
+
 SCALES = ("modulus", "power", "db")
 
 # One hop for all rows, or (hop, offset) for each row.
@@ -218,11 +221,22 @@ class Measured:
 
     def precondition(self, x: torch.Tensor) -> torch.Tensor:
         """Compute E^+ (W*W)^{-1} E^+^T x, about the inverse of adjoint after coefficients."""
-        return self.extension.inverse(self.W.precondition(self.extension.inverse_adjoint(x)))
+        filtered = self._filter(self.extension.inverse_adjoint(x), self._soft_gain.reciprocal())
+        return self.extension.inverse(filtered)
 
     def whiten(self, x: torch.Tensor) -> torch.Tensor:
         """Compute E^+ (W*W)^{-1/2} E x; after it the coefficients grow by about one factor."""
-        return self.extension.inverse(self.W.whiten(self.extension(x)))
+        filtered = self._filter(self.extension(x), self._soft_gain.rsqrt())
+        return self.extension.inverse(filtered)
+
+    @property
+    def _soft_gain(self) -> torch.Tensor:
+        # Signals made elsewhere are not limited to the band of W: beyond it the gain has a floor.
+        gain = self.W.gain
+        return gain.clamp_min(SOFT_FLOOR * float(gain.max()))
+
+    def _filter(self, x: torch.Tensor, response: torch.Tensor) -> torch.Tensor:
+        return torch.fft.irfft(torch.fft.rfft(x) * response, n=self.W.n_samples)
 
     def fitted(self, x: torch.Tensor) -> torch.Tensor:
         """Compute the modulus as `magnitude` does, but S where a modulus below a floor fits it."""

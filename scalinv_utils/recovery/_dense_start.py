@@ -19,14 +19,35 @@ from ..metrics import analytic
 from ..transforms.scalogram import Scalogram
 from ._gauss_newton import gauss_newton
 from ._griffin_lim import random_angles
-from ._lifted_completion import Bank, Completion, OwnBank, has_dense_rows, is_liftable
+from ._lifted_completion import (
+    LONGEST_LIFTABLE,
+    Completion,
+    OwnBank,
+    has_dense_rows,
+    is_liftable,
+)
 from ._phase_equation import solve_phase_equation
-from ._phase_gradient import REACHED_DOWN_TO, corrected, heap, integrated, paths_of
+from ._phase_gradient import (
+    REACHED_DOWN_TO,
+    corrected,
+    heap,
+    integrate_and_correct,
+    integrated,
+    paths_of,
+)
 from ._phase_relations import phase_derivatives
 from ._result import Recovery
 from ._stages import Callback, Run, Stage, scalogram_of
 
-__all__ = ["CAUCHY_BETAS", "folded", "phase_gradient", "start_from_phase", "started", "turned"]
+__all__ = [
+    "CAUCHY_BETAS",
+    "folded",
+    "integrate_own",
+    "phase_gradient",
+    "start_from_phase",
+    "started",
+    "turned",
+]
 
 PHASE_METHODS = ("heap", "eigen")
 NAME = "phase gradient (dense bank)"
@@ -37,25 +58,6 @@ CAUCHY_BETAS = (40.0, 25.0, 80.0)
 # A start for a descent: rounds, and conjugate-gradient steps in each. Fewer voices than these are
 # completed.
 START_TURNS, START_NEWTON, SPARSE = 4, 30, 16
-
-
-def bank_of(M: Measured) -> Bank:
-    """Choose the dense bank that is tried first.
-
-    Raises
-    ------
-    ValueError
-        If rows or columns are too few for one, and the signal is too long to predict more.
-    """
-    if has_dense_rows(M):
-        return OwnBank(M)
-    if is_liftable(M):
-        return Completion(M, CAUCHY_BETAS[0])
-    raise ValueError(
-        "S must be the scalogram of a wavelet with dense rows and all columns, or of a signal of "
-        f"at most 4096 samples, for its phase to be integrated; got {M!r}. griffin_lim, "
-        "invert_gradient and recover take it"
-    )
 
 
 def phase_gradient(
@@ -136,18 +138,27 @@ def phase_gradient(
 
 def _of_measured(M: Measured, seed: int, run: Run, n_iter: int = START_TURNS) -> Recovery:
     """Integrate on the dense bank, and correct n_iter times; the best fit counts."""
+    check_count(n_iter, "n_iter", 0)
+    if not (has_dense_rows(M) or is_liftable(M)):
+        raise ValueError(
+            "S must be the scalogram of a wavelet with dense rows and all columns, or of a signal "
+            f"of at most {LONGEST_LIFTABLE} samples, for its phase to be integrated, got {M!r}; "
+            "griffin_lim, invert_gradient and recover take it"
+        )
     run.result = "best"
     silence = None if M.S.any() else M.S.new_zeros(M.n_samples)
 
     def stage(S: torch.Tensor, W: Scalogram, run: Run) -> None:
-        bank = bank_of(M)
+        if has_dense_rows(M):
+            integrate_own(OwnBank(M), run, seed, n_iter)
+            return
+        bank = Completion(M, CAUCHY_BETAS[0])
         x = started(bank, seed)
-        stop = run.step(x, M.consistency_db(x))
-        for _ in range(check_count(n_iter, "n_iter", 0)):
-            if stop:
-                break
+        for _ in range(n_iter):
+            if run.step(x, M.consistency_db(x)):
+                return
             x = turned(bank, x)
-            stop = run.step(x, M.consistency_db(x))
+        run.step(x, M.consistency_db(x))
 
     return run.through([Stage("phase gradient", stage, n_iter)], M.S, M, silence).recovery()
 
@@ -176,14 +187,14 @@ def start_from_phase(S: torch.Tensor, W: Scalogram, *, seed: int = 0) -> torch.T
     return x
 
 
-def started(bank: Bank, seed: int) -> torch.Tensor:
+def started(bank: Completion, seed: int) -> torch.Tensor:
     """Integrate the phase of the dense scalogram, and fold the signal back."""
     W, dense = bank.W, bank.start
     phase = random_angles(dense, seed).to("cpu", torch.float64)
-    return folded(bank.M, integrated(dense, W, paths_of(dense, W, REACHED_DOWN_TO), phase))
+    return folded(bank, integrated(dense, W, paths_of(dense, W, REACHED_DOWN_TO), phase))
 
 
-def turned(bank: Bank, x: torch.Tensor) -> torch.Tensor:
+def turned(bank: Completion, x: torch.Tensor) -> torch.Tensor:
     """Correct the phase of x on the dense bank, towards the scalogram predicted about x."""
     W, extended = bank.W, bank.M.extension(x)
     c = W.coefficients(extended)
@@ -191,15 +202,26 @@ def turned(bank: Bank, x: torch.Tensor) -> torch.Tensor:
     known = phase_derivatives(target, W, exact=False)
     phase = torch.zeros(target.shape, dtype=torch.float64)
     paths = paths_of(target, W, REACHED_DOWN_TO)
-    return folded(bank.M, corrected(target, W, c, known, paths, phase))
+    return folded(bank, corrected(target, W, c, known, paths, phase))
 
 
-def folded(M: Measured, y: torch.Tensor) -> torch.Tensor:
+def integrate_own(bank: OwnBank, run: Run, seed: int, n_iter: int) -> torch.Tensor:
+    """Integrate and correct on rows that are dense themselves; the run sees folded signals."""
+
+    def report(iteration: int, y: torch.Tensor, fit: float) -> bool:
+        return run.step(folded(bank, y), fit)
+
+    inner = Run("start", report, result="best")
+    integrate_and_correct(bank.start, bank.W, inner, seed=seed, n_iter=n_iter)
+    return folded(bank, inner.x)
+
+
+def folded(bank: Completion | OwnBank, y: torch.Tensor) -> torch.Tensor:
     """Make a signal of an extended one: of all its rotations the one nearest to an extension."""
-    y = M.W.project(y)
-    if M.extension.is_identity:
+    y, extension = bank.M.W.project(y) if isinstance(bank, Completion) else y, bank.extension
+    if extension.is_identity:
         return y
     pair = torch.stack([analytic(y).real, -analytic(y).imag])
-    rest = pair - M.extension(M.extension.inverse(pair))
+    rest = pair - extension(extension.inverse(pair))
     turn = torch.linalg.eigh(rest @ rest.T)[1][:, 0]
-    return M.extension.inverse(turn @ pair)
+    return extension.inverse(turn @ pair)

@@ -79,7 +79,8 @@ def invert_gradient(
         The output of the transform for the unknown signal. The signal gets the dtype and the
         device of the transform's filters, or of the target if the transform is a plain function.
     transform : Scalogram, kymatio Scattering1D, or any differentiable callable
-        Not needed where the target is a `Measured`. A Scalogram stands for its magnitude. Any other transform must be made of torch operations.
+        Not needed where the target is a `Measured`. A Scalogram stands for its magnitude. Any
+        other transform must be made of torch operations.
     init : real array, or "noise", "coloured", "phase_gradient"
         The signal to start from. "noise", the default, is white noise (`seed`) at the level where
         its transform has the target's norm; for a Scalogram it is restricted to the band of the

@@ -38,7 +38,6 @@ from ..transforms.scalogram import Scalogram
 from ._lifted_power import REACHES, spectrum_from_rows
 
 __all__ = [
-    "Bank",
     "LONGEST_LIFTABLE",
     "Completion",
     "OwnBank",
@@ -48,10 +47,14 @@ __all__ = [
 ]
 
 # Longer signals take too long. Rows may repeat after so many columns of the grid at most.
-LONGEST_LIFTABLE, MOST_PHASES = 4096, 32
+LONGEST_LIFTABLE, MOST_PHASES = 8192, 32
 
 # The dense bank: rows per octave, and how far beyond the rows of W it reaches.
 DENSE_VOICES, BEYOND = 32, 0.97
+
+# Rows with less than this share of their power at negative frequencies take part, if they are more
+# than this share of all.
+LEAK, MOST_ROWS = 2e-2, 0.5
 
 # Rows are dense if there are this many per octave, in units of the root of the time-bandwidth
 # product. A prediction takes so many where there are more.
@@ -62,10 +65,15 @@ LIFTED_RIDGE, MOST_KEPT = 1e-10, 2**24
 
 
 def is_liftable(M: Measured) -> bool:
-    """Check that the transform is short and passes hardly any negative frequencies."""
-    power, half = M.W.filters.square().sum(0), M.W.n_samples // 2 + 1
-    one_sided = float(power[half:].sum()) < 1e-3 * float(power.sum())
-    return M.W.n_samples <= LONGEST_LIFTABLE and one_sided and not M.W.filters.is_cuda
+    """Check that the transform is short, and that most rows pass hardly any negative frequency."""
+    short = M.W.n_samples <= LONGEST_LIFTABLE and not M.W.filters.is_cuda
+    return short and bool(_one_sided(M).mean() > MOST_ROWS)
+
+
+def _one_sided(M: Measured) -> np.ndarray:
+    """Tell which rows pass hardly any negative frequency."""
+    power, half = M.W.filters.square(), M.W.n_samples // 2 + 1
+    return (power[:, half:].sum(1) < LEAK * power.sum(1)).numpy()
 
 
 def filled(M: Measured) -> torch.Tensor:
@@ -93,6 +101,10 @@ def filled(M: Measured) -> torch.Tensor:
 class OwnBank:
     """The rows of a scalogram as they are, where they are dense: only columns are missing.
 
+    A signal that was extended by its mirror image is taken to be its even extension, of nearly
+    twice its length. Its scalogram is even too, so that all columns of it are known: nearly, as
+    libraries cut the extension off and go on from there periodically.
+
     Parameters
     ----------
     M : Measured
@@ -101,18 +113,18 @@ class OwnBank:
     Attributes
     ----------
     W : Scalogram
-        Its transform.
+        Its transform, for signals as long as the extension.
+    extension : Extension
+    start : Tensor, shape (n_freqs, n_extended)
+        The scalogram of the extension.
     """
 
     def __init__(self, M: Measured) -> None:
-        self.M, self.W, self.start = M, M.W, filled(M)
-
-    def set_spectrum(self, spectrum: np.ndarray) -> None:
-        """Learn nothing: no prior is needed."""
-
-    def target(self, x: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
-        """Take what is known, and the estimate's modulus |c| elsewhere."""
-        return torch.where(self.M.known, self.M.S, self.W.modulus(c))
+        self.M, self.W, self.extension, self.start = M, M.W, M.extension, filled(M)
+        if M.ends in ("reflect", "symmetric"):
+            self.extension = M.extension.even(M.ends)
+            self.W = M.W.like(self.extension.n_padded)
+            self.start = self.extension(M.S[:, M.extension.left :][:, : M.n_samples])
 
 
 def has_dense_rows(M: Measured) -> bool:
@@ -135,6 +147,8 @@ class Completion:
     ----------
     W : Scalogram
         The dense bank.
+    extension : Extension
+        That of M.
 
     Examples
     --------
@@ -148,7 +162,8 @@ class Completion:
     """
 
     def __init__(self, M: Measured, beta: float) -> None:
-        self.M, own = M, M.W.frequencies
+        self.M, self.extension = M, M.extension
+        own = M.W.frequencies[torch.from_numpy(_one_sided(M))]
         f_min, f_max = float(own.min()) * BEYOND, float(own.max()) / BEYOND
         self.W = Scalogram(
             M.W.n_samples,
@@ -263,17 +278,14 @@ class Completion:
         return factor
 
 
-Bank = Completion | OwnBank
-
-
 def _enough(M: Measured) -> np.ndarray:
     """Choose rows: where all columns are there, as many as tell the others, and no more."""
-    chosen = np.ones(M.W.n_freqs, bool)
-    if M.columns.shape != M.W.shape:
+    chosen = _one_sided(M)
+    if M.columns.shape != M.W.shape or not M.W.has_wavelet:
         return chosen
     nearest, last = 1 / (ENOUGH_ROWS * M.W.time_bandwidth**0.5), -np.inf
     for row, place in enumerate(np.abs(M.W.log_scales - M.W.log_scales[0]) / np.log(2)):
-        chosen[row] = place - last >= nearest * (1 - 1e-9)
+        chosen[row] &= place - last >= nearest * (1 - 1e-9)
         last = place if chosen[row] else last
     return chosen
 

@@ -13,6 +13,7 @@ that are too long for that start from rows filled in along time, or from noise, 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -20,11 +21,11 @@ import torch
 
 from ..measured import Measured
 from ..metrics import decibels
-from ._dense_start import CAUCHY_BETAS, folded, started, turned
+from ._dense_start import CAUCHY_BETAS, integrate_own, started, turned
 from ._gradient_descent import descend_lbfgs
 from ._griffin_lim import random_angles
 from ._levenberg_marquardt import is_small, levenberg_marquardt
-from ._lifted_completion import Bank, Completion, OwnBank, filled, has_dense_rows, is_liftable
+from ._lifted_completion import Completion, OwnBank, filled, has_dense_rows, is_liftable
 from ._lifted_power import spectrum_of
 from ._objective import Objective
 from ._phase_gradient import REACHED_DOWN_TO, integrated, paths_of
@@ -42,6 +43,9 @@ LEARNS_AFTER = (0, 2)
 # Exact values are explained below this misfit, others where chi^2 is below this many per value.
 EXACT_GOAL_DB, EXPLAINED_CHI2 = -100.0, 1.05
 
+# Rounds on rows that are dense themselves. Their answer is good enough below this squared misfit.
+OWN_ROUNDS, GOOD, TINY = 12, 1e-6, 1e-300
+
 # The last descent.
 LAST_DESCENT, LAST_NEWTON, LONG_DESCENT = 60, 20, 300
 
@@ -49,10 +53,10 @@ LAST_DESCENT, LAST_NEWTON, LONG_DESCENT = 60, 20, 300
 def stages_for(M: Measured, seed: int) -> list[Stage]:
     """List the stages: starts from dense banks, and a last descent."""
     own = has_dense_rows(M) and M.sigma is None
-    starts = [_stage("own rows", lambda: OwnBank(M), seed)] if own else []
+    starts = [Stage("own rows", functools.partial(_own_rows, seed=seed), OWN_ROUNDS)] if own else []
     if is_liftable(M):
         starts += completed_stages(M, seed)
-    elif not starts:
+    elif not own:
         fill = functools.partial(_integrate_filled, seed=seed)
         return [Stage("filled in", fill, 1), Stage("descent", _descend_long, LONG_DESCENT)]
     return [*starts, Stage("last descent", _finish, LAST_DESCENT)]
@@ -60,15 +64,15 @@ def stages_for(M: Measured, seed: int) -> list[Stage]:
 
 def completed_stages(M: Measured, seed: int) -> list[Stage]:
     """List one stage for each width of the Cauchy wavelets; S and W of their run do not matter."""
+    n_iter = ROUNDS_OF_ONE * (DESCENT + NEWTON_ALL)
     return [
-        _stage(f"completed, beta {beta:g}", functools.partial(Completion, M, beta), seed)
+        Stage(
+            f"completed, beta {beta:g}",
+            functools.partial(_in_rounds, M=M, beta=beta, seed=seed),
+            n_iter,
+        )
         for beta in CAUCHY_BETAS
     ]
-
-
-def _stage(name: str, make: Callable[[], Bank], seed: int) -> Stage:
-    n_iter = ROUNDS_OF_ONE * (DESCENT + NEWTON_ALL)
-    return Stage(name, functools.partial(_in_rounds, make=make, seed=seed), n_iter)
 
 
 def cost_of(M: Measured, x: torch.Tensor) -> float:
@@ -84,14 +88,26 @@ def _is_explained(M: Measured, x: torch.Tensor) -> bool:
     return cost_of(M, x) < goal
 
 
+def _own_rows(S: torch.Tensor, M: Measured, run: Run, *, seed: int) -> None:
+    """Carry out the stage: the phase of the rows as they are, and descents as long as they gain."""
+    x = integrate_own(OwnBank(M), run, seed, OWN_ROUNDS)
+    cost, gain = cost_of(M, x), math.inf
+    while gain > LEAST_GAIN_OF_ROUND and not (run.stopped or _is_explained(M, x)):
+        y = _descended(M, x, run)
+        gain = decibels(cost / max(cost_of(M, y), TINY)) / 2
+        x, cost = (y, cost_of(M, y)) if gain > 0 else (x, cost)
+    run.x = x
+
+
 def _in_rounds(
-    S: torch.Tensor, W: object, run: Run, *, make: Callable[[], Bank], seed: int
+    S: torch.Tensor, W: object, run: Run, *, M: Measured, beta: float, seed: int
 ) -> None:
     """Carry out the stage: rounds with a dense bank; keep the better signal."""
-    so_far, bank = getattr(run, "x", None), make()
-    M = bank.M
-    if so_far is not None and _is_explained(M, so_far):
+    so_far = getattr(run, "x", None)
+    good_enough = has_dense_rows(M) and so_far is not None and cost_of(M, so_far) < GOOD
+    if so_far is not None and (_is_explained(M, so_far) or (M.sigma is None and good_enough)):
         return
+    bank = Completion(M, beta)
     best = x = started(bank, seed)
     run.step(x, M.consistency_db(x))
     cost = cost_of(M, x)
@@ -149,7 +165,8 @@ def _integrate_filled(S: torch.Tensor, M: Measured, run: Run, *, seed: int) -> N
     if W.has_wavelet and W.is_one_sided:
         dense = _along_time(M)
         phase = random_angles(dense, seed).to("cpu", torch.float64)
-        x = folded(M, integrated(dense, W, paths_of(dense, W, REACHED_DOWN_TO), phase))
+        y = integrated(dense, W, paths_of(dense, W, REACHED_DOWN_TO), phase)
+        x = M.extension.inverse(y)
     else:
         angles = random_angles(M.S, seed)
         x = M.precondition(M.adjoint(torch.polar(M.S, angles)))

@@ -81,9 +81,11 @@ def without_empty_half(filters: np.ndarray, n_samples: int) -> np.ndarray:
 def time_bandwidth(filters: np.ndarray) -> float:
     """Compute the median over the rows of (mean / deviation)^2 / 2 of their power over frequency.
 
+    The filters are given at non-negative frequencies.
+
     For a Gaussian response exp(-P^2 (log w - log p)^2 / 2), narrow, it is P^2.
     """
-    power, bins = np.square(filters[:, : filters.shape[1]]), np.arange(filters.shape[1])
+    power, bins = np.square(filters), np.arange(filters.shape[1])
     mean = power @ bins / power.sum(1)
     variance = (power * np.square(bins - mean[:, None])).sum(1) / power.sum(1)
     return float(np.median(np.square(mean) / (2 * np.maximum(variance, 1e-3))))

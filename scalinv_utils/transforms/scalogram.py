@@ -548,7 +548,8 @@ class Scalogram(nn.Module):
         For a bank of filters it is the median over the rows, from the spread of their power.
         """
         if self._psi is None:
-            return _rows.time_bandwidth(self.filters.detach().cpu().double().numpy())
+            positive = self.filters[:, : self.n_samples // 2 + 1]
+            return _rows.time_bandwidth(positive.detach().cpu().double().numpy())
         psi, h = self._psi, 1e-3
         left, centre, right = np.log(psi(self.peak * np.exp([-h, 0.0, h])))
         return float((2 * centre - left - right) / h**2)
