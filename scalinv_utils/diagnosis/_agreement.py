@@ -69,7 +69,7 @@ SHORT_WAVELETS, FEWEST_ROWS, LEAST_HEARD = (1 / 64, 1 / 32, 1 / 16), 8, 0.05
 SEAM = 0.02
 
 # Above this lag, by the autocorrelation of psi relative to its maximum, a row has no power.
-BEYOND = 1e-10
+OUT_OF_REACH = 1e-10
 
 
 @dataclass(frozen=True, eq=False)
@@ -279,7 +279,7 @@ def seam(power: np.ndarray, psi: np.ndarray) -> tuple[float, float, float]:
     """
     n_samples = power.shape[1]
     reach = np.abs(np.fft.rfft(np.square(np.abs(np.fft.ifft(np.square(psi), n=n_samples)))))
-    beyond = np.fft.rfft(power) * (reach < BEYOND * reach[:, :1])
+    beyond = np.fft.rfft(power) * (reach < OUT_OF_REACH * reach[:, :1])
     rest = np.square(np.fft.irfft(beyond, n=n_samples))
     ends = np.r_[: int(SEAM * n_samples) + 1, n_samples - int(SEAM * n_samples) - 1 : n_samples]
     shares = [_share(part, ends) for part in (rest, power, np.square(power))]

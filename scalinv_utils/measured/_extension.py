@@ -56,8 +56,10 @@ class Extension:
         cls, W: Scalogram, ends: str, pad: tuple[int, int] | None, n_samples: int | None
     ) -> Extension:
         """Make the extension that a measurement describes; the parameters are its own."""
+        if n_samples is not None:
+            check_count(n_samples, "n_samples")
         if pad is not None:
-            left, right = (check_count(n, "pad", 0) for n in pad)
+            left, right = _checked_pad(pad)
             n = W.n_samples - left - right if n_samples is None else n_samples
             if n < 1 or left + n + right != W.n_samples:
                 raise ValueError(
@@ -65,7 +67,7 @@ class Extension:
                     f"and n_samples = {n}"
                 )
         else:
-            n = W.n_samples if n_samples is None else check_count(n_samples, "n_samples")
+            n = W.n_samples if n_samples is None else n_samples
             if n != W.n_samples:
                 raise ValueError(
                     f"pad must be given where n_samples, {n}, is not W's {W.n_samples}, got None"
@@ -115,6 +117,14 @@ class Extension:
     def within(self, times: torch.Tensor) -> torch.Tensor:
         """Tell which samples of the extended signal belong to the signal itself."""
         return (times >= self.left) & (times < self.left + self.n_samples)
+
+
+def _checked_pad(pad: tuple[int, int]) -> tuple[int, int]:
+    try:
+        left, right = pad
+    except (TypeError, ValueError):
+        raise TypeError(f"pad must be two numbers of samples (left, right), got {pad!r}") from None
+    return check_count(left, "pad", 0), check_count(right, "pad", 0)
 
 
 def _usual_pad(n_samples: int, ends: str) -> tuple[int, int]:

@@ -24,10 +24,11 @@ from numpy.typing import ArrayLike
 
 from .._validation import (
     check_choice,
-    check_coefficients,
     check_count,
-    check_magnitudes,
+    check_number,
+    check_plane,
     check_positive,
+    check_signal,
 )
 from ..transforms._columns import Columns
 from ..transforms.scalogram import Scalogram
@@ -38,7 +39,7 @@ __all__ = ["Measured"]
 # W*W is taken to pass at least this share of its maximum everywhere.
 SOFT_FLOOR = 1e-6
 
-SCALES = ("modulus", "power", "db")
+SCALES_OF_S = ("modulus", "power", "db")
 
 # One hop for all rows, or (hop, offset) for each row.
 Hop = int | Sequence[tuple[int, int]]
@@ -66,7 +67,7 @@ class Measured:
     step, step_db : float, optional
         The step to which the modulus (or the decibels) were rounded.
     floor : float, optional
-        Values at or below it mean "at most this". It is on the scale of S.
+        Values at or below it mean "at most the floor". It is on the scale of S.
     ends : "periodic", "zero", "reflect" or "symmetric"
         How the signal was extended: not at all, by zeros, or by its mirror image without or with
         the sample at the edge (numpy's names).
@@ -132,8 +133,10 @@ class Measured:
         pad: tuple[int, int] | None = None,
         n_samples: int | None = None,
     ) -> None:
-        check_choice(scale, SCALES, "scale")
+        check_choice(scale, SCALES_OF_S, "scale")
         self.ends = check_choice(ends, ENDS, "ends")
+        if not isinstance(W, Scalogram):
+            raise TypeError(f"W must be a Scalogram, got {type(W).__name__}")
         if W.lowpass is not None:
             raise ValueError(f"W must have no lowpass, got lowpass={W.lowpass!r}")
         self.extension = Extension.of(W, ends, pad, n_samples)
@@ -141,12 +144,18 @@ class Measured:
         self.n_samples = self.extension.n_samples
         given = _numbers(S, W.n_freqs)
         known = ~torch.isnan(given) if known is None else _mask(known, given)
-        modulus, lowest = _modulus(given.masked_fill(~known, 1.0), scale, floor)
+        at_most = torch.zeros_like(known)
+        if floor is not None:
+            at_most = known & (given <= check_number(floor, "floor"))
+            given = given.masked_fill(at_most, floor)
+        modulus = _modulus(given.masked_fill(~known, 1.0), scale)
         self.columns, places = self._grid(hop, given.shape[1])
         self.known = self._placed(known, places, False)
         self._whole = bool(self.known.all())
         self.S = self._placed(modulus.masked_fill(~known, 0.0), places, 0.0)
-        self.at_most = self.known & (self.S <= lowest) & (floor is not None)
+        self.at_most = self._placed(at_most, places, False)
+        if not self.known.any():
+            raise ValueError("S must be known somewhere, got none of it; see known, hop and NaN")
         self.sigma = self._errors(_deviation(sigma, given), places, step, step_db)
 
     def _grid(self, hop: Hop, n_columns: int) -> tuple[Columns, torch.Tensor]:
@@ -269,8 +278,9 @@ class Measured:
 
 def _numbers(S: ArrayLike, n_freqs: int) -> torch.Tensor:
     """Return S as a real matrix in double precision that may hold NaN."""
-    given = torch.as_tensor(np.asarray(S) if not isinstance(S, torch.Tensor) else S)
-    check_coefficients(torch.nan_to_num(given, posinf=math.inf, neginf=-1e308), name="S")
+    if isinstance(S, np.ma.MaskedArray):  # what is masked is not known
+        S = S.astype(float).filled(np.nan)
+    given = check_plane(S, "S").detach().cpu()
     if given.is_complex():
         raise TypeError("S must be real, got complex numbers; take their modulus")
     if given.ndim != 2 or len(given) != n_freqs:
@@ -279,38 +289,44 @@ def _numbers(S: ArrayLike, n_freqs: int) -> torch.Tensor:
             f"S must have the shape (n_freqs, n_columns) with the {n_freqs} rows of W, "
             f"got shape {tuple(given.shape)}{hint}"
         )
-    return given.detach().cpu().double()
+    if (given == math.inf).any():
+        raise ValueError("S must be finite, or NaN where it is not known, got infinite values")
+    return given.double()
 
 
 def _mask(known: ArrayLike, S: torch.Tensor) -> torch.Tensor:
-    mask = torch.as_tensor(np.asarray(known))
-    if mask.dtype != torch.bool or mask.shape != S.shape:
+    try:
+        mask = np.asarray(known)
+    except ValueError:  # of rows of different lengths
+        mask = np.empty(0)
+    if mask.dtype != bool or mask.shape != tuple(S.shape):
         raise ValueError(
             f"known must be booleans of the shape of S, {tuple(S.shape)}, got {mask.dtype} of "
-            f"shape {tuple(mask.shape)}"
+            f"shape {mask.shape}"
         )
-    return mask & ~torch.isnan(S)
+    return torch.from_numpy(mask.copy()) & ~torch.isnan(S)
 
 
-def _modulus(S: torch.Tensor, scale: str, floor: float | None) -> tuple[torch.Tensor, float]:
-    """Convert S, and the floor with it, to the modulus."""
-    lowest = -math.inf if floor is None else float(floor)
+def _modulus(S: torch.Tensor, scale: str) -> torch.Tensor:
     if scale == "db":
-        return 10 ** (S / 20), 10 ** (lowest / 20)
+        return 10 ** (S / 20)
     if (S < 0).any():
         hint = " (negative values: is it in decibels? then say scale='db')"
-        check_magnitudes(S.clamp_min(0), name="S")
         raise ValueError(f"S must not be negative where scale is {scale!r}{hint}")
-    if scale == "power":
-        return S.sqrt(), math.sqrt(max(lowest, 0.0)) if floor is not None else -math.inf
-    return S, lowest
+    return S.sqrt() if scale == "power" else S
 
 
 def _hops(hop: Hop, n_freqs: int) -> tuple[list[int], list[int]]:
     """Spell out a hop and an offset for each row."""
-    if isinstance(hop, int):
+    if not isinstance(hop, (Sequence, np.ndarray)) or isinstance(hop, str):
         return [check_count(hop, "hop")] * n_freqs, [0] * n_freqs
-    pairs = [(check_count(h, "hop"), check_count(o, "offset", 0)) for h, o in hop]
+    try:
+        pairs = [(h, o) for h, o in hop]
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"hop must be a number or a pair (hop, offset) for each row, got {hop!r}"
+        ) from None
+    pairs = [(check_count(h, "hop"), check_count(o, "hop's offset", 0)) for h, o in pairs]
     if len(pairs) != n_freqs:
         raise ValueError(
             f"hop must be a number or one (hop, offset) for each of {n_freqs} rows, "
@@ -322,7 +338,15 @@ def _hops(hop: Hop, n_freqs: int) -> tuple[list[int], list[int]]:
 def _deviation(sigma: float | ArrayLike | None, S: torch.Tensor) -> torch.Tensor | None:
     if sigma is None:
         return None
-    deviation = torch.as_tensor(sigma, dtype=torch.float64).expand_as(S)
+    scalar = getattr(sigma, "ndim", 0) == 0 and not isinstance(sigma, Sequence)
+    deviation = check_signal([sigma] if scalar else sigma, name="sigma").detach().cpu().double()
+    try:
+        deviation = deviation.expand_as(S)
+    except RuntimeError:
+        raise ValueError(
+            f"sigma must be a number or broadcast to the shape of S, {tuple(S.shape)}, got shape "
+            f"{tuple(deviation.shape)}"
+        ) from None
     if not (deviation > 0).all():
         raise ValueError(f"sigma must be positive everywhere, got {float(deviation.min())!r}")
     return deviation

@@ -129,11 +129,11 @@ def phase_gradient(
         scalogram_of(S, W)
         check_choice(method, ("heap",), "method")
         return _of_measured(S, seed, Run(NAME, callback, keep_every=keep_every), **options)
-    S, W = scalogram_of(S, W)
+    given, W = scalogram_of(S, W)
     common = {"seed": seed, "callback": callback, "keep_every": keep_every, "progress": progress}
     if check_choice(method, PHASE_METHODS, "method") == "eigen":
-        return solve_phase_equation(S, W, **common, **options)
-    return heap(S, W, **common, **options)
+        return solve_phase_equation(given, W, **common, **options)
+    return heap(given, W, **common, **options)
 
 
 def _of_measured(M: Measured, seed: int, run: Run, n_iter: int = START_TURNS) -> Recovery:

@@ -277,8 +277,8 @@ def _on_plane(S: ArrayLike | Measured, W: Scalogram | None) -> tuple[torch.Tenso
         scalogram_of(S, W)
         plane = FullPlane(S)
         return plane.S, plane
-    S, W = scalogram_of(S, W)
-    return W.check_scalogram(S).detach(), W
+    given, W = scalogram_of(S, W)
+    return W.check_scalogram(given).detach(), W
 
 
 @torch.no_grad()

@@ -129,9 +129,9 @@ def recover(
     check_count(seed, "seed", 0)
     if isinstance(S, Measured) and not S.is_plain:
         return _recover_measured(S, W, run, seed)
-    S, W = scalogram_of(S, W)
+    given, W = scalogram_of(S, W)
     sigma = None if sigma is None else check_positive(sigma, "sigma")
-    signed = one_scalogram(S, W, negative=noise == "gaussian")
+    signed = one_scalogram(given, W, negative=noise == "gaussian")
     S = signed.clamp_min(0) if noise == "gaussian" else signed
     silence = silence_of(S)
     cleaned = denoise(S, W) if silence is None else S
@@ -156,9 +156,12 @@ def recover(
 def _recover_measured(M: Measured, W: Scalogram | None, run: Run, seed: int) -> Recovery:
     """Run the stages of a measured scalogram; a long record ends with its last signal."""
     scalogram_of(M, W)
-    run.result, run.goal_db = "last", -math.inf
+    run.goal_db = -math.inf
     silence = M.S.new_zeros(M.n_samples) if not M.S.any() else None
-    recovery = run.through(stages_for(M, seed), M.S, M, silence).recovery()
+    run.through(stages_for(M, seed), M.S, M, silence)
+    # The last signal is the likeliest; a run that was stopped may have ended in a poor start.
+    run.result = "best" if run.stopped else "last"
+    recovery = run.recovery()
     recovery.details["stages"] = run.stages
     return recovery
 

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch.nn.functional import pad
 
+from .._validation import check_count
 from .scalogram import Scalogram
 
 __all__ = ["Columns"]
@@ -34,7 +35,7 @@ class Columns:
     Raises
     ------
     ValueError
-        If the hop does not divide W.n_samples.
+        If the hop does not divide W.n_samples, or there is not one offset for each row.
 
     Examples
     --------
@@ -46,12 +47,12 @@ class Columns:
     """
 
     def __init__(self, W: Scalogram, hop: int = 1, offsets: ArrayLike | None = None) -> None:
-        if W.n_samples % hop:
+        if W.n_samples % check_count(hop, "hop"):
             raise ValueError(f"hop must divide n_samples = {W.n_samples}, got {hop}")
         self.W, self.hop = W, hop
         self.offsets = torch.zeros(W.n_freqs, dtype=torch.long)
         if offsets is not None:
-            self.offsets = torch.as_tensor(offsets, dtype=torch.long) % W.n_samples
+            self.offsets = _one_for_each_row(offsets, W) % W.n_samples
         self.shape = W.n_freqs, W.n_samples // hop
         self._whole = hop == 1 and not self.offsets.any()
         self._weights = torch.empty(0) if self._whole else self._turned_responses()
@@ -95,3 +96,13 @@ class Columns:
         tiled = torch.fft.fft(c).repeat(*[1] * (c.ndim - 1), n_bins // self.shape[1])
         spectrum = (tiled * self._weights.conj()).sum(-2)[..., :n_samples]
         return torch.fft.ifft(spectrum, n=n_samples).real
+
+
+def _one_for_each_row(offsets: ArrayLike, W: Scalogram) -> torch.Tensor:
+    given = torch.as_tensor(offsets)
+    if given.shape != (W.n_freqs,) or given.is_floating_point() or given.is_complex():
+        raise ValueError(
+            f"offsets must be one whole number for each of {W.n_freqs} rows, got {given.dtype} of "
+            f"shape {tuple(given.shape)}"
+        )
+    return given.long()

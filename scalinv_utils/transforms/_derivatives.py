@@ -33,7 +33,7 @@ def time_derivative(c: np.ndarray) -> np.ndarray:
     return np.fft.irfft(2j * np.pi * np.fft.rfftfreq(n) * np.fft.rfft(c, axis=-1), n=n, axis=-1)
 
 
-def scale_derivative(n_rows: int, voices_per_octave: int) -> np.ndarray:
+def scale_derivative(n_rows: int, voices_per_octave: float) -> np.ndarray:
     """Make the matrix of d/dlog s for rows of falling frequency.
 
     The differences have order 8 (nine rows each) and are one-sided at the ends. A single row has

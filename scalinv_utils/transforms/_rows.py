@@ -1,7 +1,6 @@
 """The rows of a bank: their order, their spacing, and the shape of their filters."""
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 
 from .._validation import check_coefficients, check_count, check_signal
@@ -22,8 +21,9 @@ UNIFORM = 1e-6
 
 def check_frequencies(frequencies: ArrayLike) -> np.ndarray:
     """Return centre frequencies as an array; refuse those that are not monotonic and positive."""
-    checked = check_signal(torch.as_tensor(np.asarray(frequencies, float)), 1, "frequencies", 1)
-    array = checked.cpu().double().numpy()
+    array = check_signal(frequencies, name="frequencies").detach().cpu().double().numpy()
+    if array.ndim != 1:
+        raise ValueError(f"frequencies must be one for each row, got shape {array.shape}")
     steps = np.diff(array)
     if array.min() <= 0 or not ((steps > 0).all() or (steps < 0).all()):
         raise ValueError(
@@ -50,7 +50,7 @@ def check_filters(
     filters: ArrayLike, frequencies: ArrayLike, n_samples: int | None
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Return (filters, frequencies, n_samples); refuse what does not fit together."""
-    array = check_coefficients(filters, name="filters").cpu().numpy()
+    array = check_coefficients(filters, name="filters").detach().cpu().numpy()
     if array.ndim != 2 or not np.abs(array).max(1).all():
         raise ValueError(
             "filters must have the shape (n_freqs, n_bins) and no row that is zero everywhere, "
@@ -61,14 +61,14 @@ def check_filters(
         raise ValueError(
             f"frequencies must be one for each of {len(array)} filters, got {len(frequencies)}"
         )
-    n_samples = array.shape[1] if n_samples is None else check_count(n_samples, "n_samples")
-    if array.shape[1] not in (n_samples, n_samples // 2 + 1):
+    length = array.shape[1] if n_samples is None else check_count(n_samples, "n_samples")
+    if array.shape[1] not in (length, length // 2 + 1):
         raise ValueError(
-            f"filters must have n_samples = {n_samples} bins, or {n_samples // 2 + 1} if they "
+            f"filters must have n_samples = {length} bins, or {length // 2 + 1} if they "
             f"are one-sided, got {array.shape[1]}"
         )
     wide = array.astype(complex if np.iscomplexobj(array) else float)
-    return wide, frequencies, n_samples
+    return wide, frequencies, length
 
 
 def without_empty_half(filters: np.ndarray, n_samples: int) -> np.ndarray:
@@ -85,7 +85,7 @@ def time_bandwidth(filters: np.ndarray) -> float:
 
     For a Gaussian response exp(-P^2 (log w - log p)^2 / 2), narrow, it is P^2.
     """
-    power, bins = np.square(filters), np.arange(filters.shape[1])
+    power, bins = np.square(filters[filters.any(1)]), np.arange(filters.shape[1])
     mean = power @ bins / power.sum(1)
     variance = (power * np.square(bins - mean[:, None])).sum(1) / power.sum(1)
     return float(np.median(np.square(mean) / (2 * np.maximum(variance, 1e-3))))

@@ -62,7 +62,8 @@ def understood(wavelet: WaveletLike) -> tuple[Named, Response]:
 def _of_ssqueezepy(wavelet: Wavelet) -> tuple[Named, Response]:
     """Spell out a `ssqueezepy.Wavelet`; defaults that change nothing are left out."""
     name = wavelet.name.split()[0].lower()
-    parameters = {k: v for k, v in wavelet.config.items() if k not in NOT_PARAMETERS}
+    config: Any = wavelet.config
+    parameters = {k: v for k, v in config.items() if k not in NOT_PARAMETERS}
     if name == "gmw" and parameters.get("norm") == "bandpass" and not parameters.get("order"):
         parameters = {k: parameters[k] for k in ("gamma", "beta")}
     spelt = name, {k: _whole(v) for k, v in parameters.items()}
@@ -85,7 +86,8 @@ class GivenResponse:
         """Evaluate psi_hat."""
         w = np.asarray(w, float)
         values = np.asarray(self._psi(w))
-        if np.iscomplexobj(values) or values.shape != w.shape or not np.isfinite(values).all():
+        real = values.dtype.kind in "iuf" and values.shape == w.shape
+        if not real or not np.isfinite(values).all():
             raise ValueError(
                 "wavelet must be a function that gives one finite real number for each angular "
                 f"frequency of an array, got {values.dtype} of shape {values.shape} for shape "

@@ -184,8 +184,8 @@ class Scalogram(nn.Module):
         Raises
         ------
         ValueError, TypeError
-            If the frequencies are not monotonic, not positive, or a wavelet at the lowest of them
-            passes no DFT bin; otherwise as `Scalogram`.
+            If the frequencies are not monotonic, not positive, or a wavelet at one of them passes
+            no DFT bin; otherwise as `Scalogram`.
 
         Examples
         --------
@@ -198,6 +198,12 @@ class Scalogram(nn.Module):
         checked = _rows.check_frequencies(frequencies)
         W.voices_per_octave = _rows.voices_per_octave(checked)
         W._sample_wavelet(checked)
+        heard = W.filters.any(1)
+        if not heard.all():
+            raise ValueError(
+                "frequencies must be those of wavelets that pass a DFT frequency (a multiple of "
+                f"{W.sample_rate / W.n_samples:.4g} Hz), got {W.frequencies[~heard][0]:.4g} Hz"
+            )
         return W
 
     @classmethod
@@ -286,7 +292,7 @@ class Scalogram(nn.Module):
             )
         own = self.frequencies[self.frequencies > 0]
         made = Scalogram.from_frequencies(
-            n_samples or self.n_samples,
+            self.n_samples if n_samples is None else n_samples,
             self.sample_rate,
             frequencies=own if frequencies is None else frequencies,
             wavelet=self._psi,

@@ -10,9 +10,9 @@ from small import error_db
 from scalinv_utils.course import signals
 from scalinv_utils.metrics import consistency_db, decibels, waveform_error_db
 from scalinv_utils.recovery import _local_refinement as module
+from scalinv_utils.recovery._dense_start import phase_gradient
 from scalinv_utils.recovery._griffin_lim import fast, settle
 from scalinv_utils.recovery._local_refinement import Patch, mend, patches
-from scalinv_utils.recovery._dense_start import phase_gradient
 from scalinv_utils.transforms.scalogram import Scalogram
 
 N, RATE = 4096, 8000.0
