@@ -146,7 +146,7 @@ class Measured:
         known = ~torch.isnan(given) if known is None else _mask(known, given)
         at_most = torch.zeros_like(known)
         if floor is not None:
-            at_most = known & (given <= check_number(floor, "floor"))
+            at_most = known & (given <= _checked_floor(floor, scale))
             given = given.masked_fill(at_most, floor)
         modulus = _modulus(given.masked_fill(~known, 1.0), scale)
         self.columns, places = self._grid(hop, given.shape[1])
@@ -314,6 +314,12 @@ def _modulus(S: torch.Tensor, scale: str) -> torch.Tensor:
         hint = " (negative values: is it in decibels? then say scale='db')"
         raise ValueError(f"S must not be negative where scale is {scale!r}{hint}")
     return S.sqrt() if scale == "power" else S
+
+
+def _checked_floor(floor: float, scale: str) -> float:
+    if check_number(floor, "floor") < 0 and scale != "db":
+        raise ValueError(f"floor must not be negative where scale is {scale!r}, got {floor!r}")
+    return floor
 
 
 def _hops(hop: Hop, n_freqs: int) -> tuple[list[int], list[int]]:
