@@ -83,9 +83,7 @@ def test_frequencies_may_be_differentiated_elsewhere():
 
 def test_the_number_of_voices_is_whole_where_the_rows_are_spaced_for_one():
     assert _rows.voices_per_octave(2.0 ** (np.arange(9) / 4)) == 4
-    assert _rows.voices_per_octave(np.array([100.0, 200.0, 300.0])) == pytest.approx(
-        2 / np.log2(3)
-    )
+    assert _rows.voices_per_octave(np.array([100.0, 200.0, 300.0])) == pytest.approx(2 / np.log2(3))
     assert _rows.voices_per_octave(np.array([5.0])) == 1
 
 

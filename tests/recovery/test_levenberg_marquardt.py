@@ -1,0 +1,102 @@
+"""The normal equations are those of autograd, and the steps reach the bottom."""
+
+import pytest
+import torch
+from small import error_db, noise
+
+from scalinv_utils.measured import Measured
+from scalinv_utils.recovery._fisher import signal_of
+from scalinv_utils.recovery._levenberg_marquardt import (
+    LEAST_GAIN_DB,
+    _normal_equations,
+    is_small,
+    levenberg_marquardt,
+)
+from scalinv_utils.transforms.scalogram import Scalogram
+
+N = 64
+W = Scalogram(N, 8000.0, voices_per_octave=16)
+X = W.project(noise(1, N))
+S = W.magnitude(X)
+CASES = {
+    "plain": {},
+    "hop": {"hop": 4},
+    "per-row hops": {"hop": [(4, j % 4) for j in range(W.n_freqs)]},
+    "mask": {"known": noise(2, *W.shape) > 0},
+    "sigma": {"sigma": 0.1 + noise(3, *W.shape).abs()},
+    "floor": {"floor": float(S.median())},
+    "all": {"hop": 2, "sigma": 0.2, "floor": float(S.median()), "known": noise(4, *W.shape) > 0},
+}
+every_case = pytest.mark.parametrize("options", CASES.values(), ids=CASES.keys())
+
+
+def never(x, fit):
+    return False
+
+
+def parts_of(x):
+    X = torch.fft.rfft(x)[W.band]
+    return torch.cat([X.real, X.imag])
+
+
+@every_case
+def test_the_normal_equations_are_those_of_autograd(options):
+    M = Measured(S, W, **options)
+    x = X + 0.1 * W.project(noise(5, N))
+    weight = torch.ones_like(M.S) if M.sigma is None else M.sigma**-2
+    weight = weight.masked_fill(~M.known, 0)
+
+    def residual(parts):
+        return (weight.sqrt() * M.misfit(M.magnitude(signal_of(parts, W)))).flatten()
+
+    J = torch.autograd.functional.jacobian(residual, parts_of(x))
+    H, gradient = _normal_equations(M, x, weight)
+    assert error_db(torch.from_numpy(gradient), J.T @ residual(parts_of(x))) < -200
+    # The matrix leaves out responses below a ten-thousandth of a filter's peak.
+    assert error_db(torch.from_numpy(H), J.T @ J) < -70
+
+
+@every_case
+def test_steps_from_nearby_reach_the_bottom(options):
+    M = Measured(S, W, **options)
+    start = X + 1e-3 * W.project(noise(6, N))
+    x = levenberg_marquardt(M, start, 40, never)
+    assert M.consistency_db(start) > -70 > -180 > M.consistency_db(x)
+    # Where nothing more is known than the modulus, the rotation stays free.
+    if not options:
+        assert float((x - X).norm() / X.norm()) < 1e-2
+
+
+def test_the_cost_never_grows_and_a_callback_stops():
+    M = Measured(S, W, hop=4)
+    fits, start = [], X + 0.3 * W.project(noise(7, N))
+    levenberg_marquardt(M, start, 30, lambda x, fit: bool(fits.append(fit)))
+    assert len(fits) > 3 and fits == sorted(fits, reverse=True)
+    seen = []
+    x = levenberg_marquardt(M, start, 30, lambda x, fit: bool(seen.append(x)) or len(seen) == 2)
+    assert len(seen) == 2 and torch.equal(x, seen[-1])
+
+
+def test_a_solution_stays_and_no_steps_change_nothing():
+    M = Measured(S, W)
+    assert torch.equal(levenberg_marquardt(M, X + 1, 0, never), X + 1)
+    assert error_db(levenberg_marquardt(M, X, 5, never), X) < -200
+
+
+def test_steps_end_when_they_gain_little():
+    """Noisy values have a bottom above zero: the steps end there."""
+    M = Measured((S + 0.1 * noise(8, *W.shape)).clamp_min(0), W, sigma=0.1)
+    fits = [0.0]
+    levenberg_marquardt(M, X, 100, lambda x, fit: bool(fits.append(fit)))
+    assert len(fits) < 60 and abs(fits[-1] - fits[-2]) < 10 * LEAST_GAIN_DB
+
+
+def test_it_is_for_short_signals_that_are_not_extended():
+    assert is_small(Measured(S, W))
+    assert not is_small(Measured(torch.ones(W.n_freqs, 32), W, ends="zero", pad=(16, 16)))
+    delayed = Scalogram.from_filters(
+        torch.polar(W.filters, torch.ones_like(W.filters)), W.frequencies, n_samples=N
+    )
+    assert not is_small(Measured(S, delayed))
+    long = Scalogram(4096, voices_per_octave=1)
+    assert not is_small(Measured(torch.ones(long.shape), long))

@@ -1,0 +1,164 @@
+"""Few rows and columns predict a dense Cauchy scalogram, whatever the filters are."""
+
+import pytest
+import torch
+from small import error_db, noise
+
+from scalinv_utils import metrics
+from scalinv_utils.course import signals
+from scalinv_utils.measured import Measured
+from scalinv_utils.recovery._lifted_completion import (
+    Completion,
+    OwnBank,
+    filled,
+    has_dense_rows,
+    is_liftable,
+)
+from scalinv_utils.transforms.scalogram import Scalogram
+
+N, RATE = 256, 8000.0
+
+
+def gmw(voices=16, n_samples=N, **options):
+    return Scalogram(n_samples, RATE, voices_per_octave=voices, **options)
+
+
+def delayed(W):
+    """Make complex filters: each row of W comes later by a time of its own."""
+    shifts = torch.arange(W.n_freqs).double() % 7
+    bins = torch.arange(W.filters.shape[1])
+    angles = -2 * torch.pi * shifts[:, None] * bins / W.n_samples
+    return Scalogram.from_filters(
+        torch.polar(W.filters, angles), W.frequencies, RATE, n_samples=W.n_samples
+    )
+
+
+def chirp(W):
+    return W.project(signals.linear_chirp(W.n_samples, RATE, 800.0, 3000.0))
+
+
+def measured(W, **options):
+    x = chirp(W)
+    return x, Measured(W.magnitude(x), W, **options)
+
+
+SPREAD_HOPS = [(4, 3 * j % 4) for j in range(gmw().n_freqs)]
+CASES = {
+    "few voices": (gmw(6), {}),
+    "a hop": (gmw(), {"hop": 4}),
+    "per-row hops": (gmw(), {"hop": SPREAD_HOPS}),
+    "hops of two kinds": (gmw(), {"hop": [(2 + 2 * (j % 2), 0) for j in range(gmw().n_freqs)]}),
+    "complex filters": (delayed(gmw(8)), {}),
+    "complex filters and a hop": (delayed(gmw()), {"hop": 2}),
+}
+every_case = pytest.mark.parametrize(("W", "options"), CASES.values(), ids=CASES.keys())
+
+
+@every_case
+def test_the_prediction_is_close(W, options):
+    x, M = measured(W, **options)
+    completion = Completion(M, 40.0)
+    error = metrics.misfit_db(completion.start, completion.W.magnitude(x))
+    assert error < -25, error
+
+
+@every_case
+def test_the_target_at_the_truth_is_the_truth(W, options):
+    x, M = measured(W, **options)
+    completion = Completion(M, 25.0)
+    c = completion.W(x)
+    # The systems are solved up to a share of 1e-10, of which rounding makes something.
+    assert error_db(completion.target(x, c), c.abs()) < -90
+
+
+def test_the_target_is_nearer_to_the_truth_than_the_estimate():
+    W = gmw(6)
+    x, M = measured(W)
+    completion = Completion(M, 40.0)
+    for share in (0.3, 0.03):
+        y = x + share * W.project(noise(1, N)) * x.norm() / noise(1, N).norm()
+        c, truth = completion.W(y), completion.W.magnitude(x)
+        errors = [metrics.misfit_db(S, truth) for S in (completion.target(y, c), c.abs())]
+        assert errors[0] < errors[1] - 3, errors
+
+
+def test_a_better_prior_predicts_better():
+    W = gmw(6)
+    x = W.project(signals.am_fm_tone(N, RATE))
+    completion = Completion(Measured(W.magnitude(x), W), 40.0)
+    truth = completion.W.magnitude(x)
+    errors = []
+    for spectrum in (torch.ones(N // 2 + 1), torch.fft.rfft(x).abs().square() + 1e-3):
+        completion.set_spectrum(spectrum.double().numpy())
+        errors.append(metrics.misfit_db(completion.start, truth))
+    assert errors[1] < errors[0] - 3, errors
+
+
+def test_the_prediction_scales_with_the_scalogram():
+    _, M = measured(gmw(8))
+    louder = Measured(1000 * M.S, M.W)
+    one, other = Completion(M, 40.0).start, Completion(louder, 40.0).start
+    assert error_db(other, 1000 * one) < -80
+
+
+def test_noise_makes_the_prediction_smoother():
+    _, M = measured(gmw(8))
+    calm = Completion(Measured(M.S, M.W, sigma=float(M.S.max())), 40.0)
+    exact = Completion(M, 40.0)
+    assert calm.start.std() < exact.start.std()
+
+
+# -- what is filled in -------------------------------------------------------------------------
+
+
+def test_what_is_known_stays_and_gaps_are_bridged_along_time():
+    W = gmw(n_samples=64)
+    ramp = torch.arange(64).double().expand(W.shape) + 1
+    known = torch.ones(W.shape, dtype=torch.bool)
+    known[:, 10:20] = False
+    plane = filled(Measured(ramp, W, known=known))
+    assert torch.allclose(plane, ramp)
+    assert filled(M := Measured(ramp, W)) is M.S
+
+
+@pytest.mark.parametrize("ends", ["reflect", "symmetric", "zero"])
+def test_columns_beyond_the_ends_are_mirrored_or_silent(ends):
+    W = gmw(n_samples=64)
+    S = noise(2, W.n_freqs, 32).abs()
+    M = Measured(S, W, ends=ends, pad=(16, 16))
+    plane = filled(M)
+    assert torch.equal(plane[:, 16:48], S)
+    assert torch.equal(plane, M.extension(S))
+
+
+def test_own_rows_are_taken_where_they_are_known():
+    W = gmw(32)
+    known = noise(3, *W.shape) > -1
+    x, M = measured(W, known=known)
+    bank = OwnBank(M)
+    c = W(noise(4, N))
+    target = bank.target(x, c)
+    assert torch.equal(target[known], M.S[known])
+    assert torch.allclose(target[~known], c.abs()[~known])
+    bank.set_spectrum(noise(5, N // 2 + 1).numpy())
+    assert torch.equal(bank.target(x, c), target) and bank.W is W
+
+
+# -- where it applies --------------------------------------------------------------------------
+
+
+def test_rows_are_dense_by_the_width_of_the_wavelet():
+    assert has_dense_rows(measured(gmw(16))[1])
+    assert not has_dense_rows(measured(gmw(8))[1])
+    assert has_dense_rows(measured(gmw(8, wavelet="cauchy"))[1])
+    assert not has_dense_rows(measured(gmw(16), hop=2)[1])
+    assert not has_dense_rows(measured(delayed(gmw(16)))[1])
+
+
+def test_short_transforms_without_negative_frequencies_are_liftable():
+    both = torch.ones(2, 64)
+    assert is_liftable(measured(gmw())[1])
+    W = Scalogram.from_filters(both, [2, 1])
+    assert not is_liftable(Measured(torch.ones(W.shape), W))
+    W = Scalogram(8192, wavelet="cauchy", voices_per_octave=1)
+    assert not is_liftable(Measured(torch.ones(W.shape), W))
