@@ -1,4 +1,4 @@
-"""Columns are slices of W, whatever the hop, the offsets and the filters; their adjoint is exact."""
+"""Columns are slices of W, whatever the hop, the offsets and the filters, with their adjoint."""
 
 import pytest
 import torch
