@@ -21,6 +21,7 @@ from matplotlib.axes import Axes
 from ..course import audio, plotting, signals
 from ..course.widgets import LABEL, Pictured, film
 from . import session
+from .door import Door
 
 __all__ = ["Studio"]
 
@@ -49,6 +50,8 @@ class Studio(Pictured):
         The waveform that was recovered from it, with its scores.
     recording, upload, length, start, wavelet, voices, method, go, stop, bar, status : widgets
         The controls, in the order on the screen.
+    door : Door
+        The second way in, folded below: for those who have a scalogram and no sound.
     notice, used, scores : ipywidgets.HTML
         Complaints about the input, the stretch that is used, and the scores with their meaning.
 
@@ -82,6 +85,9 @@ class Studio(Pictured):
                 self.scores,
             ],
         )
+        self.door = Door()
+        second = ipywidgets.Accordion([self.door], titles=("Or bring a scalogram",))
+        self.children = (*self.children, second)
         self._take(*signals.recording(recording))
         if self.task is not None:
             self._finish(session.solve(self.task))

@@ -16,7 +16,7 @@ from .._validation import check_choice
 from ..transforms.scalogram import Scalogram
 from ._measured import Measured
 
-__all__ = ["load", "save"]
+__all__ = ["arrays_of", "load", "save"]
 
 
 def save(M: Measured, path: str | PathLike[str]) -> None:
@@ -85,7 +85,7 @@ def load(path: str | PathLike[str], W: Scalogram | None = None, **known: Any) ->
     >>> bool((load(path, W, sigma=0.01).sigma == 0.01).all())
     True
     """
-    held = _arrays(path)
+    held = arrays_of(path)
     told = json.loads(str(held["told"])) if "told" in held else {}
     told.update({name: held[name] for name in ("known", "sigma") if name in held})
     if W is None and told:
@@ -112,18 +112,19 @@ def _told(M: Measured) -> dict[str, Any]:
     return told
 
 
-def _arrays(path: str | PathLike[str]) -> dict[str, np.ndarray]:
-    """Read the arrays of a file; a single one is called S whatever its name."""
-    try:
-        read = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, BadZipFile) as error:
-        raise ValueError(
-            f"path must be an .npy or .npz file of numbers, got {path}: {error}"
-        ) from None
-    if isinstance(read, np.ndarray):
-        return {"S": read}
-    with read:
-        held = {name: read[name] for name in read.files}
+def arrays_of(path: str | PathLike[str]) -> dict[str, np.ndarray]:
+    """Read the arrays of an .npy or .npz file; a single one is called S whatever its name."""
+    # The file is opened here, because numpy leaves it open where it is none of its own.
+    with open(path, "rb") as file:
+        try:
+            read = np.load(file, allow_pickle=False)
+            if isinstance(read, np.ndarray):
+                return {"S": read}
+            held = {name: read[name] for name in read.files}
+        except (ValueError, EOFError, BadZipFile) as error:
+            raise ValueError(
+                f"path must be an .npy or .npz file of numbers, got {path}: {error}"
+            ) from None
     if len(held) == 1:
         return {"S": next(iter(held.values()))}
     if "S" not in held:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -279,7 +279,7 @@ class Measured:
 def _numbers(S: ArrayLike, n_freqs: int) -> torch.Tensor:
     """Return S as a real matrix in double precision that may hold NaN."""
     if isinstance(S, np.ma.MaskedArray):  # what is masked is not known
-        S = S.astype(float).filled(np.nan)
+        S = np.ma.filled(S.astype(float), np.nan)
     given = check_plane(S, "S").detach().cpu()
     if given.is_complex():
         raise TypeError("S must be real, got complex numbers; take their modulus")
@@ -345,7 +345,8 @@ def _deviation(sigma: float | ArrayLike | None, S: torch.Tensor) -> torch.Tensor
     if sigma is None:
         return None
     scalar = getattr(sigma, "ndim", 0) == 0 and not isinstance(sigma, Sequence)
-    deviation = check_signal([sigma] if scalar else sigma, name="sigma").detach().cpu().double()
+    given: Any = [sigma] if scalar else sigma
+    deviation = check_signal(given, name="sigma").detach().cpu().double()
     try:
         deviation = deviation.expand_as(S)
     except RuntimeError:
