@@ -159,7 +159,7 @@ def _lbfgs(
 
     def report(u: torch.Tensor, fit: float) -> bool:
         nonlocal latest
-        latest = x + M.whiten(u.detach())
+        latest = x + whiten(u.detach())
         return step(latest, fit)
 
     objective = Objective(M.S, fitted, loss)
