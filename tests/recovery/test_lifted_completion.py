@@ -131,17 +131,23 @@ def test_columns_beyond_the_ends_are_mirrored_or_silent(ends):
     assert torch.equal(plane, M.extension(S))
 
 
-def test_own_rows_are_taken_where_they_are_known():
-    W = gmw(32)
-    known = noise(3, *W.shape) > -1
-    x, M = measured(W, known=known)
+def test_own_rows_are_the_scalogram_with_its_gaps_filled():
+    known = noise(3, *gmw(32).shape) > -1
+    x, M = measured(gmw(32), known=known)
     bank = OwnBank(M)
-    c = W(noise(4, N))
-    target = bank.target(x, c)
-    assert torch.equal(target[known], M.S[known])
-    assert torch.allclose(target[~known], c.abs()[~known])
-    bank.set_spectrum(noise(5, N // 2 + 1).numpy())
-    assert torch.equal(bank.target(x, c), target) and bank.W is W
+    assert torch.equal(bank.start, filled(M)) and bank.W is M.W
+    assert torch.equal(bank.start[known], M.S[known])
+
+
+@pytest.mark.parametrize("ends, n_even", [("symmetric", 64), ("reflect", 62)])
+def test_own_rows_of_a_mirrored_signal_are_those_of_its_even_extension(ends, n_even):
+    W = gmw(n_samples=64)
+    S = noise(4, W.n_freqs, 32).abs()
+    bank = OwnBank(Measured(S, W, ends=ends, pad=(16, 16)))
+    assert bank.W.n_samples == n_even and bank.start.shape == bank.W.shape
+    assert torch.equal(bank.start[:, :32], S)
+    mirror = S.flip(1) if ends == "symmetric" else S.flip(1)[:, 1:-1]
+    assert torch.equal(bank.start[:, 32:], mirror)
 
 
 # -- where it applies --------------------------------------------------------------------------
@@ -160,5 +166,5 @@ def test_short_transforms_without_negative_frequencies_are_liftable():
     assert is_liftable(measured(gmw())[1])
     W = Scalogram.from_filters(both, [2, 1])
     assert not is_liftable(Measured(torch.ones(W.shape), W))
-    W = Scalogram(8192, wavelet="cauchy", voices_per_octave=1)
+    W = Scalogram(16384, wavelet="cauchy", voices_per_octave=1)
     assert not is_liftable(Measured(torch.ones(W.shape), W))
