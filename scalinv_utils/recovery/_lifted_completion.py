@@ -54,7 +54,7 @@ DENSE_VOICES, BEYOND = 32, 0.97
 
 # Rows with less than this share of their power at negative frequencies take part, if they are more
 # than this share of all.
-LEAK, MOST_ROWS = 2e-2, 0.5
+LEAK, SHARE_OF_ROWS = 2e-2, 0.5
 
 # Rows are dense if there are this many per octave, in units of the root of the time-bandwidth
 # product. A prediction takes so many where there are more.
@@ -67,7 +67,7 @@ LIFTED_RIDGE, MOST_KEPT = 1e-10, 2**24
 def is_liftable(M: Measured) -> bool:
     """Check that the transform is short, and that most rows pass hardly any negative frequency."""
     short = M.W.n_samples <= LONGEST_LIFTABLE and not M.W.filters.is_cuda
-    return short and bool(_one_sided(M).mean() > MOST_ROWS)
+    return short and bool(_one_sided(M).mean() > SHARE_OF_ROWS)
 
 
 def _one_sided(M: Measured) -> np.ndarray:
