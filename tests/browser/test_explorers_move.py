@@ -23,7 +23,7 @@ pytestmark = pytest.mark.browser
 IN_PLACE = "04"  # its explorers are a film and one with two sliders
 ELSEWHERE = ["00", "10"]  # test_lab.py, test_your_own_sound.py
 # Notebooks whose first explorer needs most of the notebook: nbval tries its callbacks all the same.
-LATE = ("03", "06", "07", "08")
+LATE = ("03", "06", "07", "08", "11")
 OTHERS = [
     pytest.param(path, marks=[pytest.mark.slow] * (path.stem[:2] in LATE), id=path.stem[:2])
     for path in NOTEBOOKS
