@@ -240,8 +240,11 @@ class Measured:
 
     @property
     def _soft_gain(self) -> torch.Tensor:
-        # Signals made elsewhere are not limited to the band of W: beyond it the gain has a floor.
+        # Signals that a library extended are not limited to the band of W: beyond it the gain has
+        # a floor. For others nothing beyond the band is wanted.
         gain = self.W.gain
+        if self.extension.is_identity:
+            return torch.where(self.W.band, gain, torch.inf)
         return gain.clamp_min(SOFT_FLOOR * float(gain.max()))
 
     def _filter(self, x: torch.Tensor, response: torch.Tensor) -> torch.Tensor:
