@@ -150,7 +150,7 @@ class Scalogram(nn.Module):
         f_max: float | None = None,
         lowpass: Literal["modulus", "signed"] | None = None,
     ):
-        self._begin(n_samples, sample_rate, wavelet, lowpass)
+        self._begin(n_samples, sample_rate, _wavelets.understood(wavelet), lowpass)
         self.voices_per_octave = check_count(voices_per_octave, "voices_per_octave")
         self._sample_wavelet(self._frequency_grid(f_min, f_max))
 
@@ -194,7 +194,7 @@ class Scalogram(nn.Module):
         ((30, 256), 500.0)
         """
         W = cls.__new__(cls)
-        W._begin(n_samples, sample_rate, wavelet, None)
+        W._begin(n_samples, sample_rate, _wavelets.understood(wavelet), None)
         checked = _rows.check_frequencies(frequencies)
         W.voices_per_octave = _rows.voices_per_octave(checked)
         W._sample_wavelet(checked)
@@ -303,7 +303,7 @@ class Scalogram(nn.Module):
         self,
         n_samples: int,
         sample_rate: float,
-        wavelet: _wavelets.WaveletLike | None,
+        wavelet: tuple[_wavelets.Named, _wavelets.Response] | None,
         lowpass: str | None,
     ) -> None:
         """Keep what does not depend on the rows; without a wavelet the peak is one rad/sample."""
@@ -314,7 +314,7 @@ class Scalogram(nn.Module):
         self._psi: _wavelets.Response | None = None
         self.wavelet, self.peak = ("filters", {}), 1.0
         if wavelet is not None:
-            self.wavelet, self._psi = _wavelets.understood(wavelet)
+            self.wavelet, self._psi = wavelet
             self.peak = _wavelets.peak_frequency(self._psi)
 
     def _sample_wavelet(self, frequencies: np.ndarray) -> None:

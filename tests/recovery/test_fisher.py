@@ -43,7 +43,7 @@ def test_the_hessian_is_fishers_information(wavelet, model):
     x = recorded("speech", W)
     c, likelihood = W(x), likelihood_of(x, W, model)
     curvature = likelihood.curvature(W.modulus(c))
-    H = _fisher._hessian(c, curvature, W)
+    H = _fisher.hessian(c, curvature, W)
     for shift in (3, 40):
         d = W.project(x.roll(shift))
         J = ((c.conj() / c.abs()) * W(d)).real.numpy()
@@ -56,7 +56,7 @@ def test_for_equal_weights_it_is_that_of_the_bound():
     x = recorded("speech", W)
     sigma = bounds.cramer_rao(x, W).sigma(SNR_DB)
     likelihood = Likelihood(W.magnitude(x), sigma, "gaussian")
-    H = _fisher._hessian(W(x), likelihood.curvature(W.magnitude(x)), W)
+    H = _fisher.hessian(W(x), likelihood.curvature(W.magnitude(x)), W)
     basis = bounds.band_basis(W)
     spectra = np.stack([parts_of(column, W) for column in basis.T], 1)
     F = bounds.fisher_information(x, W).numpy() / sigma**2
@@ -77,7 +77,7 @@ def test_the_metric_of_turning_parts():
 def test_a_signal_and_its_unknowns():
     W = transform()
     x = recorded("speech", W)
-    assert metrics.misfit_db(_fisher._signal(torch.from_numpy(parts_of(x, W)), W), x) < -250
+    assert metrics.misfit_db(_fisher.signal_of(torch.from_numpy(parts_of(x, W)), W), x) < -250
 
 
 def am_tones(W):

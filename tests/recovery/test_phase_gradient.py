@@ -9,10 +9,10 @@ import torch
 
 from scalinv_utils.course import signals
 from scalinv_utils.metrics import consistency_db, decibels, waveform_error_db
+from scalinv_utils.recovery._dense_start import phase_gradient
 from scalinv_utils.recovery._phase_gradient import (
     integrate_phase,
     phase_derivatives,
-    phase_gradient,
 )
 from scalinv_utils.transforms.scalogram import Scalogram
 
