@@ -41,7 +41,7 @@ ROUNDS_OF_ONE, DESCENT, NEWTON_ALL, LEAST_GAIN_OF_ROUND = 8, 30, 6, 0.5
 LEARNS_AFTER = (0, 2)
 
 # Exact values are explained below this misfit, others where chi^2 is below this many per value.
-EXACT_GOAL_DB, EXPLAINED_CHI2 = -100.0, 1.05
+EXACT_GOAL_DB, EXPLAINED_CHI2 = -150.0, 1.05
 
 # Rounds on rows that are dense themselves. Their answer is good enough below this squared misfit.
 OWN_ROUNDS, GOOD, TINY = 12, 1e-6, 1e-300
