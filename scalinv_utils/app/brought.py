@@ -56,7 +56,7 @@ class Answer:
     consistency_db : float
         The fit to what is known of the scalogram.
     bar : str
-        What `error_bars` says; empty where it says nothing.
+        The sentence of `error_bars`; empty where that does not apply.
     seconds : float
         Duration of the recovery.
     """

@@ -5,26 +5,22 @@ The work is done by `brought`; here are the controls.
 
 import contextlib
 import html
-import threading
-import time
 from collections.abc import Iterator
-from typing import Any
 
 import ipywidgets
 import numpy as np
-import torch
 
 from ..course import audio, plotting
-from ..course.widgets import LABEL, Pictured, film
+from ..course.widgets import LABEL, film
 from . import brought, session
+from ._working import Working, choice, row
 
 __all__ = ["Door"]
 
 SCALES_BY_NAME = {"modulus": "modulus", "power": "power", "decibels": "db"}
-TOLD_EVERY = 0.2  # seconds between two reports of the progress
 
 
-class Door(Pictured):
+class Door(Working):
     """Controls around one scalogram that somebody brings.
 
     Attributes
@@ -47,16 +43,13 @@ class Door(Pictured):
 
     given: brought.Brought | None = None
     answer: brought.Answer | None = None
-    _worker: threading.Thread | None = None
 
     def __init__(self) -> None:
-        self._stopping, self._lock = threading.Event(), threading.RLock()
+        self._be_ready()
         self._film = film(_draw, figsize=(9, 3), ncols=2)
         self._make_controls()
-        numbers = ipywidgets.HBox(
-            [self.rate, self.seconds, self.f_min, self.f_max], layout={"flex_flow": "wrap"}
-        )
-        moves = ipywidgets.HBox([self.go, self.stop, self.status])
+        numbers = row(self.rate, self.seconds, self.f_min, self.f_max)
+        moves = row(self.go, self.stop, self.status)
         super().__init__(
             "Your own scalogram",
             "The picture is still empty.",
@@ -67,23 +60,14 @@ class Door(Pictured):
         )
         self._connect()
 
-    def still(self) -> bytes:
-        """Return the picture on show."""
-        return bytes(self.picture.value or b"")
-
-    def wait(self, timeout: float | None = None) -> None:
-        """Wait until nothing is running any more, for tests and scripts."""
-        if self._worker is not None:
-            self._worker.join(timeout)
-
     # -- controls ------------------------------------------------------------------------------
 
     def _make_controls(self) -> None:
         self.rate = _number("samples per second", 8000.0)
         self.seconds = _number("seconds", 0.256)
         self.f_min, self.f_max = _number("lowest row (Hz)", 50.0), _number("highest (Hz)", 4000.0)
-        self.wavelet = _buttons("wavelet", session.WAVELETS, "gmw")
-        self.scale = _buttons("numbers are", SCALES_BY_NAME, "modulus")
+        self.wavelet = choice("wavelet", list(session.WAVELETS.items()), "gmw")
+        self.scale = choice("numbers are", list(SCALES_BY_NAME.items()), "modulus")
         self.upload = ipywidgets.FileUpload(
             accept=",".join(brought.SUFFIXES),
             description="a scalogram",
@@ -146,45 +130,25 @@ class Door(Pictured):
             self.given, self.go.disabled, self.sentences.value = None, True, ""
             self.notice.value = f'<p role="alert"><b>{html.escape(str(error))}</b></p>'
 
+    def _has_task(self) -> bool:
+        return self.given is not None
+
     def _run(self) -> None:
-        """Start the recovery in a thread of its own."""
+        """Start the recovery."""
         self._cancel()
-        given, threads = self.given, torch.get_num_threads()
+        given = self.given
         if given is None:
             return
-        self._stopping = stopping = threading.Event()
-        self._set_busy(True)
 
-        def work() -> None:
-            torch.set_num_threads(threads)  # a new thread begins with as many as there are cores
-            self.attempt(lambda: self._solve(given, stopping))
+        def tell(iteration: int, fit: float) -> None:
+            self.status.value = f"step {iteration}, fits to {fit:.0f} dB"
 
-        self._worker = threading.Thread(target=work, daemon=True)
-        self._worker.start()
+        self._work(lambda watch: brought.answered(given, callback=watch), tell)
 
-    def _solve(self, given: brought.Brought, stopping: threading.Event) -> None:
-        """Recover, report the progress, and show the answer unless it was cancelled."""
-        told = 0.0
-
-        def after_step(iteration: int, x: torch.Tensor, consistency_db: float) -> bool:
-            nonlocal told
-            if time.monotonic() - told > TOLD_EVERY and not stopping.is_set():
-                told = time.monotonic()
-                self.status.value = f"step {iteration}, fits to {consistency_db:.0f} dB"
-            return stopping.is_set()
-
-        try:
-            answer = brought.answered(given, callback=after_step)
-            with self._lock:
-                if not stopping.is_set():
-                    self._finish(answer)
-        finally:
-            if not stopping.is_set():
-                self._set_busy(False)
-
-    def _finish(self, answer: brought.Answer) -> None:
+    def _finish(self, outcome: brought.Answer) -> None:
         """Show an answer with its fit, error bar and sound."""
-        self.answer, M = answer, answer.brought.M
+        self.answer = answer = outcome
+        M = answer.brought.M
         self.status.value = f"done in {answer.seconds:.1f} s"
         self.show(self._film(answer))
         fit = f"Its scalogram fits what was given to {answer.consistency_db:.0f} dB."
@@ -194,30 +158,10 @@ class Door(Pictured):
         rate = round(M.W.sample_rate)
         self.sound.value = audio.players({"recovered": answer.y}, rate)._repr_html_()
 
-    def _cancel(self) -> None:
-        """Tell what is running to stop, without waiting for it."""
-        if not self.stop.disabled:
-            self._stopping.set()
-            self._set_busy(False)
-            self.status.value = "cancelled"
-
-    def _set_busy(self, busy: bool) -> None:
-        self.go.disabled, self.stop.disabled = busy or self.given is None, not busy
-
 
 def _number(label: str, value: float) -> ipywidgets.FloatText:
     return ipywidgets.FloatText(
         value=value, description=label, style=LABEL, layout={"width": "16em"}
-    )
-
-
-# Any: for type checkers the value of a ToggleButtons may be None, but these always have one.
-def _buttons(label: str, options: dict[str, str], value: str) -> Any:
-    return ipywidgets.ToggleButtons(
-        description=label,
-        options=list(options.items()),
-        value=value,
-        style=LABEL | {"button_width": "auto"},
     )
 
 

@@ -8,9 +8,7 @@ import base64
 import contextlib
 import html
 import io
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import ipywidgets
@@ -19,8 +17,9 @@ import torch
 from matplotlib.axes import Axes
 
 from ..course import audio, plotting, signals
-from ..course.widgets import LABEL, Pictured, film
+from ..course.widgets import LABEL, film
 from . import session
+from ._working import Watch, Working, choice, row
 from .door import Door
 
 __all__ = ["Studio"]
@@ -29,10 +28,9 @@ OWN_FILE = "your file"
 ACCEPT = ".wav,.flac,.ogg,.mp3,.aiff,.aif"
 DETAIL = 0.02  # seconds of the waveform that are shown in detail
 WORST_SHOWN = 0.1  # range of the map of errors, relative to the peak: one range for all methods
-TELL = 0.2  # seconds between two looks at the progress
 
 
-class Studio(Pictured):
+class Studio(Working):
     """Controls around one sound, for a notebook or, with Voila, for an app.
 
     Parameters
@@ -65,23 +63,23 @@ class Studio(Pictured):
 
     task: session.Task | None = None
     result: session.Attempt | None = None
-    _worker: threading.Thread | None = None
 
     def __init__(self, recording: str = "tabla", n_samples: int = 2048):
-        self._stopping, self._lock, self._own_move = threading.Event(), threading.RLock(), False
+        self._be_ready()
+        self._own_move = False
         self._film = film(_draw, figsize=(9, 6), nrows=2, ncols=2)
         self._make_controls(recording, n_samples)
         super().__init__(
             "Your own sound",
             "The picture is still empty.",
             [
-                _row(self.recording, self.upload),
-                _row(self.length, self.start),
-                _row(self.wavelet, self.voices),
+                row(self.recording, self.upload),
+                row(self.length, self.start),
+                row(self.wavelet, self.voices),
                 self.method,
                 self.notice,
                 self.used,
-                _row(self.go, self.stop, self.bar, self.status),
+                row(self.go, self.stop, self.bar, self.status),
                 self.scores,
             ],
         )
@@ -93,29 +91,20 @@ class Studio(Pictured):
             self._finish(session.solve(self.task))
         self._connect()
 
-    def still(self) -> bytes:
-        """Return the picture on show."""
-        return bytes(self.picture.value or b"")
-
-    def wait(self, timeout: float | None = None) -> None:
-        """Wait until no method is running any more, for tests and scripts."""
-        if self._worker is not None:
-            self._worker.join(timeout)
-
     # -- controls ------------------------------------------------------------------------------
 
     def _make_controls(self, recording: str, n_samples: int) -> None:
         known = [
             name for name, entry in signals.RECORDINGS.items() if entry.sample_rate >= session.RATE
         ]
-        self.recording = _choice("recording", known, recording)
+        self.recording = choice("recording", known, recording)
         self.upload = ipywidgets.FileUpload(
             accept=ACCEPT,
             description="or your own file",
             layout={"width": "12em"},
             tooltip="WAV, FLAC, OGG or MP3, up to 10 MB",
         )
-        self.length = _choice("length", list(session.LENGTHS.items()), n_samples)
+        self.length = choice("length", list(session.LENGTHS.items()), n_samples)
         self.start = ipywidgets.FloatSlider(
             description="from (s)",
             step=0.01,
@@ -123,9 +112,9 @@ class Studio(Pictured):
             layout={"width": "24em", "max_width": "100%"},
             continuous_update=False,
         )
-        self.wavelet = _choice("wavelet", list(session.WAVELETS.items()), "cauchy")
-        self.voices = _choice("voices per octave", session.VOICES, 32)
-        self.method = _choice("method", list(session.METHODS), "recover()")
+        self.wavelet = choice("wavelet", list(session.WAVELETS.items()), "cauchy")
+        self.voices = choice("voices per octave", session.VOICES, 32)
+        self.method = choice("method", list(session.METHODS), "recover()")
         self.go = ipywidgets.Button(description="Recover", button_style="primary", icon="play")
         self.stop = ipywidgets.Button(description="Cancel", icon="stop", disabled=True)
         self.bar = ipywidgets.FloatProgress(max=1.0, layout={"width": "10em"})
@@ -223,47 +212,33 @@ class Studio(Pictured):
 
     # -- from a scalogram to a waveform --------------------------------------------------------
 
+    def _has_task(self) -> bool:
+        return self.task is not None
+
     def _run(self) -> None:
-        """Start the method in a thread of its own."""
+        """Start the method."""
         self._cancel()
-        task, method, threads = self.task, self.method.value, torch.get_num_threads()
+        task, method = self.task, self.method.value
         if task is None:
             return
-        self._stopping = stopping = threading.Event()
-        self._set_busy(True)
+        progress = session.Progress(session.METHODS[method][1])
+
+        def compute(watch: Watch) -> session.Attempt:
+            def after_step(iteration: int, x: torch.Tensor, consistency_db: float) -> bool:
+                progress.step(iteration, consistency_db)
+                return watch(iteration, x, consistency_db)
+
+            return session.solve(task, method, callback=after_step)
+
+        def tell(iteration: int, fit: float) -> None:
+            self.bar.value, self.status.value = progress.fraction, progress.words
+
         self.status.value = "getting ready ..."
+        self._work(compute, tell)
 
-        def work() -> None:
-            torch.set_num_threads(threads)  # a new thread begins with as many as there are cores
-            self.attempt(lambda: self._solve(task, method, stopping))
-
-        self._worker = threading.Thread(target=work, daemon=True)
-        self._worker.start()
-
-    def _solve(self, task: session.Task, method: str, stopping: threading.Event) -> None:
-        """Run the method, report its progress, and show its result unless it was cancelled."""
-        progress, told = session.Progress(session.METHODS[method][1]), 0.0
-
-        def after_step(iteration: int, x: torch.Tensor, consistency_db: float) -> bool:
-            nonlocal told
-            progress.step(iteration, consistency_db)
-            if time.monotonic() - told > TELL and not stopping.is_set():
-                told = time.monotonic()
-                self.bar.value, self.status.value = progress.fraction, progress.words
-            return stopping.is_set()
-
-        try:
-            result = session.solve(task, method, callback=after_step)
-            with self._lock:
-                if not stopping.is_set():
-                    self._finish(result)
-        finally:
-            if not stopping.is_set():
-                self._set_busy(False)
-
-    def _finish(self, result: session.Attempt) -> None:
+    def _finish(self, outcome: session.Attempt) -> None:
         """Show a result with its words, scores and sounds."""
-        self.result = result
+        self.result = result = outcome
         self.bar.value, self.status.value = 1.0, f"done in {result.seconds:.1f} s"
         self.show(self._film(result))
         self.describe(_in_words(result))
@@ -273,31 +248,13 @@ class Studio(Pictured):
         )
 
     def _cancel(self) -> None:
-        """Tell the method that is running to stop, without waiting for it."""
+        """Tell the method that is running to stop, and empty its bar."""
         if not self.stop.disabled:
-            self._stopping.set()
-            self._set_busy(False)
-            self.bar.value, self.status.value = 0, "cancelled"
-
-    def _set_busy(self, busy: bool) -> None:
-        self.go.disabled, self.stop.disabled = busy or self.task is None, not busy
+            self.bar.value = 0
+        super()._cancel()
 
 
 # --- Parts of the screen -------------------------------------------------------------------------
-
-
-# Any: for type checkers the value of a ToggleButtons may be None, but these always have one.
-def _choice(label: str, options: Sequence[Any], value: Any) -> Any:
-    """Make a row of buttons, one of which is down."""
-    # A drop-down menu would not do: JupyterLab takes arrow keys and letters for its own commands
-    # while a menu has the focus. Buttons leave Tab, Enter and the space bar to people.
-    return ipywidgets.ToggleButtons(
-        description=label, options=options, value=value, style=LABEL | {"button_width": "auto"}
-    )
-
-
-def _row(*controls: ipywidgets.Widget) -> ipywidgets.HBox:
-    return ipywidgets.HBox(controls, layout={"flex_flow": "wrap"})
 
 
 def _draw(axes: np.ndarray, content: session.Task | session.Attempt) -> None:
