@@ -81,7 +81,7 @@ DIFFERENT_DB = -20.0
 
 @dataclass
 class Diagnosis:
-    """What an examination of a scalogram found.
+    """The findings of one examination of a scalogram.
 
     ``str()`` of it gives the sentences, one a line.
 

@@ -59,7 +59,7 @@ def load(path: str | PathLike[str], W: Scalogram | None = None, **known: Any) ->
     W : Scalogram, optional
         The transform; a file of `save` has its own.
     **known
-        What else is known of the scalogram, as `Measured` takes it. It replaces what the file says.
+        More that is known of the scalogram, as `Measured` takes it. It replaces what the file says.
 
     Returns
     -------

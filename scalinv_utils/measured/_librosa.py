@@ -44,7 +44,7 @@ HEARING_HZ = 24.7 / 0.108
 
 
 class Rows(NamedTuple):
-    """What librosa makes its wavelets of, one value for each row."""
+    """The numbers that librosa makes its wavelets of, one for each row."""
 
     frequencies: np.ndarray  # Hz
     lengths: np.ndarray  # seconds
