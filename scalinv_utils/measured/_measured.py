@@ -30,6 +30,7 @@ from .._validation import (
     check_positive,
     check_signal,
 )
+from ..metrics import decibels
 from ..transforms._columns import Columns
 from ..transforms.scalogram import Scalogram
 from ._extension import ENDS, Extension
@@ -230,12 +231,12 @@ class Measured:
 
     def precondition(self, x: torch.Tensor) -> torch.Tensor:
         """Compute E^+ (W*W)^{-1} E^+^T x, about the inverse of adjoint after coefficients."""
-        filtered = self._filter(self.extension.inverse_adjoint(x), self._soft_gain.reciprocal())
+        filtered = self.W.filtered(self.extension.inverse_adjoint(x), self._soft_gain.reciprocal())
         return self.extension.inverse(filtered)
 
     def whiten(self, x: torch.Tensor) -> torch.Tensor:
         """Compute E^+ (W*W)^{-1/2} E x; after it the coefficients grow by about one factor."""
-        filtered = self._filter(self.extension(x), self._soft_gain.rsqrt())
+        filtered = self.W.filtered(self.extension(x), self._soft_gain.rsqrt())
         return self.extension.inverse(filtered)
 
     @property
@@ -247,8 +248,9 @@ class Measured:
             return torch.where(self.W.band, gain, torch.inf)
         return gain.clamp_min(SOFT_FLOOR * float(gain.max()))
 
-    def _filter(self, x: torch.Tensor, response: torch.Tensor) -> torch.Tensor:
-        return torch.fft.irfft(torch.fft.rfft(x) * response, n=self.W.n_samples)
+    def project(self, x: torch.Tensor) -> torch.Tensor:
+        """Restrict x to what W sees of its extension, shape (..., n_samples)."""
+        return self.extension.inverse(self.W.project(self.extension(x)))
 
     def fitted(self, x: torch.Tensor) -> torch.Tensor:
         """Compute the modulus as `magnitude` does, but S where a modulus below a floor fits it."""
@@ -262,7 +264,7 @@ class Measured:
     def consistency_db(self, x: torch.Tensor) -> float:
         """Compute the norm of the misfit of x relative to that of S, in dB."""
         misfit = self.misfit(self.magnitude(x.to(self.W.filters)))
-        return 20 * math.log10(max(float(misfit.norm() / self.S.norm()), 1e-300))
+        return decibels(misfit.norm() / self.S.norm())
 
     @property
     def is_plain(self) -> bool:

@@ -37,7 +37,7 @@ from ._phase_gradient import (
 )
 from ._phase_relations import phase_derivatives
 from ._result import Recovery
-from ._stages import Callback, Run, Stage, scalogram_of
+from ._stages import Callback, Run, Stage, measured_of, scalogram_of
 
 __all__ = [
     "CAUCHY_BETAS",
@@ -95,12 +95,13 @@ def phase_gradient(
     progress : bool
         Show a progress bar on runs longer than two seconds.
     n_iter : int
-        For "heap": the largest number of rounds after the heap integration, 30 by default. With 0
-        this is the one-shot method of the literature. Round 1 only takes steps of fast Griffin-Lim
-        from the result of the heap integration; all later rounds correct the phase first.
+        For "heap": the largest number of rounds after the heap integration, 30 by default (4 for
+        a `Measured` and for a bank made from filters). With 0 this is the one-shot method of the
+        literature. Round 1 only takes steps of fast Griffin-Lim from the result of the heap
+        integration; all later rounds correct the phase first.
     tolerance : float in (0, 1)
-        For "heap": points below this share of the maximum of S are not integrated, 1e-6 by
-        default.
+        For "heap" on a scalogram of a wavelet: points below this share of the maximum of S are not
+        integrated, 1e-6 by default.
     **options
         For "eigen": the other options of `solve_phase_equation`.
 
@@ -125,10 +126,10 @@ def phase_gradient(
     >>> phase_gradient(W.magnitude(x), W).consistency_db < -100
     True
     """
-    if isinstance(S, Measured) and not S.is_plain:
-        scalogram_of(S, W)
+    if M := measured_of(S, W):
         check_choice(method, ("heap",), "method")
-        return _of_measured(S, seed, Run(NAME, callback, keep_every=keep_every), **options)
+        run = Run(NAME, callback, keep_every=keep_every, progress=progress, result="best")
+        return _of_measured(M, seed, run, **options)
     given, W = scalogram_of(S, W)
     common = {"seed": seed, "callback": callback, "keep_every": keep_every, "progress": progress}
     if check_choice(method, PHASE_METHODS, "method") == "eigen":
@@ -145,7 +146,6 @@ def _of_measured(M: Measured, seed: int, run: Run, n_iter: int = START_TURNS) ->
             f"of at most {LONGEST_LIFTABLE} samples, for its phase to be integrated, got {M!r}; "
             "griffin_lim, invert_gradient and recover take it"
         )
-    run.result = "best"
     silence = None if M.S.any() else M.S.new_zeros(M.n_samples)
 
     def stage(S: torch.Tensor, W: Scalogram, run: Run) -> None:

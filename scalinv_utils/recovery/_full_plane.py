@@ -56,4 +56,4 @@ class FullPlane:
 
     def project(self, x: torch.Tensor) -> torch.Tensor:
         """Restrict x to what W sees of its extension."""
-        return self.M.extension.inverse(self.M.W.project(self.M.extension(x)))
+        return self.M.project(x)

@@ -181,7 +181,7 @@ class _Fitted:
 
     def project(self, x: torch.Tensor) -> torch.Tensor:
         """Restrict x to what W sees of its extension."""
-        return self.M.extension.inverse(self.M.W.project(self.M.extension(x)))
+        return self.M.project(x)
 
 
 def _of_measured(

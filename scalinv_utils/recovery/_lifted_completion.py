@@ -19,8 +19,8 @@ stays where it is, and its filters are wide, so that each of its rows averages o
 that are known. Six voices of gmw predict a gmw bank to -17 dB, from which nothing follows, and a
 Cauchy bank with beta 45 to -26 dB, from which the signal does.
 
-What the prediction cannot know is wrong, but less so the closer an estimate y is: corrections aim
-at the power P' = |W' y|^2 + prediction(S^2 - |W y|^2), which at the solution is right.
+The prediction errs where the known values do not tell enough, but less so the closer an estimate y
+is: corrections aim at P' = |W' y|^2 + prediction(S^2 - |W y|^2), which at the solution is right.
 
 The completion was derived for this project, not taken from the literature.
 """
@@ -141,7 +141,7 @@ class Completion:
     M : Measured
         One that `is_liftable`.
     beta : float
-        Of the Cauchy wavelets.
+        The exponent of the Cauchy wavelets.
 
     Attributes
     ----------

@@ -32,7 +32,7 @@ from ._phase_gradient import REACHED_DOWN_TO, integrated, paths_of
 from ._stages import Run, Stage
 from .losses import Loss, gaussian, l2
 
-__all__ = ["EXACT_GOAL_DB", "completed_stages", "cost_of", "stages_for"]
+__all__ = ["completed_stages", "cost_of", "stages_for"]
 
 # Rounds of one width: the largest number, steps of a descent in each, and the least gain.
 ROUNDS_OF_ONE, DESCENT, NEWTON_ALL, LEAST_GAIN_OF_ROUND = 8, 30, 6, 0.5
@@ -70,6 +70,7 @@ def completed_stages(M: Measured, seed: int) -> list[Stage]:
             f"completed, beta {beta:g}",
             functools.partial(_in_rounds, M=M, beta=beta, seed=seed),
             n_iter,
+            functools.partial(_is_open, M),
         )
         for beta in CAUCHY_BETAS[: _n_widths(M)]
     ]
@@ -95,6 +96,14 @@ def _is_explained(M: Measured, x: torch.Tensor) -> bool:
     return cost_of(M, x) < goal
 
 
+def _is_open(M: Measured, run: Run) -> bool:
+    """Whether there is no signal yet, or none that makes other starts needless."""
+    x = getattr(run, "x", None)
+    if x is None or M.sigma is not None or not has_dense_rows(M):
+        return x is None or not _is_explained(M, x)
+    return cost_of(M, x) > GOOD
+
+
 def _own_rows(S: torch.Tensor, M: Measured, run: Run, *, seed: int) -> None:
     """Carry out the stage: the phase of the rows as they are, and descents as long as they gain."""
     x = integrate_own(OwnBank(M), run, seed, OWN_ROUNDS)
@@ -111,9 +120,6 @@ def _in_rounds(
 ) -> None:
     """Carry out the stage: rounds with a dense bank; keep the better signal."""
     so_far = getattr(run, "x", None)
-    good_enough = has_dense_rows(M) and so_far is not None and cost_of(M, so_far) < GOOD
-    if so_far is not None and (_is_explained(M, so_far) or (M.sigma is None and good_enough)):
-        return
     bank = Completion(M, beta)
     best = x = started(bank, seed)
     run.step(x, M.consistency_db(x))

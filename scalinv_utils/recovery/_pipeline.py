@@ -21,7 +21,15 @@ from ._objective import Objective
 from ._phase_gradient import integrate_and_correct
 from ._result import Recovery
 from ._slips import TURNS, undo_slips
-from ._stages import Callback, Run, Stage, one_scalogram, scalogram_of, silence_of
+from ._stages import (
+    Callback,
+    Run,
+    Stage,
+    measured_of,
+    one_scalogram,
+    scalogram_of,
+    silence_of,
+)
 from .denoising import denoise
 
 __all__ = ["recover"]
@@ -80,7 +88,8 @@ def recover(
         "rice": complex, on the coefficients before their modulus was taken.
     sigma : float, optional
         Standard deviation of the noise ("rice": of its real part), in units of S. Default: read
-        from S, where its power varies faster in time than that of any scalogram.
+        from S, where its power varies faster in time than that of any scalogram; none for a bank
+        made from filters. A `Measured` has its own, and errors that are Gaussian.
     seed : int
         Seed for the random phases assigned to each island's starting point: the same seed gives
         the same signal.
@@ -127,10 +136,10 @@ def recover(
     )
     check_choice(noise, MODELS, "noise")
     check_count(seed, "seed", 0)
-    if isinstance(S, Measured) and not S.is_plain:
-        return _recover_measured(S, W, run, seed)
-    given, W = scalogram_of(S, W)
     sigma = None if sigma is None else check_positive(sigma, "sigma")
+    if M := measured_of(S, W, sigma):
+        return _recover_measured(M, run, seed)
+    given, W = scalogram_of(S, W)
     signed = one_scalogram(given, W, negative=noise == "gaussian")
     S = signed.clamp_min(0) if noise == "gaussian" else signed
     silence = silence_of(S)
@@ -153,9 +162,8 @@ def recover(
     return recovery
 
 
-def _recover_measured(M: Measured, W: Scalogram | None, run: Run, seed: int) -> Recovery:
+def _recover_measured(M: Measured, run: Run, seed: int) -> Recovery:
     """Run the stages of a measured scalogram; a long record ends with its last signal."""
-    scalogram_of(M, W)
     run.goal_db = -math.inf
     silence = M.S.new_zeros(M.n_samples) if not M.S.any() else None
     run.through(stages_for(M, seed), M.S, M, silence)

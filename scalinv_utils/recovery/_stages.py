@@ -25,7 +25,7 @@ from ..measured import Measured
 from ..transforms.scalogram import Scalogram
 from ._result import Recovery
 
-__all__ = ["Run", "Stage", "one_scalogram", "scalogram_of", "silence_of"]
+__all__ = ["Run", "Stage", "measured_of", "one_scalogram", "scalogram_of", "silence_of"]
 
 # This many copies of the signal share one block. If each copy were allocated alone, between the
 # large arrays that come and go, it would keep their memory from being used again: 10 MB for each
@@ -46,11 +46,14 @@ class Stage:
         ``carry_out(S, W, run)``.
     n_iter : int
         The largest number of iterations after its start, for the progress bar.
+    is_needed : callable
+        ``is_needed(run)``: whether there is anything left to do. Default: there is.
     """
 
     name: str
     carry_out: Callable[[Any, Any, Run], None]
     n_iter: int
+    is_needed: Callable[[Run], bool] = lambda run: True
 
 
 class Run:
@@ -137,6 +140,8 @@ class Run:
         for stage in stages:
             if self.stopped or self.best_db < self.goal_db:
                 break
+            if not stage.is_needed(self):
+                continue
             # The start is not an iteration: its step brings the bar from -1 to 0.
             with tqdm(
                 total=stage.n_iter,
@@ -204,6 +209,24 @@ def scalogram_of(S: Any, W: Scalogram | None) -> tuple[Any, Scalogram]:
     if W is not None and W is not S.W:
         raise ValueError("W must be left out, or be S.W, where S is a Measured, got another W")
     return S.S, S.W
+
+
+def measured_of(S: Any, W: Scalogram | None, sigma: float | None = None) -> Measured | None:
+    """Return S as a `Measured` if nothing else describes it; None if it is |W x|, W of a wavelet.
+
+    A bank that was made from filters has no phase relation, which the methods for wavelets need.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `scalogram_of` and `Measured`.
+    """
+    given, W = scalogram_of(S, W)
+    if isinstance(S, Measured):
+        return None if S.is_plain and W.has_wavelet else S
+    if isinstance(W, Scalogram) and not W.has_wavelet:
+        return Measured(given, W, sigma=sigma)
+    return None
 
 
 def silence_of(S: torch.Tensor) -> torch.Tensor | None:

@@ -175,7 +175,7 @@ def gaussian(sigma: float | ArrayLike) -> Loss:
     return _likelihood(lambda o, t: ((o - t) / sigma).square().sum() / 2, "gaussian")
 
 
-def tobit(sigma: float | ArrayLike, *, level: float = 0.0) -> Loss:
+def tobit(sigma: float | ArrayLike) -> Loss:
     """Make the negative log-likelihood under Gaussian noise whose negative values were put to zero.
 
     This is the censored regression of Tobin (1958), doi:10.2307/1907382: a zero says that modulus
@@ -186,8 +186,6 @@ def tobit(sigma: float | ArrayLike, *, level: float = 0.0) -> Loss:
     ----------
     sigma : float or real array
         As for `gaussian`.
-    level : float
-        The floor that smaller values were put to.
 
     Returns
     -------
@@ -208,8 +206,8 @@ def tobit(sigma: float | ArrayLike, *, level: float = 0.0) -> Loss:
     sigma = _deviation(sigma)
 
     def term(o: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        seen, ratio = t > level, (o - level) / sigma
-        residual = torch.where(seen, (o - t) / sigma, 0.0)
+        seen, ratio = t > 0, o / sigma
+        residual = torch.where(seen, ratio - t / sigma, 0.0)
         censored = (-ratio).expand_as(t)[~seen]
         return residual.square().sum() / 2 - torch.special.log_ndtr(censored).sum()
 

@@ -448,7 +448,7 @@ class Scalogram(nn.Module):
 
     def precondition(self, x: torch.Tensor) -> torch.Tensor:
         """Compute (W*W)^{-1} x on the band, shape (..., n_samples); x is not checked first."""
-        return self._multiply(x, self._inverse_gain)
+        return self.filtered(x, self._inverse_gain)
 
     def refit(self, S: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """Fit a signal to the modulus S and the phase of W x: one step of Griffin-Lim.
@@ -470,15 +470,15 @@ class Scalogram(nn.Module):
         >>> bool(W.project(torch.ones(64)).abs().max() < 1e-12)  # 0 Hz lies outside the band
         True
         """
-        return self._multiply(self.check_signal(x), self.band.to(self.gain.dtype))
+        return self.filtered(self.check_signal(x), self.band.to(self.gain.dtype))
 
     def whiten(self, x: ArrayLike) -> torch.Tensor:
         """Compute (W*W)^{-1/2} x on the band: W applied to it is a tight frame with bound 1."""
-        return self._multiply(self.check_signal(x), self._inverse_gain.sqrt())
+        return self.filtered(self.check_signal(x), self._inverse_gain.sqrt())
 
     def unwhiten(self, x: ArrayLike) -> torch.Tensor:
         """Compute (W*W)^{1/2} x on the band, the inverse of `whiten` there."""
-        return self._multiply(self.check_signal(x), torch.where(self.band, self.gain, 0.0).sqrt())
+        return self.filtered(self.check_signal(x), torch.where(self.band, self.gain, 0.0).sqrt())
 
     # -- what is known about it ----------------------------------------------------------------
 
@@ -642,7 +642,7 @@ class Scalogram(nn.Module):
     def _inverse_gain(self) -> torch.Tensor:
         return torch.where(self.band, 1 / self.gain.clamp_min(torch.finfo(self.gain.dtype).tiny), 0)
 
-    def _multiply(self, x: torch.Tensor, response: torch.Tensor) -> torch.Tensor:
+    def filtered(self, x: torch.Tensor, response: torch.Tensor) -> torch.Tensor:
         """Filter a real signal by a real response over the non-negative DFT bins."""
         return torch.fft.irfft(torch.fft.rfft(x) * response, n=self.n_samples)
 

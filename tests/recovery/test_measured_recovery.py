@@ -200,3 +200,18 @@ def test_what_the_other_methods_cannot_take_is_named():
     for method in (recover, phase_gradient):
         with pytest.raises(TypeError, match="W must be given"):
             method(S)
+
+
+def test_a_bank_made_from_filters_needs_no_phase_relation():
+    W = Scalogram(256, 8000, voices_per_octave=12)
+    bank = Scalogram.from_filters(W.filters, W.frequencies, 8000, n_samples=256)
+    x = W.project(signals.linear_chirp(256, 8000, 800, 3000))
+    S = bank.magnitude(x)
+    recovery = recover(S, bank, progress=False)
+    assert metrics.waveform_error_db(recovery.signal, x) < -200
+    assert phase_gradient(S, bank).consistency_db < -40
+    # Stages that were not needed any more are not among those that ran.
+    assert [name for name, _ in recovery.details["stages"]] == [
+        "completed, beta 40",
+        "last descent",
+    ]
