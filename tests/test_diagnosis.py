@@ -290,3 +290,11 @@ def test_starts_that_agree_and_starts_that_do_not():
         assert ("ambiguous" in dict(apart.findings)) == (seed != 8)
         near = diagnose(W.magnitude(bursts(seed, 0)), W, starts=2)
         assert "ambiguous" not in dict(near.findings) and "same signal" in str(near)
+
+
+def test_rows_that_ascend_have_their_edges_the_other_way_round():
+    rate, frequencies = 8000, np.geomspace(300, 3000, 60)
+    W = Scalogram.from_frequencies(512, rate, frequencies=frequencies)
+    low = torch.sin(2 * np.pi * 310 / rate * torch.arange(512).double())
+    ((name, sentence),) = diagnose(W.magnitude(low), W).findings
+    assert name == "unseen" and "goes on below" in sentence and "above" not in sentence

@@ -25,9 +25,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from scipy.linalg import cho_factor, cho_solve
 
 from ..recovery._lifted_power import flat_spectrum
+from ..recovery.denoising import OUTSIDE, autocorrelation
 from ..transforms import _wavelets
 
 __all__ = [
@@ -67,9 +69,6 @@ SHORT_WAVELETS, FEWEST_ROWS, LEAST_HEARD = (1 / 64, 1 / 32, 1 / 16), 8, 0.05
 
 # The seam: this share of the columns at each end.
 SEAM = 0.02
-
-# Above this lag, by the autocorrelation of psi relative to its maximum, a row has no power.
-OUT_OF_REACH = 1e-10
 
 
 @dataclass(frozen=True, eq=False)
@@ -278,8 +277,8 @@ def seam(power: np.ndarray, psi: np.ndarray) -> tuple[float, float, float]:
         Energy of all of it, in dB relative to that of the power.
     """
     n_samples = power.shape[1]
-    reach = np.abs(np.fft.rfft(np.square(np.abs(np.fft.ifft(np.square(psi), n=n_samples)))))
-    beyond = np.fft.rfft(power) * (reach < OUT_OF_REACH * reach[:, :1])
+    reach = autocorrelation(torch.from_numpy(psi), n_samples).numpy()
+    beyond = np.fft.rfft(power) * (reach < OUTSIDE)
     rest = np.square(np.fft.irfft(beyond, n=n_samples))
     ends = np.r_[: int(SEAM * n_samples) + 1, n_samples - int(SEAM * n_samples) - 1 : n_samples]
     shares = [_share(part, ends) for part in (rest, power, np.square(power))]

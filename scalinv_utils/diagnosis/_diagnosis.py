@@ -22,6 +22,7 @@ from .._validation import check_count, check_magnitudes, check_plane
 from ..metrics import decibels, island_error_db, waveform_error_db
 from ..recovery import recover
 from ..recovery._lifted_power import LONGEST_LIFTED
+from ..recovery.denoising import autocorrelation
 from ..transforms.scalogram import Scalogram
 from ._agreement import Bank, Noisy, bank_of, noise_needed, seam, windowed
 from ._readings import Reading, best_reading
@@ -49,6 +50,9 @@ ORDER = (
     "unseen",
     "ambiguous",
 )
+
+# A row is not aliased if its power reaches lags that columns cannot tell by less than this.
+UNALIASED = 1e-9
 
 # Stretch of a long scalogram that the lifted map is tried on.
 STRETCH = 4096
@@ -316,8 +320,8 @@ class _Examination:
             return
         if self.psi is None:
             self.notes.append(
-                "The filters pass negative frequencies: power, order of rows, wavelet and ends "
-                "could not be examined."
+                "The filters are complex or pass negative frequencies: power, order of rows, "
+                "wavelet and ends could not be examined."
             )
         else:
             self.readings(W)
@@ -327,12 +331,13 @@ class _Examination:
 
     @cached_property
     def psi(self) -> np.ndarray | None:
-        """The rows of the wavelets on the non-negative bins; None if they need the others."""
+        """The rows on the non-negative bins; None if they need the others, or are complex."""
         assert self.W is not None
         rows = self.W.filters[self.W.frequencies > 0].cpu().double().numpy()
         n_bins = self.W.n_samples // 2 + 1
         outside = np.abs(rows[:, n_bins:]).max(initial=0)
-        return rows[:, :n_bins] if outside < 1e-9 * np.abs(rows).max() else None
+        real = self.W.angles is None and outside < 1e-9 * np.abs(rows).max()
+        return rows[:, :n_bins] if real else None
 
     def readings(self, W: Scalogram) -> None:
         """Judge S as it is, correct it if another reading is better, and go on with that."""
@@ -379,13 +384,10 @@ class _Examination:
 
     def _unaliased(self, psi: np.ndarray, n_samples: int) -> np.ndarray:
         """List the rows whose power the columns that were kept can tell."""
-        power = np.square(np.abs(np.fft.ifft(np.square(psi), n=n_samples)))
-        reach = np.abs(np.fft.rfft(power))[:, n_samples // self.hop // 2 :]
-        return (
-            np.flatnonzero(reach.max(1) < 1e-9 * power.sum(1))
-            if self.hop > 1
-            else (np.arange(len(psi)))
-        )
+        if self.hop == 1:
+            return np.arange(len(psi))
+        reach = autocorrelation(torch.from_numpy(psi), n_samples).numpy()
+        return np.flatnonzero(reach[:, n_samples // self.hop // 2 :].max(1) < UNALIASED)
 
     def _correct(self, plain: Reading, best: Reading) -> None:
         """Say what is to be read otherwise, and do so."""
@@ -463,11 +465,14 @@ class _Examination:
         seen = torch.nonzero(W.band).flatten().cpu().numpy() * W.sample_rate / W.n_samples
         low, high = float(seen.min()), float(seen.max())
         self.notes.append(f"W sees {low:.4g} to {high:.4g} Hz; S tells nothing about the rest.")
-        level = np.square(self.S[: int((W.frequencies > 0).sum())]).mean(1)
+        order = W.frequencies[W.frequencies > 0].cpu().numpy().argsort()
+        level = np.square(self.S[: len(order)]).mean(1)
         level = 10 * np.log10(np.maximum(level / level.max(), np.finfo(float).tiny))
         edges = {
-            f"below {low:.4g} Hz": level[-1] if W.lowpass is None else -math.inf,
-            f"above {high:.4g} Hz": level[0] if high < WHOLE * W.sample_rate / 2 else -math.inf,
+            f"below {low:.4g} Hz": level[order[0]] if W.lowpass is None else -math.inf,
+            f"above {high:.4g} Hz": (
+                level[order[-1]] if high < WHOLE * W.sample_rate / 2 else -math.inf
+            ),
         }
         loud = {edge: db for edge, db in edges.items() if db > EDGE_DB}
         if loud and "no scalogram" not in self.findings:

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from ..transforms.scalogram import Scalogram
 
-__all__ = ["autocorrelation", "denoise"]
+__all__ = ["OUTSIDE", "autocorrelation", "denoise"]
 
 # Bins where the autocorrelation of a filter is this small, relative to its maximum, hold noise
 # only. The noise level is known if they make up at least the share ENOUGH of all bins.
