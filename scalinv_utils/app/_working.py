@@ -1,5 +1,7 @@
 """A picture with controls whose work runs in a thread of its own, so that it can be cancelled."""
 
+import base64
+import io
 import threading
 import time
 from collections.abc import Callable
@@ -8,9 +10,10 @@ from typing import Any
 import ipywidgets
 import torch
 
+from ..course import audio
 from ..course.widgets import LABEL, Pictured
 
-__all__ = ["Working", "choice", "row"]
+__all__ = ["Working", "choice", "download", "row"]
 
 TELL = 0.2  # seconds between two reports of the progress
 
@@ -113,3 +116,11 @@ def choice(label: str, options: Any, value: Any) -> Any:
 def row(*controls: ipywidgets.Widget) -> ipywidgets.HBox:
     """Put controls side by side, and below each other where the screen is narrow."""
     return ipywidgets.HBox(controls, layout={"flex_flow": "wrap"})
+
+
+def download(y: torch.Tensor, sample_rate: float) -> str:
+    """Write a link that saves the recovered sound, at its level unless that would clip."""
+    buffer = io.BytesIO()
+    audio.save_wav(buffer, y, sample_rate)
+    uri = "data:audio/wav;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return f'<p><a download="recovered.wav" href="{uri}">Download the recovered sound (WAV)</a></p>'

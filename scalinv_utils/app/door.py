@@ -13,7 +13,7 @@ import numpy as np
 from ..course import audio, plotting
 from ..course.widgets import LABEL, film
 from . import brought, session
-from ._working import Working, choice, row
+from ._working import Working, choice, download, row
 
 __all__ = ["Door"]
 
@@ -156,7 +156,8 @@ class Door(Working):
         bar = f" The error bar: {answer.bar}." if answer.bar else ""
         self.scores.value = f"<p><b>{html.escape(fit + bar)}</b></p>"
         rate = round(M.W.sample_rate)
-        self.sound.value = audio.players({"recovered": answer.y}, rate)._repr_html_()
+        players = audio.players({"recovered": answer.y}, rate)._repr_html_()
+        self.sound.value = players + download(answer.y, rate)
 
 
 def _number(label: str, value: float) -> ipywidgets.FloatText:

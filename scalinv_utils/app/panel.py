@@ -4,10 +4,8 @@ The work is done by `session`; here are the controls. A method runs in a thread 
 the progress bar moves and the cancel button answers.
 """
 
-import base64
 import contextlib
 import html
-import io
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,7 +17,7 @@ from matplotlib.axes import Axes
 from ..course import audio, plotting, signals
 from ..course.widgets import LABEL, film
 from . import session
-from ._working import Watch, Working, choice, row
+from ._working import Watch, Working, choice, download, row
 from .door import Door
 
 __all__ = ["Studio"]
@@ -243,9 +241,8 @@ class Studio(Working):
         self.show(self._film(result))
         self.describe(_in_words(result))
         self.scores.value = _scores(result)
-        self.sound.value = audio.players(result.sounds(), session.RATE)._repr_html_() + _download(
-            result.y
-        )
+        players = audio.players(result.sounds(), session.RATE)._repr_html_()
+        self.sound.value = players + download(result.y, session.RATE)
 
     def _cancel(self) -> None:
         """Tell the method that is running to stop, and empty its bar."""
@@ -311,11 +308,3 @@ def _scores(result: session.Attempt) -> str:
     )
     said = session.verdict(result.consistency_db, result.waveform_db, result.island_db)
     return f"<p><b>{html.escape(said)}</b></p><table><tbody>{rows}</tbody></table>"
-
-
-def _download(y: torch.Tensor) -> str:
-    """Write a link that saves the recovered sound, at the level of the original."""
-    buffer = io.BytesIO()
-    audio.save_wav(buffer, y, session.RATE)
-    uri = "data:audio/wav;base64," + base64.b64encode(buffer.getvalue()).decode()
-    return f'<p><a download="recovered.wav" href="{uri}">Download the recovered sound (WAV)</a></p>'

@@ -17,9 +17,10 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from scipy.interpolate import CubicSpline
+from scipy.ndimage import distance_transform_edt
 
 from .._validation import check_count, check_magnitudes, check_plane
-from ..metrics import decibels, island_error_db, waveform_error_db
+from ..metrics import consistency_db, decibels, island_error_db, islands, waveform_error_db
 from ..recovery import recover
 from ..recovery._lifted_power import LONGEST_LIFTED
 from ..recovery.denoising import autocorrelation
@@ -64,7 +65,7 @@ AT_THE_ENDS, MOSTLY_AT_THE_ENDS, MORE_AT_THE_ENDS, IMPOSSIBLE_DB = 0.15, 0.6, 4.
 
 # Noise is told from this level on, in dB relative to S, and where it is this many times larger
 # than rounding and a floor explain. Noise above LOUDEST_DB, or chi^2 above UNLIKE, is no scalogram.
-FAINTEST_DB, LOUDEST_DB, UNEXPLAINED, UNLIKE = -75.0, -8.0, 3.0, 10.0
+FAINTEST_DB, LOUDEST_DB, UNEXPLAINED, UNLIKE = -65.0, -8.0, 3.0, 10.0
 
 # Columns were left out where this share of a loud row varies as fast as columns can tell, and where
 # the quietest quarter of the loud rows has this many times less. Loud is LOUD_DB below the loudest.
@@ -79,8 +80,17 @@ FAINTEST_CROPPED_DB = -50.0
 # W sees all high frequencies if its band reaches this share of half the sampling rate.
 WHOLE = 0.95
 
-# Two recoveries differ above this error.
-DIFFERENT_DB = -20.0
+# Two recoveries differ above this error. The second may be meant as well if its consistency is
+# within so many dB of the first one's, or below TOO_WELL_DB: wrong solutions fit as well as that.
+DIFFERENT_DB, AS_WELL_DB, TOO_WELL_DB = -20.0, 3.0, -60.0
+
+# Any two of its multiples are different angles.
+GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
+
+AMBIGUOUS_CURE = (
+    "S does not determine the signal: take more voices per octave, less noise, or a known part of "
+    "it."
+)
 
 
 @dataclass
@@ -495,14 +505,36 @@ class _Examination:
         )
         worst = max(others, key=lambda x: waveform_error_db(x, first))
         error, within = waveform_error_db(worst, first), island_error_db(worst, first, W)
+        turned = _islands_turned(first, W)
+        cost, same = (consistency_db(x, S, W) for x in (turned, first))
         if error > DIFFERENT_DB:
             self.findings["ambiguous"] = (
                 f"{starts} starts led to signals that differ by {error:.0f} dB after one rotation, "
-                f"and by {within:.0f} dB if each island is turned by itself. S does not determine "
-                "the signal: take more voices per octave, less noise, or a known part of it."
+                f"and by {within:.0f} dB if each island is turned by itself. {AMBIGUOUS_CURE}"
+            )
+        elif waveform_error_db(turned, first) > DIFFERENT_DB and (
+            cost < max(same + AS_WELL_DB, TOO_WELL_DB)
+        ):
+            self.findings["ambiguous"] = (
+                f"{starts} starts led to the same signal, to {error:.0f} dB, but by chance: with "
+                f"its islands turned by angles of their own, it fits S to {cost:.0f} dB instead of "
+                f"{same:.0f} dB. {AMBIGUOUS_CURE}"
             )
         else:
             self.notes.append(f"{starts} starts led to the same signal, to {error:.0f} dB.")
+
+
+def _islands_turned(x: torch.Tensor, W: Scalogram) -> torch.Tensor:
+    """Turn each island of a signal by an angle of its own, with all that lies nearest to it.
+
+    Starts may agree by chance, because the search has few places where it comes to rest. Where
+    silence parts the islands, this signal has nearly the same scalogram.
+    """
+    c = W(x)
+    labels, _ = islands(c.abs())
+    row, column = distance_transform_edt(labels == 0, return_distances=False, return_indices=True)
+    angles = GOLDEN_ANGLE * torch.from_numpy(labels[row, column])
+    return W.inverse(c * torch.exp(1j * angles))
 
 
 def _durations(psi: np.ndarray, n_samples: int) -> np.ndarray:

@@ -294,13 +294,24 @@ def _map_of(picture: Picture, cmap: str | None) -> ColourMap:
         if scale.is_ambiguous:
             raise ValueError(f"cmap must have a colour of its own for each level, got {cmap!r}")
         return scale
-    # The corner is left out: where a picture has margins, it has their colour.
-    seen, _ = _different(picture.values[picture.opaque])
-    seen = seen[(seen != picture.values[0, 0]).any(-1)] if len(seen) > 1 else seen
-    seen = np.random.default_rng(0).permutation(seen)[:LOOKED_AT]
+    seen, weights = _seen(picture)
     scales = [_colour_map(m) for name, m in colormaps.items() if not name.endswith("_r")]
     scales = [s for s in scales if len(s.colours) >= FEWEST_COLOURS and not s.is_ambiguous]
-    return min(scales, key=lambda s: _misfit(s, seen))
+    return min(scales, key=lambda s: _misfit(s, seen, weights))
+
+
+def _seen(picture: Picture) -> tuple[np.ndarray, np.ndarray]:
+    """List the colours that tell of the map, at most `LOOKED_AT`, and their weights.
+
+    The colour of the corner is left out: where a picture has margins, it is theirs. A colour
+    weighs the root of its number of pixels: letters and lines have many shades and few pixels, a
+    floor has one colour and most of the pixels, and neither may decide alone.
+    """
+    colours, which = _different(picture.values[picture.opaque])
+    weights = np.sqrt(np.bincount(which.ravel()))
+    chosen = np.flatnonzero((colours != picture.values[0, 0]).any(-1) | (len(colours) == 1))
+    chosen = np.random.default_rng(0).permutation(chosen)[:LOOKED_AT]
+    return colours[chosen], weights[chosen]
 
 
 def _different(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -310,9 +321,10 @@ def _different(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.stack([codes >> 16, codes >> 8 & 255, codes & 255], -1), which.reshape(packed.shape)
 
 
-def _misfit(scale: ColourMap, colours: np.ndarray) -> float:
+def _misfit(scale: ColourMap, colours: np.ndarray, weights: np.ndarray) -> float:
     """Compute the mean distance of colours to those of a map; far ones count no more than near."""
-    return float(np.minimum(KDTree(scale.colours).query(colours)[0], 4 * NEAR).mean())
+    distances = np.minimum(KDTree(scale.colours).query(colours)[0], 4 * NEAR)
+    return float(np.average(distances, weights=weights))
 
 
 def _matplotlib_maps() -> Any:

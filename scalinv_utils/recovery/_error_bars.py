@@ -28,6 +28,7 @@ from ..metrics import analytic, decibels
 from ..transforms.scalogram import Scalogram
 from ._lifted_power import MODELS, applies_to, noise_level
 from ._likelihood import Likelihood
+from ._noisy import EXPLAINED
 from ._regions import regions
 from ._stages import one_scalogram
 
@@ -72,6 +73,12 @@ class ErrorBars:
         return len(self.phase_deviations)
 
     def __str__(self) -> str:
+        if self.reduced_chi2 > EXPLAINED:
+            return (
+                f"noise of {self.sigma:.3g} leaves residuals unexplained: their squares are "
+                f"{self.reduced_chi2:.3g} times as large. Either the signal is wrong, or no signal "
+                "has this scalogram; its error is not known"
+            )
         said = (
             f"noise of {self.sigma:.3g}, which explains the residuals to a factor of "
             f"{self.reduced_chi2:.2f}; as good as {self.error_db:.1f} dB"

@@ -169,7 +169,9 @@ def test_an_upload_is_shown_recovered_and_heard():
     assert door.error is None and door.still() != before and "done in" in door.status.value
     assert "fits what was given to -" in door.scores.value
     assert (
-        door.sound.value.count("<audio") == 1 and metrics.waveform_error_db(door.answer.y, X) < -90
+        door.sound.value.count("<audio") == 1
+        and "Download" in door.sound.value
+        and metrics.waveform_error_db(door.answer.y, X) < -90
     )
     door.scale.value = "power"
     assert door.answer is None and door.sound.value == door.scores.value == ""

@@ -27,12 +27,12 @@ def test_as_an_app_there_is_no_code_and_the_controls_work(page, tmp_path):
         studio = page.locator(".widget-vbox").filter(has_text="Your own sound").first
         studio.wait_for()
         assert page.get_by_text("import torch").count() == 0
-        picture = studio.locator("img.widget-image")
+        picture = studio.locator("img.widget-image").first
         before = picture.get_attribute("src")
         studio.get_by_role("button", name="bell").click()
         browsing.wait_for_change(page, picture, before)
         before = picture.get_attribute("src")
-        studio.locator("button[title=Recover]").click()
+        studio.locator("button[title=Recover]").first.click()
         browsing.wait_for_change(page, picture, before)
         check_players(page, studio)
         assert page.locator("[role=alert]").count() == 0

@@ -6,8 +6,10 @@ import browsing
 import pytest
 import soundfile
 
+from scalinv_utils import Scalogram
 from scalinv_utils.course import audio, signals
 from scalinv_utils.course.plotting import in_few_colours
+from scalinv_utils.measured import Measured, save
 
 from .moves import (
     check_explorers,
@@ -32,18 +34,19 @@ def test_your_own_sound(page, open_notebook, lab, request):
     a_file_comes_in_and_a_waveform_goes_out(page, studio, lab, request)
     another_recording_and_method_with_the_keyboard_alone(page, studio)
     a_bad_file_gets_a_sentence(page, studio, lab)
+    a_scalogram_comes_in_by_the_second_door(page, lab, request)
     methods_to_listen_to(page, notebook, lab)
 
 
 def a_file_comes_in_and_a_waveform_goes_out(page, studio, lab, request):
-    picture, used = studio.locator("img.widget-image"), studio.locator(".widget-html")
+    picture, used = studio.locator("img.widget-image").first, studio.locator(".widget-html")
     before = picture.get_attribute("src")
     choose_file(page, studio, tone_file(lab.folder))
     browsing.wait_for_change(page, picture, before)
     assert used.filter(has_text="lasts 0.25 s at 11,025 samples per second").count() == 1
     assert studio.locator("audio").count() == 0
     before = picture.get_attribute("src")
-    studio.locator("button[title=Recover]").click()
+    studio.locator("button[title=Recover]").first.click()
     browsing.wait_for_change(page, picture, before)
     check_players(page, studio)
     used.filter(has_text="This is the original waveform").first.wait_for()
@@ -78,6 +81,17 @@ def a_bad_file_gets_a_sentence(page, studio, lab):
     check_widths(page)
 
 
+def a_scalogram_comes_in_by_the_second_door(page, lab, request):
+    page.get_by_text("Or bring a scalogram").click()
+    door = page.locator(".widget-vbox").filter(has_text="a scalogram").last
+    choose_file(page, door, scalogram_file(lab.folder), "a scalogram")
+    door.get_by_text("S is a scalogram of W").wait_for()
+    door.locator("button[title=Recover]").click()
+    door.get_by_role("link", name="Download").wait_for()
+    assert "dB" in door.get_by_text("Its scalogram fits").first.inner_text()
+    keep(request, page, door, "your_own_scalogram")
+
+
 def methods_to_listen_to(page, notebook, lab):
     check_times(notebook, lab, *check_explorers(notebook, notebook.handles()[-1:]))
     explorer = page.locator(".widget-vbox").filter(has_text="Methods to listen to").first
@@ -88,6 +102,14 @@ def tone_file(folder):
     """A small file: a quarter of a second of a gliding tone at a rate of its own."""
     path = folder / "glide.wav"
     audio.save_wav(path, 0.5 * signals.linear_chirp(2756, 11025, 300, 2000), 11025)
+    return path
+
+
+def scalogram_file(folder):
+    """A scalogram of a glide, with all that `load` has to know of it."""
+    W = Scalogram(512, 8000, voices_per_octave=16)
+    path = folder / "glide.npz"
+    save(Measured(W.magnitude(signals.linear_chirp(512, 8000, 500, 2500)), W), path)
     return path
 
 
@@ -103,9 +125,9 @@ def keep(request, page, box, name):
         page.set_viewport_size({"width": 1280, "height": 900})
 
 
-def choose_file(page, studio, path):
+def choose_file(page, box, path, button="or your own file"):
     with page.expect_file_chooser() as dialog:
-        studio.get_by_role("button", name="or your own file").click()
+        box.get_by_role("button", name=button).click()
     dialog.value.set_files(path)
 
 
