@@ -56,6 +56,10 @@ MAX_COLUMNS = 2048
 # Phase below this level is noise, and is not shown.
 PHASE_FLOOR_DB = -40.0
 
+# One colour each, in the whole course, for the truth, for an attempt at it and for an error: the
+# first two colours of the style sheet, and black.
+TRUTH, ATTEMPT, ERROR = "#0072B2", "#D55E00", "#000000"
+
 # Phase fades to this grey level. It lies half way between the light and the dark end of the
 # colours of phase, so that it is not taken for one of them.
 FADED = 0.6
