@@ -4,61 +4,21 @@ from typing import Any
 
 import torch
 
+from ...recovery._griffin_lim import raar
 from ...transforms.scalogram import Scalogram
 from ._machinery import compare, exercise
+
+
+def _two_noises() -> torch.Tensor:
+    """Draw the signal to be found and the signal to start from."""
+    return torch.randn(2, 128, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
 
 
 def _small_problem() -> tuple[Scalogram, torch.Tensor, torch.Tensor]:
     """Make a transform, the scalogram of one noise, and another noise in the band to start from."""
     W = Scalogram(128, wavelet="cauchy", voices_per_octave=6)
-    signals = torch.randn(2, 128, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
-    return W, W.magnitude(signals[0]), W.project(signals[1])
-
-
-def griffin_lim_step(x, S, W):
-    """Make the next signal: keep the phase of Wx, impose S, come back by the dual."""
-    c = W(x)
-    return W.inverse(S * c / c.abs())
-
-
-def _adjoint_instead_of_dual(x, S, W):
-    c = W(x)
-    return W.adjoint(S * c / c.abs())
-
-
-def _no_phase(x, S, W):
-    return W.inverse(S)
-
-
-def _modulus_twice(x, S, W):
-    return W.inverse(S * W(x))
-
-
-def _conjugate(x, S, W):
-    c = W(x).conj()
-    return W.inverse(S * c / c.abs())
-
-
-@exercise(
-    "04.1",
-    "Write one step of Griffin-Lim as a map from a signal to the next signal.",
-    "Three calls in a row: `W(x)` gives coefficients, a division by their modulus leaves the "
-    "phase, and `W.inverse` leads back to a signal. `S` enters in only one of these places.",
-    griffin_lim_step,
-    [_adjoint_instead_of_dual, _no_phase, _modulus_twice, _conjugate],
-    "`W.adjoint` in place of `W.inverse` is wrong here, because the frame is not tight: the step "
-    "would no longer be a projection, and the proof that the misfit never grows would be lost.",
-)
-def check_griffin_lim_step(answer: Any) -> str | None:
-    """Check the answer to exercise 04.1 on two steps."""
-    W, S, x = _small_problem()
-    for count in (1, 2):
-        step = answer(x, S, W)
-        complaint = compare(step, griffin_lim_step(x, S, W), f"the signal after step {count}")
-        if complaint:
-            return complaint
-        x = step
-    return None
+    solution, start = W.project(_two_noises())
+    return W, W.magnitude(solution), start
 
 
 def fast_step(c, t_old, S, W, momentum):
@@ -88,18 +48,20 @@ def _plain(c, t_old, S, W, momentum):
 
 
 @exercise(
-    "04.2",
+    "04.1",
     "Write one step of fast Griffin-Lim: the new coefficients c and the new t.",
     "First t, exactly as in plain Griffin-Lim: `W.impose`, `W.inverse`, `W`. Then step past it, by "
     "`momentum` times the way from the *previous* t to this one. Return both.",
     fast_step,
     [_from_c, _backwards, _between, _plain],
-    "c is no longer consistent and need not fit, which is why the proof does not cover this rule. "
-    "Some libraries extrapolate between the two projections instead of after them; that is another "
-    "rule with other numbers, so compare like with like.",
+    r"In a formula: $t = \Pi_W\Pi_S\,c$ and $c = t + \alpha\,(t - t_\text{old})$. The new c "
+    "is still the transform of a signal, because t and the previous t are, and W is linear. The "
+    "proof of section 4 covers the way from c to t, which cannot raise the misfit. It does not "
+    "cover the way on from t to the new c, which can. Some libraries extrapolate between the two "
+    "projections instead of after them; that is another rule with other numbers.",
 )
 def check_fast_step(answer: Any) -> str | None:
-    """Check the answer to exercise 04.2 on three steps."""
+    """Check the answer to exercise 04.1 on three steps."""
     W, S, x = _small_problem()
     c = t = W(x)
     for count in (1, 2, 3):
@@ -112,4 +74,75 @@ def check_fast_step(answer: Any) -> str | None:
             if complaint:
                 return complaint
         c, t = expected
+    return None
+
+
+def raar_step(c, S, W, beta):
+    """Average c with its double reflection, and mix in the nearest fitting point."""
+    fitting = W.impose(S, c)
+    at_fitting = 2 * fitting - c
+    at_both = 2 * W(W.inverse(at_fitting)) - at_fitting
+    return beta * (at_both + c) / 2 + (1 - beta) * fitting
+
+
+def _other_order(c, S, W, beta):
+    at_consistent = 2 * W(W.inverse(c)) - c
+    at_both = 2 * W.impose(S, at_consistent) - at_consistent
+    return beta * (at_both + c) / 2 + (1 - beta) * W.impose(S, c)
+
+
+def _projects(c, S, W, beta):
+    fitting = W.impose(S, c)
+    return beta * (W(W.inverse(fitting)) + c) / 2 + (1 - beta) * fitting
+
+
+def _no_average(c, S, W, beta):
+    fitting = W.impose(S, c)
+    reflected = 2 * fitting - c
+    return beta * (2 * W(W.inverse(reflected)) - reflected) + (1 - beta) * fitting
+
+
+def _weights_swapped(c, S, W, beta):
+    return raar_step(c, S, W, 1 - beta)
+
+
+def _sum_of_the_two(c, S, W, beta):
+    return raar_step(c, S, W, beta) + c / 2
+
+
+@exercise(
+    "04.2",
+    "Write one step of RAAR: the next coefficients.",
+    "Make three arrays one after the other: the nearest fitting point of c; the reflection of c "
+    "at it, which lies as far behind that point as c lies before it; the reflection of *that* at "
+    "its own nearest consistent point. A solution is its own reflection at both sets, so a right "
+    "step leaves it where it is.",
+    raar_step,
+    [_other_order, _projects, _no_average, _weights_swapped, _sum_of_the_two],
+    r"In a formula: $c \leftarrow \tfrac{\beta}{2}\,(R_W R_S\,c + c) + (1-\beta)\,\Pi_S\,c$ with "
+    r"$R = 2\,\Pi - 1$. The reflections cancel in part, and "
+    r"$c \leftarrow \beta\,\big(\Pi_W(2\,\Pi_S\,c - c) + c\big) + (1-2\beta)\,\Pi_S\,c$ "
+    r"is the same rule. The signal that RAAR answers with is $W^+(2\,\Pi_S\,c - c)$.",
+)
+def check_raar_step(answer: Any) -> str | None:
+    """Check the answer to exercise 04.2: two properties, then the signals of the package's rule."""
+    W, S, x = _small_problem()
+    solution = W(W.project(_two_noises()[0]))
+    complaint = compare(
+        answer(solution, S, W, 0.9), solution, "the step from a solution, which should stay there,"
+    ) or compare(
+        answer(W(x), S, W, 0.0), W.impose(S, W(x)), "the step with beta = 0, the fitting point,"
+    )
+    if complaint:
+        return complaint
+    c = W(x)
+    rule = raar(S, W, c, beta=0.7)
+    next(rule)
+    for count in (1, 2, 3):
+        c = answer(c, S, W, 0.7)
+        signal = W.inverse(2 * W.impose(S, c) - c)
+        what = f"with beta = 0.7 the signal after step {count}, compared with the package's rule,"
+        complaint = compare(signal, next(rule)[0], what)
+        if complaint:
+            return complaint
     return None
