@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 
+from .. import metrics
 from ..course import audio, plotting, signals
 from ..course.widgets import LABEL, film
 from . import session
@@ -25,7 +26,6 @@ __all__ = ["Studio"]
 OWN_FILE = "your file"
 ACCEPT = ".wav,.flac,.ogg,.mp3,.aiff,.aif"
 DETAIL = 0.02  # seconds of the waveform that are shown in detail
-WORST_SHOWN = 0.1  # range of the map of errors, relative to the peak: one range for all methods
 
 
 class Studio(Working):
@@ -258,6 +258,7 @@ def _draw(axes: np.ndarray, content: session.Task | session.Attempt) -> None:
     """Draw the given task on the left and the result on the right, if there is one yet."""
     task = content.task if isinstance(content, session.Attempt) else content
     (wave, error), (given, got) = axes
+    wave.figure.get_layout_engine().set(wspace=0.06)  # apart from the label of a colour bar
     plotting.signal(wave, task.x, session.RATE, label="original")
     wave.set_title("the waveform, to be recovered")
     plotting.scalogram(given, task.S, task.W.frequencies, session.RATE)
@@ -285,8 +286,10 @@ def _draw_solved(wave: Axes, error: Axes, got: Axes, result: session.Attempt) ->
     recovered = W.magnitude(result.y)
     plotting.scalogram(got, recovered, W.frequencies, rate, reference=float(S.max()))
     got.set_title(f"scalogram of the recovered: {result.consistency_db:.0f} dB")
-    plotting.error_map(error, recovered, S, W.frequencies, rate, limit=WORST_SHOWN)
-    error.set_title("recovered minus given scalogram")
+    difference = (recovered - S).abs()
+    largest = max(float(difference.max() / S.max()), 1e-16)  # rounding may leave exactly nothing
+    plotting.scalogram(error, difference, W.frequencies, rate)
+    error.set_title(f"their difference: at most {metrics.decibels(largest):.0f} dB of the peak")
 
 
 def _in_words(result: session.Attempt) -> str:
@@ -295,7 +298,8 @@ def _in_words(result: session.Attempt) -> str:
         f"Above left are {1000 * DETAIL:.0f} milliseconds of the original and of the sound that "
         f"{result.method} recovered: the waveform error is {result.waveform_db:.0f} dB. Below are "
         f"the given scalogram and that of the recovered sound: they differ by "
-        f"{result.consistency_db:.0f} dB. Above right is a map of their difference. "
+        f"{result.consistency_db:.0f} dB. Above right is a map of their difference, "
+        "in decibels below its own peak. "
         + session.verdict(result.consistency_db, result.waveform_db, result.island_db)
     )
 

@@ -53,7 +53,7 @@ def check_verdict(answer: Any) -> str | None:
         (-100, -30, -15),
     ]:
         expected, got = verdict(*scores), answer(*scores)
-        if got != expected:
+        if str(got).strip().upper() != expected:
             c, w, i = scores
             return (
                 f"with a consistency of {c} dB, a waveform error of {w} dB and an island error "
@@ -91,7 +91,8 @@ def _powers_of_two(seconds, rate, octaves, voices):
     megabytes,
     [_of_reals, _of_the_sound, _in_bytes, _powers_of_two],
     "One second at 8 kHz, from 50 Hz to 4 kHz with 32 rows per octave, is 26 MB; a song of three "
-    "minutes at 44.1 kHz would be 37 GB. A method holds several such arrays at once.",
+    "minutes at 44.1 kHz, from 50 Hz to 22 kHz, would be 36 GB. A method holds several such arrays "
+    "at once.",
 )
 def check_megabytes(answer: Any) -> str | None:
     """Check the answer to exercise 10.2 on three sounds."""
@@ -101,7 +102,7 @@ def check_megabytes(answer: Any) -> str | None:
             answer(*case),
             megabytes(*case),
             f"the memory for {seconds:g} s at {rate} Hz, {octaves:g} octaves of {voices} voices",
-            rtol=0.01,
+            rtol=0.03,  # octaves * voices + 1 rows are right as well
         )
         if complaint:
             return complaint
