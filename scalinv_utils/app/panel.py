@@ -289,7 +289,7 @@ def _draw_solved(wave: Axes, error: Axes, got: Axes, result: session.Attempt) ->
     difference = (recovered - S).abs()
     largest = max(float(difference.max() / S.max()), 1e-16)  # rounding may leave exactly nothing
     plotting.scalogram(error, difference, W.frequencies, rate)
-    error.set_title(f"their difference: at most {metrics.decibels(largest):.0f} dB of the peak")
+    error.set_title(f"difference: at most {metrics.decibels(largest):.0f} dB")
 
 
 def _in_words(result: session.Attempt) -> str:
