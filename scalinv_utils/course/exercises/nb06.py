@@ -15,36 +15,36 @@ def _small_problem() -> tuple[Scalogram, torch.Tensor, torch.Tensor]:
     return W, W.magnitude(signals[0]), signals[1]
 
 
-def intensity_gradient(x, S, W):
-    """Compute the gradient of 1/4 || |Wx|^2 - S^2 ||^2."""
-    c = W(x)
+def intensity_gradient(y, S, W):
+    """Compute the gradient of 1/4 || |Wy|^2 - S^2 ||^2."""
+    c = W(y)
     return W.adjoint((c.abs() ** 2 - S**2) * c)
 
 
-def _amplitude_gradient(x, S, W):
-    c = W(x)
+def _amplitude_gradient(y, S, W):
+    c = W(y)
     return W.adjoint((c.abs() - S) * torch.sgn(c))
 
 
-def _four_times(x, S, W):
-    return 4 * intensity_gradient(x, S, W)
+def _four_times(y, S, W):
+    return 4 * intensity_gradient(y, S, W)
 
 
-def _without_phase(x, S, W):
-    return W.adjoint(W.magnitude(x) ** 2 - S**2)
+def _without_phase(y, S, W):
+    return W.adjoint(W.magnitude(y) ** 2 - S**2)
 
 
-def _dual(x, S, W):
-    c = W(x)
+def _dual(y, S, W):
+    c = W(y)
     return W.inverse((c.abs() ** 2 - S**2) * c)
 
 
 @exercise(
     "06.1",
-    "Write the gradient of the intensity loss, a quarter of the sum of (|Wx|² − S²)².",
+    "Write the gradient of the intensity loss, a quarter of the sum of (|Wy|² − S²)².",
     r"Follow the derivation above with $|c|^2 = c\,\bar c$ in place of $|c|$: when $c$ changes by "
     r"$\delta c$, $|c|^2$ changes by $2\,\mathrm{Re}(\bar c\,\delta c)$. No division is needed. "
-    "`W(x)` gives $c$, and `W.adjoint` takes you back.",
+    "`W(y)` gives $c$, and `W.adjoint` takes you back.",
     intensity_gradient,
     [_amplitude_gradient, _four_times, _without_phase, _dual],
     "This is the gradient of *Wirtinger flow* (Candès, Li and Soltanolkotabi 2015). It has no "
@@ -60,35 +60,35 @@ def check_intensity_gradient(answer: Any) -> str | None:
     return compare(answer(x, S, W), expected, "the gradient")
 
 
-def momentum_step(x, v, g, lr, momentum):
-    """Make one step of descent with momentum from x, with velocity v and gradient g at x."""
+def momentum_step(y, v, g, lr, momentum):
+    """Make one step of descent with momentum from y, with velocity v and gradient g at y."""
     v = momentum * v + g
-    return x - lr * v, v
+    return y - lr * v, v
 
 
-def _averaged(x, v, g, lr, momentum):
+def _averaged(y, v, g, lr, momentum):
     v = momentum * v + (1 - momentum) * g
-    return x - lr * v, v
+    return y - lr * v, v
 
 
-def _late(x, v, g, lr, momentum):
-    return x - lr * v, momentum * v + g
+def _late(y, v, g, lr, momentum):
+    return y - lr * v, momentum * v + g
 
 
-def _forgetful(x, v, g, lr, momentum):
-    return x - lr * g, v
+def _forgetful(y, v, g, lr, momentum):
+    return y - lr * g, v
 
 
-def _uphill(x, v, g, lr, momentum):
+def _uphill(y, v, g, lr, momentum):
     v = momentum * v + g
-    return x + lr * v, v
+    return y + lr * v, v
 
 
 @exercise(
     "06.2",
-    "Write one step of descent with momentum: the new x and the new velocity v.",
+    "Write one step of descent with momentum: the new y and the new velocity v.",
     "The velocity remembers old gradients: keep `momentum` times the old one and add the new "
-    "gradient. *Then* move `x` against the new velocity, `lr` times as far. Return both.",
+    "gradient. *Then* move `y` against the new velocity, `lr` times as far. Return both.",
     momentum_step,
     [_averaged, _late, _forgetful, _uphill],
     "While the gradient keeps its direction the velocity grows to 1/(1 − momentum) gradients: "
@@ -106,9 +106,9 @@ def check_momentum_step(answer: Any) -> str | None:
         optimizer.step()
         result = answer(x, v, g, 0.3, 0.9)
         if not isinstance(result, (tuple, list)) or len(result) != 2:
-            return "the answer should return two things, the new x and the new v."
+            return "the answer should return two things, the new y and the new v."
         x, v = result
-        complaint = compare(x, reference, f"x after step {step}")
+        complaint = compare(x, reference, f"y after step {step}")
         if complaint:
             return complaint
     return None
@@ -133,8 +133,8 @@ def _divisor_once(lr, n, divisor):
 
 @exercise(
     "06.3",
-    "lr belongs to the mean of ((S(x) − S)/divisor)² over n coefficients. Which learning rate "
-    "takes the same steps on the plain sum of (S(x) − S)²?",
+    "lr belongs to the mean of ((S(y) − S)/divisor)² over n coefficients. Which learning rate "
+    "takes the same steps on the plain sum of (S(y) − S)²?",
     "A step is lr times the gradient. Write the first loss as a factor times the second: the "
     "gradients have the same ratio as the losses. How often does `divisor` enter a square?",
     summed_lr,
