@@ -42,9 +42,9 @@ class Feedback:
     Examples
     --------
     >>> from scalinv_utils.course import exercises
-    >>> feedback = exercises.check("00.1", "AD")
+    >>> feedback = exercises.check("00.1", 3)
     >>> feedback
-    **Exercise 00.1, not yet:** right so far, and 1 more.
+    ❌ **Exercise 00.1, not yet:** the answer should be letters in quotes, such as "AB"; it is 3.
     >>> feedback.passed
     False
     """
@@ -71,7 +71,7 @@ class Exercise:
     --------
     >>> from scalinv_utils.course import exercises
     >>> exercises.get("00.1").solution
-    'ADF'
+    'BD'
     """
 
     id: str
@@ -129,7 +129,7 @@ def exercise(
     ... def check_three(answer):
     ...     return exercises.compare(answer, 3, "the count")
     >>> exercises.check("99.9", 3)
-    **Exercise 99.9 is right.**
+    ✅ **Exercise 99.9 is right.**
     """
     if id in _registry:
         raise ValueError(f"id must be new, got {id!r}, which is registered already")
@@ -203,7 +203,7 @@ def check(id: str, answer: Any = None) -> Feedback:
     Examples
     --------
     >>> from scalinv_utils.course import exercises
-    >>> exercises.check("00.1", "ADF").passed
+    >>> exercises.check("00.1", "BD").passed
     True
     >>> exercises.check("00.1")
     **Exercise 00.1** is not answered yet.
@@ -220,8 +220,8 @@ def check(id: str, answer: Any = None) -> Feedback:
     except _AnswerRaised as error:
         complaint = str(error)
     if complaint:
-        return Feedback(f"**Exercise {id}, not yet:** {complaint}", passed=False)
-    return Feedback(f"**Exercise {id} is right.** {entry.remark}".strip(), passed=True)
+        return Feedback(f"❌ **Exercise {id}, not yet:** {complaint}", passed=False)
+    return Feedback(f"✅ **Exercise {id} is right.** {entry.remark}".strip(), passed=True)
 
 
 def hint(id: str) -> Feedback:
@@ -327,8 +327,9 @@ class _AnswerRaised(Exception):
 
 def _require_answer(answer: Any) -> None:
     """Raise _NotAnswered if the answer, or a part of it, is missing."""
-    parts = answer if isinstance(answer, (list, tuple)) else [answer]
-    if len(parts) == 0 or any(part is None or part is ... for part in parts):
+    parts = answer if isinstance(answer, (list, tuple, set)) else [answer]
+    blank = isinstance(answer, str) and not answer.strip(" ,")
+    if blank or len(parts) == 0 or any(part is None or part is ... for part in parts):
         raise _NotAnswered("")
 
 
