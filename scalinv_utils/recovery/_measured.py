@@ -6,6 +6,9 @@
         of the values that are known: L-BFGS, then damped steps of Gauss and Newton on all unknowns,
         unless they are too many. The estimate's spectrum is the next prior.
 
+Columns of a picture, which lie between samples, come first as every h-th sample of another rate
+(`_even_columns`).
+
 Several widths of the Cauchy wavelets are tried until one of them explains what is known. Signals
 that are too long for that start from rows filled in along time, or from noise, and only descend.
 """
@@ -22,6 +25,7 @@ import torch
 from ..measured import Measured
 from ..metrics import decibels
 from ._dense_start import CAUCHY_BETAS, integrate_own, started, turned
+from ._even_columns import evened
 from ._gradient_descent import descend_lbfgs
 from ._griffin_lim import random_angles
 from ._levenberg_marquardt import is_small, levenberg_marquardt
@@ -32,7 +36,10 @@ from ._phase_gradient import REACHED_DOWN_TO, integrated, paths_of
 from ._stages import Run, Stage
 from .losses import Loss, gaussian, l2
 
-__all__ = ["completed_stages", "cost_of", "stages_for"]
+__all__ = ["carry_out", "completed_stages", "cost_of"]
+
+# Several widths are tried up to this length, extensions included.
+LONGEST_WITH_WIDTHS = 3072
 
 # Rounds of one width: the largest number, steps of a descent in each, and the least gain.
 ROUNDS_OF_ONE, DESCENT, NEWTON_ALL, LEAST_GAIN_OF_ROUND = 8, 30, 6, 0.5
@@ -46,11 +53,30 @@ EXACT_GOAL_DB, EXPLAINED_CHI2 = -150.0, 1.05
 # Rounds on rows that are dense themselves. Their answer is good enough below this squared misfit.
 OWN_ROUNDS, GOOD, TINY = 12, 1e-6, 1e-300
 
+# Errors are relative if they differ by this factor; then a descent on the plain misfit comes first
+# while that is above so many times what the errors explain.
+UNEQUAL, LOUD_OPEN, LOUD_FIRST = 10.0, 1.5, 200
+
 # The last descent.
 LAST_DESCENT, LAST_NEWTON, LONG_DESCENT = 60, 20, 500
 
 
-def stages_for(M: Measured, seed: int) -> list[Stage]:
+def carry_out(M: Measured, run: Run, seed: int) -> None:
+    """Carry out all stages; of even columns first on samples that they lie on."""
+    if (even := evened(M)) is None:
+        run.through(_stages_for(M, seed), M.S, M)
+        return
+
+    def report(iteration: int, y: torch.Tensor, fit: float) -> bool:
+        return run.step(even.back(y), fit)
+
+    inner = Run(run.method, report, progress=run.progress)
+    carry_out(even.M, inner, seed)
+    run.x, run.stages = even.back(inner.x), inner.stages
+    run.through([Stage("on the samples", _finish, LAST_DESCENT)], M.S, M)
+
+
+def _stages_for(M: Measured, seed: int) -> list[Stage]:
     """List the stages: starts from dense banks, and a last descent."""
     own = has_dense_rows(M) and M.sigma is None
     starts = [Stage("own rows", functools.partial(_own_rows, seed=seed), OWN_ROUNDS)] if own else []
@@ -78,9 +104,9 @@ def completed_stages(M: Measured, seed: int) -> list[Stage]:
 
 def _n_widths(M: Measured) -> int:
     """Count the widths that are worth their time: rounds of long signals take longest."""
-    if not is_small(M):
+    if M.W.n_samples > LONGEST_WITH_WIDTHS:
         return 1
-    return len(CAUCHY_BETAS) if M.sigma is None else 2
+    return len(CAUCHY_BETAS) if M.sigma is None and is_small(M) else 2
 
 
 def cost_of(M: Measured, x: torch.Tensor) -> float:
@@ -94,6 +120,16 @@ def cost_of(M: Measured, x: torch.Tensor) -> float:
 def _is_explained(M: Measured, x: torch.Tensor) -> bool:
     goal = 10 ** (EXACT_GOAL_DB / 10) if M.sigma is None else EXPLAINED_CHI2
     return cost_of(M, x) < goal
+
+
+def _is_loud_part_open(M: Measured, x: torch.Tensor) -> bool:
+    """Whether errors are relative, and the plain misfit has more energy than they explain."""
+    if M.sigma is None:
+        return False
+    sigma = M.sigma[M.known]
+    misfit = M.misfit(M.magnitude(x)).square().sum()
+    relative = float(sigma.max()) > UNEQUAL * float(sigma.min())
+    return relative and float(misfit) > LOUD_OPEN * float(sigma.square().sum())
 
 
 def _is_open(M: Measured, run: Run) -> bool:
@@ -141,7 +177,13 @@ def _in_rounds(
 def _descended(
     M: Measured, x: torch.Tensor, run: Run, n_iter: int = DESCENT, n_newton: int = NEWTON_ALL
 ) -> torch.Tensor:
-    """Descend on the likelihood: L-BFGS, then steps of Gauss and Newton on all unknowns."""
+    """Descend on the likelihood: L-BFGS, then steps of Gauss and Newton on all unknowns.
+
+    Where errors are relative, as those of decibels, quiet values weigh as much as loud ones. The
+    loud ones come first then, until they fit as well as their errors let them.
+    """
+    if _is_loud_part_open(M, x):
+        x = _lbfgs(M, x, LOUD_FIRST, run.step, l2)
     loss = l2 if M.sigma is None else gaussian(M.sigma)
     if not is_small(M):
         return _lbfgs(M, x, 2 * n_iter, run.step, loss)

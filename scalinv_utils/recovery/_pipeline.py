@@ -15,7 +15,7 @@ from ._gradient_descent import descend_lbfgs
 from ._griffin_lim import alternate, fast
 from ._lifted_completion import is_liftable
 from ._lifted_power import MODELS, applies_to, noise_level
-from ._measured import completed_stages, stages_for
+from ._measured import carry_out, completed_stages
 from ._noisy import Noisy
 from ._objective import Objective
 from ._phase_gradient import integrate_and_correct
@@ -165,8 +165,10 @@ def recover(
 def _recover_measured(M: Measured, run: Run, seed: int) -> Recovery:
     """Run the stages of a measured scalogram; a long record ends with its last signal."""
     run.goal_db = -math.inf
-    silence = M.S.new_zeros(M.n_samples) if not M.S.any() else None
-    run.through(stages_for(M, seed), M.S, M, silence)
+    if M.S.any():
+        carry_out(M, run, seed)
+    else:
+        run.step(M.S.new_zeros(M.n_samples), -math.inf)
     # The last signal is the likeliest; a run that was stopped may have ended in a poor start.
     run.result = "best" if run.stopped else "last"
     recovery = run.recovery()

@@ -258,9 +258,13 @@ class Scalogram(nn.Module):
         return W
 
     def like(
-        self, n_samples: int | None = None, *, frequencies: ArrayLike | None = None
+        self,
+        n_samples: int | None = None,
+        *,
+        frequencies: ArrayLike | None = None,
+        sample_rate: float | None = None,
     ) -> "Scalogram":
-        """Make a transform with the same wavelet for another length or with other rows.
+        """Make a transform with the same wavelet for another length, other rows or another rate.
 
         Parameters
         ----------
@@ -268,6 +272,8 @@ class Scalogram(nn.Module):
             Length of its signals. Default: as here.
         frequencies : real array, optional
             Centre frequencies of its rows in Hz. Default: as here.
+        sample_rate : float, optional
+            Samples per second of its signals, in Hz. Default: as here.
 
         Returns
         -------
@@ -293,7 +299,7 @@ class Scalogram(nn.Module):
         own = self.frequencies[self.frequencies > 0]
         made = Scalogram.from_frequencies(
             self.n_samples if n_samples is None else n_samples,
-            self.sample_rate,
+            self.sample_rate if sample_rate is None else sample_rate,
             frequencies=own if frequencies is None else frequencies,
             wavelet=self._psi,
         )
