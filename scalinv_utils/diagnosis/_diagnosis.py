@@ -532,8 +532,10 @@ def _islands_turned(x: torch.Tensor, W: Scalogram) -> torch.Tensor:
     """
     c = W(x)
     labels, _ = islands(c.abs())
-    row, column = distance_transform_edt(labels == 0, return_distances=False, return_indices=True)
-    angles = GOLDEN_ANGLE * torch.from_numpy(labels[row, column])
+    nearest = np.asarray(
+        distance_transform_edt(labels == 0, return_distances=False, return_indices=True)
+    )
+    angles = GOLDEN_ANGLE * torch.from_numpy(labels[tuple(nearest)])
     return W.inverse(c * torch.exp(1j * angles))
 
 

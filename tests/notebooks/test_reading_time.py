@@ -9,6 +9,7 @@ from scalinv_utils.tools import execute_notebooks
 from scalinv_utils.tools.reading_time import core_minutes, sections, sentence, table
 
 STORED = sorted(execute_notebooks.NOTEBOOKS_FOLDER.glob("*.ipynb"))
+FOR_TEACHERS = execute_notebooks.NOTEBOOKS_FOLDER / "README.md"
 LONGEST_CORE = 25
 AFTERNOON = 180  # minutes for the cores of 00 to 06
 PROMISE = re.compile(r"The core takes about (\d+) minutes, everything about (\d+)\.")
@@ -41,6 +42,13 @@ def test_the_table_of_sections_is_that_of_the_file(notebook):
     assert [row[0] for row in printed] == [row[0] for row in computed]
     for said, right in zip(printed, computed):
         assert said[1:] == pytest.approx(right[1:], abs=1), said[0]
+
+
+def test_the_table_for_teachers_gives_these_minutes(notebook, request):
+    number = request.node.callspec.id[:2]
+    row = re.search(rf"^\| {number} .*\| (\d+) \| (\d+) \|$", FOR_TEACHERS.read_text("utf-8"), re.M)
+    told = [int(minutes) for minutes in row.groups()]
+    assert told == pytest.approx(core_minutes(notebook), abs=1.0), sentence(notebook)
 
 
 def test_the_cores_of_00_to_06_fit_into_an_afternoon():

@@ -311,20 +311,3 @@ def test_a_notebook_is_found_by_number_name_or_path(tmp_path, monkeypatch):
     for name in ("01", "01_b", "01_b.ipynb", "notebooks/01_b.ipynb"):
         assert execute_notebooks.find(name) == path
     assert execute_notebooks.main(["02"]) == "02 names 0 notebooks; there are: 01_b."
-
-
-def minutes_in_all(notebook):
-    """Return the last of the cumulative times in the table at the top or in the headings."""
-    return int(
-        re.findall(
-            r"^(?:\| \d+ .*\||#.*,) (\d+) (?:\|$|in total\))", "\n".join(prose(notebook)), re.M
-        )[-1]
-    )
-
-
-def test_the_list_of_the_course_gives_the_times_that_the_notebooks_give():
-    start = nbformat.read(STORED[0], as_version=4)
-    told = dict(re.findall(r"^\| .*?(\d\d) .*\| (\d+) min \|$", "\n".join(prose(start)), re.M))
-    assert {name: int(time) for name, time in told.items()} == {
-        path.name[:2]: minutes_in_all(nbformat.read(path, as_version=4)) for path in STORED
-    }
