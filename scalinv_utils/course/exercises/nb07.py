@@ -8,6 +8,50 @@ import torch
 from ._machinery import compare, exercise
 
 
+def longest_step(momentum):
+    """Compute the length at which steps begin to explode, in Griffin-Lim steps."""
+    return 2 * (1 + momentum)
+
+
+def _without_momentum(momentum):
+    return 2.0
+
+
+def _as_if_added_up(momentum):
+    return 2 * (1 - momentum)
+
+
+def _geometric(momentum):
+    return 2 / (1 - momentum)
+
+
+def _nesterov(momentum):
+    return 2 * (1 + momentum) / (1 + 2 * momentum)
+
+
+@exercise(
+    "07.1",
+    "Find the step, in Griffin-Lim steps, above which descent with momentum m explodes on the "
+    "loss x²/2.",
+    "On $x^2/2$ the gradient is $x$, and $v' = m\\,v + x$, $x' = x - s\\,v'$. The worst case is a "
+    "signal that changes its sign at each step: put $x' = -x$ and $v' = -v$ into both rules.",
+    longest_step,
+    [_without_momentum, _as_if_added_up, _geometric, _nesterov],
+    "At the limit $v' = -v$ gives $v = -x/(1 + m)$, and $x' = -x$ gives $2x = s\\,v'$: hence "
+    "$s = 2(1 + m)$. Momentum allows longer steps. It brakes where the gradient "
+    "changes its sign at each step.",
+)
+def check_longest_step(answer: Any) -> str | None:
+    """Check the answer to exercise 07.1 at four momenta."""
+    for momentum in (0.0, 0.25, 0.5, 0.9):
+        complaint = compare(
+            answer(momentum), longest_step(momentum), f"the limit at momentum {momentum}"
+        )
+        if complaint:
+            return complaint
+    return None
+
+
 def bold_step(x, v, g, loss, lr, evaluate):
     """Make one step of the bold driver with momentum 0.9; return x, v, g, loss and lr after it."""
     new_v = 0.9 * v + g
@@ -49,7 +93,7 @@ def _never_grows(x, v, g, loss, lr, evaluate):
 
 
 @exercise(
-    "07.1",
+    "07.2",
     "Write one step of the bold driver: momentum 0.9, lr times 1.1 on success, times 0.5 on "
     "failure.",
     "Compute the new velocity and the new point under *new names*, and evaluate there. Only then "
@@ -61,7 +105,7 @@ def _never_grows(x, v, g, loss, lr, evaluate):
     "may point uphill for any lr.",
 )
 def check_bold_step(answer: Any) -> str | None:
-    """Check the answer to exercise 07.1 on a success and on a failure."""
+    """Check the answer to exercise 07.2 on a success and on a failure."""
     curvature = torch.tensor([1.0, 5.0], dtype=torch.float64)
 
     def evaluate(x: torch.Tensor) -> tuple[float, torch.Tensor]:
@@ -95,31 +139,48 @@ def _without_sign(o, f):
     return (o**2 + f**2) ** (1 / 3)
 
 
+def _wrong_slope(o, f):
+    return o.sign() * ((o.abs() + f) ** (2 / 3) - f ** (2 / 3))
+
+
 def _wrong_exponent(o, f):
     return o * (o**2 + f**2) ** (-1 / 3)
 
 
 @exercise(
-    "07.2",
-    "Write a compression that is odd, close to sign(o)·|o|^(2/3) where |o| is far above f, and "
-    "has the finite slope f^(-1/3) at zero.",
+    "07.3",
+    "Write a compression of torch operations that is odd, rises, is close to sign(o)·|o|^(2/3) "
+    "where |o| is far above f, and has the slope f^(-1/3) at zero.",
     "A factor $o$ makes it odd and gives it a straight beginning. The other factor has to behave "
-    "like $|o|^{-1/3}$ far out and like $f^{-1/3}$ near zero: a power of $o^2 + f^2$.",
+    "like $|o|^{-1/3}$ far out and be $f^{-1/3}$ at zero: a power of a sum, for example.",
     compressed,
-    [_plain_power, _without_sign, _wrong_exponent],
+    [_plain_power, _without_sign, _wrong_exponent, _wrong_slope],
     "The plain power has an infinite slope at zero: there autograd multiplies infinity by zero "
     "and returns NaN. The floor f prevents that and changes almost nothing far above it.",
 )
 def check_compressed(answer: Any) -> str | None:
-    """Check the answer to exercise 07.2: its values, and its slope at zero."""
+    """Check the answer to exercise 07.3 by what was asked for: any formula that has it is right."""
     f = 0.01
-    o = torch.linspace(-2, 2, 41, dtype=torch.float64)
-    complaint = compare(answer(o, f), compressed(o, f), "the compression", rtol=1e-3)
+    o = torch.logspace(-4, 4, 81, dtype=torch.float64)
+    values = answer(o, f)
+    complaint = compare(answer(-o, f), -_tensor(values), "g(-o), which should be -g(o),")
     if complaint:
         return complaint
+    loud = o >= 1000 * f
+    far = compare(
+        _tensor(values)[loud], o[loud] ** (2 / 3), "g(o) for o of 1000 f and more", rtol=0.01
+    )
+    if far:
+        return far
+    if (_tensor(values).diff() <= 0).any():
+        return "g falls somewhere: louder coefficients should stay louder."
     zero = torch.zeros(1, dtype=torch.float64, requires_grad=True)
-    (slope,) = torch.autograd.grad(answer(zero.clone(), f).sum(), zero)
+    (slope,) = torch.autograd.grad(answer(zero, f).sum(), zero)
     return compare(slope, [f ** (-1 / 3)], "the slope at zero", rtol=1e-3)
+
+
+def _tensor(values: Any) -> torch.Tensor:
+    return torch.as_tensor(values).detach()
 
 
 def cosine_factor(k, n_iter):
@@ -140,7 +201,7 @@ def _linear(k, n_iter):
 
 
 @exercise(
-    "07.3",
+    "07.4",
     "Write the factor for the learning rate that falls along half a period of a cosine, from 1 "
     "at iteration 0 to 0 at iteration n_iter.",
     "A cosine falls from 1 to −1 while its argument goes from 0 to π. Shift and halve it.",
@@ -150,7 +211,7 @@ def _linear(k, n_iter):
     "and pass quickly from one to the other.",
 )
 def check_cosine_factor(answer: Any) -> str | None:
-    """Check the answer to exercise 07.3 at six iterations."""
+    """Check the answer to exercise 07.4 at six iterations."""
     for k in (0, 10, 25, 50, 77, 100):
         complaint = compare(answer(k, 100), cosine_factor(k, 100), f"the factor at k = {k} of 100")
         if complaint:
