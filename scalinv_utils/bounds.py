@@ -524,7 +524,7 @@ def pair_sums(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Add up products of pairs of bins over the rows, weighted by spectra.
 
-        A_kl = sum_j psi_jk psi_jl DFT(p_j)(k - l)
+        A_kl = sum_j conj(psi_jk) psi_jl DFT(p_j)(k - l)
         B_kl = sum_j psi_jk psi_jl DFT(q_j)(-k - l)
 
     Parameters
@@ -548,7 +548,8 @@ def pair_sums(
     >>> bool(torch.allclose(A.real / 64, W.filters.square().sum(0).diag(), atol=1e-12))
     True
     """
-    psi = W.filters.detach().cpu().double().numpy()
+    psi = W.responses.detach().cpu().numpy()
+    psi = psi.astype(np.result_type(psi, float))
     passed = np.abs(psi) > share * np.abs(psi).max(1, keepdims=True)
     ends = np.stack([passed.argmax(1), psi.shape[1] - passed[:, ::-1].argmax(1)], 1)
     q_hat = np.zeros((len(psi), 1), complex) if q is None else np.fft.fft(q.cpu().numpy())
@@ -567,9 +568,9 @@ def _pair_sums(
         first, last = ends[j]
         for k in range(first, last):
             for l in range(k, last):
-                weight = psi[j, k] * psi[j, l]
-                A[k, l] += weight * p[j, l - k].conjugate()  # p is real before its DFT
-                B[k, l] += weight * q[j, (-k - l) % n_samples]
+                # p is real before its DFT.
+                A[k, l] += np.conj(psi[j, k]) * psi[j, l] * np.conj(p[j, l - k])
+                B[k, l] += psi[j, k] * psi[j, l] * q[j, (-k - l) % n_samples]
     for k in range(n):
         for l in range(k):
             A[k, l], B[k, l] = A[l, k].conjugate(), B[l, k]

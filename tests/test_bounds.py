@@ -60,6 +60,16 @@ def test_fisher_information_is_the_square_of_the_jacobian(options):
     )
 
 
+def test_fisher_information_of_complex_filters_counts_their_phases():
+    frequencies, bins = np.linspace(3600, 600, 20), np.arange(33) * 8000 / 64
+    gammatones = (1 + 1j * (bins - frequencies[:, None]) / 300) ** -3
+    W = Scalogram.from_filters(gammatones, frequencies, 8000, n_samples=64)
+    x = dense(3, W)
+    basis = bounds.band_basis(W)
+    J = torch.autograd.functional.jacobian(lambda v: W.magnitude(basis @ v).flatten(), basis.T @ x)
+    assert torch.allclose(bounds.fisher_information(x, W), J.T @ J, atol=1e-12)
+
+
 def test_jacobian_predicts_a_small_step_and_comes_row_by_row():
     W = scalogram()
     x, step = dense(4, W), 1e-6 * dense(5, W)

@@ -203,10 +203,10 @@ def answered(
 
 
 def _bar(M: Measured, y: torch.Tensor) -> str:
-    """Write the error bar of a noisy scalogram; exact ones and those with gaps have none."""
-    if not M.is_plain or len(y) > LONGEST_WITH_BAR:
+    """Write the error bar of a noisy scalogram; exact ones and extended ones have none."""
+    if len(y) > LONGEST_WITH_BAR:
         return ""
     try:
-        return str(error_bars(y, M.S, M.W))
-    except ValueError:  # no noise that could be read
+        return str(error_bars(y, M.S, M.W) if M.is_plain else error_bars(y, M))
+    except ValueError:  # no noise that could be read, or none that a bar can be made of
         return ""

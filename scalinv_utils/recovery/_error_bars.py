@@ -24,13 +24,14 @@ from scipy.sparse.csgraph import connected_components
 
 from .._validation import check_choice, check_positive, check_signal
 from ..bounds import Bound, band_basis, cramer_rao
+from ..measured import Measured
 from ..metrics import analytic, decibels
 from ..transforms.scalogram import Scalogram
 from ._lifted_power import MODELS, applies_to, noise_level
 from ._likelihood import Likelihood
 from ._noisy import EXPLAINED
 from ._regions import regions
-from ._stages import one_scalogram
+from ._stages import one_scalogram, scalogram_of
 
 __all__ = ["ErrorBars", "error_bars"]
 
@@ -90,8 +91,8 @@ class ErrorBars:
 
 def error_bars(
     x: ArrayLike,
-    S: ArrayLike,
-    W: Scalogram,
+    S: ArrayLike | Measured,
+    W: Scalogram | None = None,
     *,
     noise: Literal["clipped", "gaussian", "rice"] = "clipped",
     sigma: float | None = None,
@@ -102,13 +103,14 @@ def error_bars(
     ----------
     x : real array, shape (n_samples,)
         The recovered signal.
-    S : real array, shape (n_freqs, n_samples)
-        The scalogram as it was given.
+    S : real array, shape (n_freqs, n_samples), or Measured
+        The scalogram as it was given. A `Measured` brings the error of each value, and needs no
+        other argument; it has to be periodic.
     W : Scalogram
         Without a lowpass, and with a band of positive frequencies. The cost grows with the cube of
         its length: about a second at 1024 samples.
     noise, sigma
-        As for `recover`.
+        As for `recover`; not with a `Measured`.
 
     Returns
     -------
@@ -117,8 +119,8 @@ def error_bars(
     Raises
     ------
     ValueError, TypeError
-        If x or S does not fit W, W has a lowpass or is too long, or no level of noise can be
-        read from S and none is given.
+        If x or S does not fit W, W has a lowpass or is too long, no level of noise can be read
+        from S and none is given, or a `Measured` is exact or not periodic.
 
     Examples
     --------
@@ -133,20 +135,53 @@ def error_bars(
     True
     """
     check_choice(noise, MODELS, "noise")
-    given = one_scalogram(S, W, negative=noise == "gaussian")
-    if not applies_to(W):
-        raise ValueError(f"W must be short, on the CPU and without a lowpass, got {W!r}")
+    if isinstance(S, Measured):
+        return _of_measured(x, S)
+    plane, W = scalogram_of(S, W)
+    given = one_scalogram(plane, W, negative=noise == "gaussian")
+    _require_short(W)
     sigma = noise_level(given, W, model=noise) if sigma is None else check_positive(sigma, "sigma")
     if sigma == 0:
         raise ValueError("sigma must be given: S has no bin that tells the level of its noise")
     y = W.project(check_signal(x, name="x")).double()
     modulus = W.magnitude(y)
-    snr_db = decibels(modulus.square().mean().sqrt() / sigma)
-    bound = cramer_rao(y, W, noise=noise, snr_db=snr_db)
+    bound = cramer_rao(y, W, noise=noise, snr_db=_snr_db(modulus, sigma))
+    chi2 = Likelihood(given, sigma, noise).surprise(modulus, len(bound.fisher))
+    return _bars(bound, modulus, sigma, chi2)
+
+
+def _of_measured(x: ArrayLike, M: Measured) -> ErrorBars:
+    """Tell the same with an error for each value that is known; sigma is their rms."""
+    if M.sigma is None or not M.extension.is_identity:
+        raise ValueError(f"S must have errors and be periodic to have error bars, got {M!r}")
+    _require_short(M.W)
+    y = M.W.project(check_signal(x, name="x")).double()
+    modulus = M.magnitude(y)
+    counts = M.known & ~(M.at_most & (modulus <= M.S))
+    sigma = float(M.sigma[M.known].square().mean().sqrt())
+    weight = torch.where(counts, (sigma / M.sigma).square(), 0.0)
+    bound = cramer_rao(y, M.W, weight=M.columns.spread(weight))
+    squares = torch.where(counts, (M.misfit(modulus) / M.sigma).square(), 0.0).sum()
+    chi2 = float(squares) / max(int(counts.sum()) - len(bound.fisher), 1)
+    return _bars(bound, M.W.magnitude(y), sigma, chi2)
+
+
+def _require_short(W: Scalogram) -> None:
+    if not applies_to(W):
+        raise ValueError(f"W must be short, on the CPU and without a lowpass, got {W!r}")
+
+
+def _snr_db(modulus: torch.Tensor, sigma: float) -> float:
+    return decibels(modulus.square().mean().sqrt() / sigma)
+
+
+def _bars(bound: Bound, modulus: torch.Tensor, sigma: float, chi2: float) -> ErrorBars:
+    """Gather what the bound at the estimate says."""
+    snr_db = _snr_db(modulus, sigma)
     labels, parts, deviations = _parts(bound, bound.sigma(snr_db))
     return ErrorBars(
         sigma,
-        Likelihood(given, sigma, noise).surprise(modulus, len(bound.fisher)),
+        chi2,
         bound.error_db(snr_db),
         _within_db(bound, parts[labels], len(deviations), snr_db),
         parts[labels],

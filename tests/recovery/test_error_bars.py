@@ -6,6 +6,7 @@ import torch
 
 from scalinv_utils import bounds, metrics
 from scalinv_utils.course import signals
+from scalinv_utils.measured import Measured
 from scalinv_utils.recovery import _error_bars as module
 from scalinv_utils.recovery._error_bars import error_bars
 from scalinv_utils.recovery._pipeline import recover
@@ -145,6 +146,60 @@ def test_they_say_what_they_found():
     x = quiet_valleys(W)
     bars = error_bars(x, bounds.noisy(W.magnitude(x), 10), W)
     assert f"{bars.within_db:.1f} dB within each of 3 loose parts" in str(bars)
+
+
+def test_a_wrong_signal_gets_no_bar_in_words():
+    W = transform()
+    x = guitar(W)
+    said = str(error_bars(x + 0.5 * x.abs(), bounds.noisy(W.magnitude(x), 20), W))
+    assert "its error is not known" in said and "as good as" not in said
+
+
+def rounded(S):
+    """Decibels in bytes: 256 levels over 80 dB."""
+    step = 80 / 255
+    db = (20 * (S / S.max()).log10()).clamp_min(-80)
+    return {"S": (db / step).round() * step, "scale": "db", "step_db": step, "floor": -80.0}
+
+
+def thinned(S, seed=0):
+    """Every second column, each with noise 50 dB below the scalogram."""
+    sigma = 10 ** (-50 / 20) * float((S / S.max()).square().mean().sqrt())
+    noise = torch.randn(S.shape, generator=torch.Generator().manual_seed(seed)).double()
+    return {"S": (S / S.max() + sigma * noise).clamp_min(0)[:, ::2], "hop": 2, "sigma": sigma}
+
+
+@pytest.mark.parametrize("measure", [rounded, thinned])
+def test_a_measured_scalogram_brings_its_errors(measure):
+    W = transform(voices_per_octave=24)
+    x = guitar(W)
+    x = x / W.magnitude(x).max()
+    options = measure(W.magnitude(x))
+    M = Measured(options.pop("S"), W, **options)
+    y = recover(M, progress=False).signal
+    bars = error_bars(y, M)
+    assert bars.reduced_chi2 == pytest.approx(1, abs=0.1)
+    assert bars.error_db == pytest.approx(metrics.waveform_error_db(y, x), abs=5)
+    assert bars.n_parts == 1 and bars.parts.shape == W.shape
+
+
+def test_equal_errors_are_those_of_gaussian_noise():
+    W = transform()
+    x = guitar(W)
+    S = bounds.noisy(W.magnitude(x), 20)
+    one, other = error_bars(x, Measured(S, W, sigma=0.01)), error_bars(x, S, W, sigma=0.01)
+    plain = error_bars(x, S, W, sigma=0.01, noise="gaussian")
+    assert one.error_db == pytest.approx(plain.error_db, abs=1e-6) != other.error_db
+    assert one.reduced_chi2 == pytest.approx(plain.reduced_chi2, rel=1e-6)
+
+
+@pytest.mark.parametrize("options", [{}, {"ends": "zero", "pad": (20, 20), "sigma": 0.1}])
+def test_exact_and_extended_scalograms_have_none(options):
+    W = transform()
+    n = W.n_samples - sum(options.get("pad", ()))
+    M = Measured(torch.ones(W.n_freqs, n), W, **options)
+    with pytest.raises(ValueError, match="S must have errors and be periodic"):
+        error_bars(torch.ones(n).double(), M)
 
 
 @pytest.mark.parametrize(
