@@ -23,7 +23,7 @@ from ..measured import Measured
 __all__ = ["Even", "evened"]
 
 # Columns are even if they lie this near to even places, in samples, and there are so many of them.
-NEAR, FEWEST = 0.75, 8
+NEAR_EVEN, FEWEST = 0.75, 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +63,7 @@ def evened(M: Measured) -> Even | None:
     step = M.n_samples / len(runs)
     offsets = np.array([run.mean() for run in runs]) - step * np.arange(len(runs))
     first = (offsets.max() + offsets.min()) / 2
-    if len(runs) < FEWEST or step < 2 or np.abs(offsets - first).max() > NEAR:
+    if len(runs) < FEWEST or step < 2 or np.abs(offsets - first).max() > NEAR_EVEN:
         return None
     return Even(_sampled_anew(M, [int(run[0]) for run in runs]), first, M.n_samples)
 

@@ -34,7 +34,7 @@ def test_your_own_sound(page, open_notebook, lab, request):
     a_file_comes_in_and_a_waveform_goes_out(page, studio, lab, request)
     another_recording_and_method_with_the_keyboard_alone(page, studio)
     a_bad_file_gets_a_sentence(page, studio, lab)
-    a_scalogram_comes_in_by_the_second_door(page, lab, request)
+    a_scalogram_comes_in_by_the_second_door(page, studio, lab, request)
     methods_to_listen_to(page, notebook, lab)
 
 
@@ -81,8 +81,8 @@ def a_bad_file_gets_a_sentence(page, studio, lab):
     check_widths(page)
 
 
-def a_scalogram_comes_in_by_the_second_door(page, lab, request):
-    page.get_by_text("Or bring a scalogram").click()
+def a_scalogram_comes_in_by_the_second_door(page, studio, lab, request):
+    studio.get_by_text("Or bring a scalogram").click()
     door = page.locator(".widget-vbox").filter(has_text="a scalogram").last
     choose_file(page, door, scalogram_file(lab.folder), "a scalogram")
     door.get_by_text("S is a scalogram of W").wait_for()
