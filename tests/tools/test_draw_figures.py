@@ -4,8 +4,10 @@ import re
 import statistics
 from pathlib import Path
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from PIL import Image
 
 from scalinv_utils.benchmark import summary
 from scalinv_utils.course import signals
@@ -57,3 +59,19 @@ def rows_of_the_table():
 def test_the_table_of_the_readme_is_that_of_the_benchmark():
     for row in rows_of_the_table():
         assert row in README.read_text(), row
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name == "error_against_bound" else ())
+        for name in draw_figures.FIGURES
+    ],
+)
+def test_the_stored_pictures_are_those_that_are_drawn_today(name, tmp_path):
+    (path,) = draw_figures.build([name], tmp_path)
+    with Image.open(path) as today, Image.open(README.parent / "figures" / path.name) as stored:
+        assert today.size == stored.size
+        difference = np.abs(np.subtract(today.convert("L"), stored.convert("L"), dtype=float))
+    # Fonts and rounding differ from machine to machine; another curve moves far more.
+    assert difference.mean() < 3
