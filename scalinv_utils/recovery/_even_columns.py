@@ -7,8 +7,8 @@ time and the start at t_0 the k-th column is the sample h k, exactly:
 
     y'(u) = x(t_0 + u N / N'),    X(k) = N / N' exp(-2 pi i k t_0 / N) Y'(k)
 
-What is known at every h-th sample is what the prediction of aliases needs (`_lifted_completion`),
-and a descent on it computes K columns and not N.
+The prediction of aliases needs values at every h-th sample (`_lifted_completion`), and a descent on
+them computes K columns and not N.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ def _sampled_anew(M: Measured, columns: list[int]) -> Measured:
     hop = -(-M.n_samples // len(columns))
     n_even = hop * len(columns)
     W = M.W.like(n_even, sample_rate=M.W.sample_rate * n_even / M.n_samples)
-    known, at_most = M.known[:, columns], M.at_most[:, columns]
-    sigma = None if M.sigma is None else torch.where(known, M.sigma[:, columns], 1.0)
-    floor = float(M.S[M.at_most].max()) if at_most.any() else None
+    assert M.sigma is not None
+    known = M.known[:, columns]
+    sigma = torch.where(known, M.sigma[:, columns], 1.0)
+    floor = float(M.S[M.at_most].max()) if M.at_most.any() else None
     return Measured(M.S[:, columns], W, known=known, hop=hop, sigma=sigma, floor=floor)

@@ -18,7 +18,7 @@ def compare_letters(answer: Any, right: Collection[str], choices: str, advice: s
     choices : str
         All the letters that there are.
     advice : str
-        What the learner can compute to find out; it may not depend on the answer.
+        Says how the learner can find out by computing; it may not depend on the answer.
 
     Returns
     -------
