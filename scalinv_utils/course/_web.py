@@ -1,0 +1,50 @@
+"""Custom elements in HTML: one piece of it serves the notebooks, nbviewer and the web pages.
+
+An element is three things in a row: what is shown where no script runs, the data as JSON, and the
+code that defines the element. The code stands beside every element, since any output of a notebook
+may be the only one on the page; a page that has many of them may keep the first (`tools.site`).
+"""
+
+import functools
+import json
+from importlib import resources
+from typing import Any
+
+FOLDER = resources.files(__package__) / "web"
+
+
+@functools.cache
+def code(name: str) -> str:
+    """Return the JavaScript that defines the element ``scalinv-<name>``."""
+    return (FOLDER / f"{name}.js").read_text(encoding="utf-8")
+
+
+def element(name: str, data: Any, fallback: str = "") -> str:
+    """Write the HTML of the element ``scalinv-<name>``.
+
+    Parameters
+    ----------
+    name : str
+        The element is defined in web/<name>.js.
+    data
+        What json can write. The element finds it in its child ``script``.
+    fallback : str
+        HTML, shown until the element takes its place, and for ever where no script runs.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from scalinv_utils.course import _web
+    >>> _web.element("idea", {}, "<p>Words.</p>").split("<script data-scalinv")[0]
+    '<scalinv-idea><script type="application/json">{}</script><p>Words.</p></scalinv-idea>'
+    """
+    # "</script>" inside a string would end the data.
+    written = json.dumps(data, separators=(",", ":")).replace("</", "<\\/")
+    tag = f"scalinv-{name}"
+    return (
+        f'<{tag}><script type="application/json">{written}</script>{fallback}</{tag}>'
+        f'<script data-scalinv="{name}">{code(name)}</script>'
+    )

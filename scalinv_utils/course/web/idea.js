@@ -1,0 +1,1 @@
+// Replaced by the animations of the ideas.
