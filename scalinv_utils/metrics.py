@@ -237,7 +237,7 @@ def misfit_db(output: ArrayLike, target: ArrayLike) -> Level:
 
     Parameters
     ----------
-    output : real array, shape (..., *target.shape)
+    output : real array, shape ``(..., *target.shape)``
         Leading axes beyond those of `target` are a batch.
     target : real array, any shape
 

@@ -1,6 +1,6 @@
 """Explorers: controls for the mouse or the arrow keys, and a picture that follows them.
 
-Every explorer has three parts that are kept apart:
+Every explorer has three parts that are kept apart::
 
     compute(**values) -> result      pure: no picture, no widget
     draw(axes, result)               on the axes it is given: no widget, no computing

@@ -1,0 +1,1 @@
+"""The web pages: the course from its stored outputs, with a first screen and the reference."""

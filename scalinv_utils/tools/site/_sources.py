@@ -1,0 +1,94 @@
+"""Gather what Sphinx reads: notebooks whose outputs are HTML, the pages beside them."""
+
+import shutil
+from pathlib import Path
+
+import nbformat
+
+from ..environment import ROOT
+from . import _bar, _notebook, _reference
+
+HERE = Path(__file__).resolve().parent
+NOTEBOOKS = ROOT / "notebooks"
+EXTRA = "extra"  # the folder with what goes to the site as it is
+#: What the notebooks link to, at the same place relative to them.
+LINKED = ("figures/ambiguity_circle.png", "scalinv_utils/course/data/CREDITS.md")
+
+INDEX = """\
+---
+hide-toc: true
+---
+
+# Signals from scalograms
+
+```{{raw}} html
+{first_screen}
+```
+
+```{{toctree}}
+:hidden:
+:caption: The course
+
+{notebooks}
+```
+
+```{{toctree}}
+:hidden:
+:caption: Beside the course
+
+your_voice
+run_it
+notebooks/glossary
+notebooks/references
+notebooks/README
+scalinv_utils/course/data/CREDITS
+reference/index
+```
+"""
+
+
+def gather(folder: Path, repository: str | None) -> None:
+    """Write all sources into `folder`.
+
+    Parameters
+    ----------
+    folder : Path
+        It must not exist.
+    repository : str or None
+        "owner/name" on GitHub.
+    """
+    (folder / "notebooks").mkdir(parents=True)
+    (folder / EXTRA / "frames").mkdir(parents=True)
+    stored = sorted(NOTEBOOKS.glob("*.ipynb"))
+    for path in stored:
+        write_notebook(path, folder, repository)
+    for path in NOTEBOOKS.glob("*.md"):
+        shutil.copy(path, folder / "notebooks")
+    _reference.write(folder / "reference", stored)
+    for name in LINKED:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    _write_pages(folder, stored, repository)
+
+
+def write_notebook(path: Path, folder: Path, repository: str | None) -> None:
+    """Write one notebook with its outputs as HTML, its frames as files, and the bar of links."""
+    notebook = nbformat.read(path, as_version=4)
+    _notebook.to_html(notebook, folder / EXTRA / "frames")
+    _bar.add(notebook, path.name, repository)
+    nbformat.write(notebook, folder / "notebooks" / path.name)
+    downloads = folder / EXTRA / "downloads"
+    downloads.mkdir(parents=True, exist_ok=True)
+    shutil.copy(path, downloads)
+
+
+def _write_pages(folder: Path, stored: list[Path], repository: str | None) -> None:
+    first_screen = (HERE / "pages" / "first_screen.html").read_text(encoding="utf-8")
+    notebooks = "\n".join(f"notebooks/{path.stem}" for path in stored)
+    index = INDEX.format(first_screen=first_screen, notebooks=notebooks)
+    (folder / "index.md").write_text(index, encoding="utf-8")
+    (folder / "run_it.md").write_text(_bar.run_it(repository), encoding="utf-8")
+    voice = (HERE / "pages" / "your_voice.html").read_text(encoding="utf-8")
+    page = f"# Try it on your own voice\n\n```{{raw}} html\n{voice}\n```\n"
+    (folder / "your_voice.md").write_text(page, encoding="utf-8")
+
