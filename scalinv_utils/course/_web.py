@@ -7,22 +7,16 @@ may be the only one on the page; a page that has many of them may keep the first
 
 import functools
 import json
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-FOLDER = resources.files(__package__) / "web"
+FOLDER = Path(__file__).parent / "web"
 
 
 @functools.cache
 def code(name: str) -> str:
     """Return the JavaScript that defines the element ``scalinv-<name>``."""
     return (FOLDER / f"{name}.js").read_text(encoding="utf-8")
-
-
-def scripts() -> list[Path]:
-    """List the files that define the elements."""
-    return sorted(Path(str(FOLDER)).glob("*.js"))
 
 
 def element(name: str, data: Any, fallback: str = "") -> str:

@@ -1,4 +1,4 @@
-"""What each command runs: python -m scalinv_utils {lab,test,setup,notebooks,benchmark,...}.
+"""What each command runs: python -m scalinv_utils {lab,test,setup,notebooks,site,...}.
 
 Only the standard library may be imported here, because there may be no environment yet.
 """
@@ -21,6 +21,7 @@ commands:
   notebooks  execute notebooks and store them with their outputs
   weigh      time, memory and size of each notebook; fails past the limits
   figures    draw the pictures in figures/ again
+  site       make the web pages, from the stored notebooks, without running any
   benchmark  every method on every signal, with peers; benchmark --help says more
 """
 
@@ -71,6 +72,7 @@ NEEDS = {
     "notebooks": environment.EXTRAS,
     "weigh": environment.EXTRAS,
     "figures": ("course",),
+    "site": ("course", "site"),
     "benchmark": ("benchmark",),
 }
 
@@ -91,6 +93,7 @@ def commands(python: str, root: str, rest: list[str]) -> dict[str, list[str]]:
         "notebooks": [python, "-m", "scalinv_utils.tools.execute_notebooks", *rest],
         "weigh": [python, "-m", "scalinv_utils.tools.notebook_cost", *rest],
         "figures": [python, "-c", DRAW_FIGURES, *rest],
+        "site": [python, "-m", "scalinv_utils.tools.site.build", *rest],
         "benchmark": [python, "-m", "scalinv_utils.benchmark.cli", *rest],
     }
 
@@ -152,7 +155,10 @@ def _parsed(arguments: list[str]) -> tuple[str, list[str]]:
     )
     parser.add_argument("command", help=argparse.SUPPRESS, choices=names)
     own, rest = arguments[:1], arguments[1:]
-    asks = rest[:1] in (["-h"], ["--help"]) and own != ["benchmark"]  # which has a help of its own
+    asks = rest[:1] in (["-h"], ["--help"]) and own not in (
+        ["benchmark"],
+        ["site"],
+    )  # with a help of their own
     if asks and own == ["test"]:
         print(TEST_HELP, end="")
         sys.exit()

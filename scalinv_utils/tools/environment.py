@@ -24,7 +24,7 @@ VENV = ROOT / ".venv"
 PROMPT = "scalinv"  # also how a .venv that was made here is told from one that a person made
 
 # The extras of pyproject.toml that set-up installs.
-EXTRAS = ("course", "app", "test")
+EXTRAS = ("course", "app", "site", "test")
 
 # The benchmark leaves out the methods of a peer that is not installed.
 DISPENSABLE = ("librosa",)

@@ -199,10 +199,10 @@ def test_each_step_is_announced_with_its_number_and_its_time(course, runs, capsy
     assert len(said) == 2 and "step 1 of 2" in said[0] and "step 2 of 2" in said[1]
 
 
-def test_the_other_packages_are_those_of_three_extras_with_the_exact_versions(runs):
+def test_the_other_packages_are_those_of_four_extras_with_the_exact_versions(runs):
     environment.ready()
     last = [command for command in runs if "--editable" in command][0]
-    assert last[last.index("--editable") + 1] == ".[course,app,test]"
+    assert last[last.index("--editable") + 1] == ".[course,app,site,test]"
     assert last[last.index("--constraint") + 1] == "constraints.txt"
 
 

@@ -77,7 +77,7 @@ def test_conda_and_pip_install_the_same_packages_with_the_same_bounds():
     exact = listed.pop("torch")
     assert asked.pop("torch").contains(str(exact).strip("="))
     assert {name: listed[name] for name in set(listed) - CONDA_ONLY} == asked
-    assert options == ["-c constraints.txt", "-e .[course,app,test]"]
+    assert options == ["-c constraints.txt", "-e .[course,app,site,test]"]
 
 
 def test_conda_installs_the_exact_torch_of_the_course():
@@ -121,7 +121,8 @@ def test_core_is_what_inversion_needs():
     core = {"numba", "numpy", "scipy", "soundfile", "ssqueezepy", "torch", "tqdm"}
     assert set(bounds(PROJECT["dependencies"])) == core
     assert not any(bound.operator == "==" for bound in bounds(PROJECT["dependencies"])["torch"])
-    assert set(PROJECT["optional-dependencies"]) == {"course", "app", "benchmark", "test", "dev"}
+    extras = {"course", "app", "site", "benchmark", "test", "dev"}
+    assert set(PROJECT["optional-dependencies"]) == extras
 
 
 def test_citation_and_changelog_know_the_version():

@@ -33,7 +33,7 @@ def test_ci_runs_the_test_command_of_the_readme():
 
 def test_all_workflows_are_looked_at_here():
     names = {path.name for path in (ROOT / ".github/workflows").iterdir()}
-    assert names == {"tests.yml", "release.yml"}
+    assert names == {"pages.yml", "release.yml", "tests.yml"}
 
 
 def test_every_system_and_every_python_runs_the_test_command():
@@ -67,7 +67,18 @@ def test_a_release_is_tested_built_checked_and_published_without_a_password():
     assert "password" not in (ROOT / ".github/workflows/release.yml").read_text("utf-8")
 
 
-@pytest.mark.parametrize("name", ["tests.yml", "release.yml"])
+def test_the_pages_are_made_by_the_command_of_the_readme_and_published_from_main():
+    pages = workflow("pages.yml")
+    assert pages[True]["push"]["branches"] == ["main"]
+    assert "python -m scalinv_utils site site" in steps(pages["jobs"]["build"])
+    upload = pages["jobs"]["build"]["steps"][-1]
+    assert upload["with"]["path"] == "site"
+    publish = pages["jobs"]["publish"]
+    assert publish["needs"] == "build"
+    assert publish["permissions"] == {"id-token": "write", "pages": "write"}
+
+
+@pytest.mark.parametrize("name", ["pages.yml", "release.yml", "tests.yml"])
 def test_actions_name_a_version_and_jobs_may_only_read(name):
     assert workflow(name)["permissions"] == {"contents": "read"}
     for job in workflow(name)["jobs"].values():

@@ -5,12 +5,26 @@ import re
 from pathlib import Path
 from typing import Any
 
-from bs4 import BeautifulSoup, NavigableString, Tag
+from bs4 import BeautifulSoup
+from bs4.element import NavigableString, Tag
 
 TERM = re.compile(r"^- \*\*(.+?)\.\*\* (.+?) \[[^\]]+\]\(([^)]+)\)\s*$", re.MULTILINE)
 NOTEBOOK = re.compile(r"notebooks/\d\d")
 #: Text inside these is not touched.
-LEFT_ALONE = ("a", "code", "pre", "h1", "h2", "h3", "h4", "math", "script", "summary", "th", "button")
+LEFT_ALONE = (
+    "a",
+    "code",
+    "pre",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "math",
+    "script",
+    "summary",
+    "th",
+    "button",
+)
 
 
 def terms(glossary: Path) -> dict[str, str]:
@@ -49,8 +63,10 @@ def finish(body: str, definitions: dict[str, str], glossary: str) -> str:
     soup = BeautifulSoup(body, "html.parser")
     for table in soup.find_all("table"):
         _let_scroll(soup, table)
-    for section in soup.find_all("section") if definitions else []:
-        _mark_terms(soup, section, definitions, glossary)
+    page = soup.find("section")
+    if definitions and isinstance(page, Tag):
+        for section in [page, *page.find_all("section", recursive=False)]:
+            _mark_terms(soup, section, definitions, glossary)
     return str(soup)
 
 
@@ -68,8 +84,9 @@ def _mark_terms(
 ) -> None:
     """Link the first mention of each term in a section to the glossary."""
     marked: set[str] = set()
+    opening = section.find_parent("section") is None  # without the sections that follow in it
     for paragraph in section.find_all(["p", "li"]):
-        if paragraph.find_parent("section") is section:
+        if not opening or paragraph.find_parent("section") is section:
             for text in list(paragraph.find_all(string=True)):
                 if not text.find_parent(LEFT_ALONE):
                     _mark(soup, text, definitions, marked, glossary)

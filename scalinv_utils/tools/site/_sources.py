@@ -1,5 +1,6 @@
 """Gather what Sphinx reads: notebooks whose outputs are HTML, the pages beside them."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -82,13 +83,19 @@ def write_notebook(path: Path, folder: Path, repository: str | None) -> None:
     shutil.copy(path, downloads)
 
 
+def _title(path: Path) -> str:
+    """Return the short title of a notebook for the list of contents: 00 Start here."""
+    number, words = path.stem.split("_", 1)
+    title = words.replace("_", " ").capitalize()
+    return f"{number} {re.sub('griffin.lim', 'Griffin-Lim', title, flags=re.IGNORECASE)}"
+
+
 def _write_pages(folder: Path, stored: list[Path], repository: str | None) -> None:
     first_screen = (HERE / "pages" / "first_screen.html").read_text(encoding="utf-8")
-    notebooks = "\n".join(f"notebooks/{path.stem}" for path in stored)
+    notebooks = "\n".join(f"{_title(path)} <notebooks/{path.stem}>" for path in stored)
     index = INDEX.format(first_screen=first_screen, notebooks=notebooks)
     (folder / "index.md").write_text(index, encoding="utf-8")
     (folder / "run_it.md").write_text(_bar.run_it(repository), encoding="utf-8")
     voice = (HERE / "pages" / "your_voice.html").read_text(encoding="utf-8")
     page = f"# Try it on your own voice\n\n```{{raw}} html\n{voice}\n```\n"
     (folder / "your_voice.md").write_text(page, encoding="utf-8")
-

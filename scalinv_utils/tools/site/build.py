@@ -18,7 +18,6 @@ from sphinx.cmd.build import build_main
 from ..environment import ROOT
 from . import _sources
 
-HERE = Path(__file__).resolve().parent
 MARK = ".scalinv-site"  # a folder with this file in it was made here, and may be replaced
 
 
@@ -62,7 +61,17 @@ def build(folder: Path, repository: str | None = None) -> Path:
 def _run_sphinx(sources: Path, pages: Path) -> None:
     """Turn sources into pages; a warning is an error, and all of them are shown first."""
     scratch = sources.parent / "doctrees"
-    options = ["-b", "html", "-c", str(HERE), "-d", str(scratch), "-q", "-W", "--keep-going"]
+    options = [
+        "-b",
+        "html",
+        "-c",
+        str(_sources.HERE),
+        "-d",
+        str(scratch),
+        "-q",
+        "-W",
+        "--keep-going",
+    ]
     # What is copied as it is: frames of explorers, and the notebooks to download.
     options += ["-D", f"html_extra_path={sources / _sources.EXTRA}"]
     if build_main([*options, str(sources), str(pages)]):

@@ -29,8 +29,7 @@ nb_execution_mode = "off"
 nb_render_markdown_format = "myst"
 nb_merge_streams = True
 nb_ipywidgets_js = {}
-nb_code_prompt_show = "The code of this {type}"
-nb_code_prompt_hide = "The code of this {type}"
+nb_code_prompt_show = nb_code_prompt_hide = "Code"
 myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_heading_anchors = 4
 
@@ -44,7 +43,8 @@ autodoc_typehints = "none"  # the docstrings give types and shapes
 autodoc_preserve_defaults = True
 autodoc_class_signature = "mixed"
 napoleon_google_docstring = False
-napoleon_use_rtype = False
+napoleon_use_rtype = napoleon_use_param = False
+napoleon_use_ivar = True
 
 html_theme = "furo"
 html_title = project
