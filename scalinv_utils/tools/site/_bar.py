@@ -31,8 +31,8 @@ listen, download.
 
 ## With your own scalogram
 
-Notebook [11](notebooks/11_your_own_scalogram.ipynb) shows how a scalogram that was made elsewhere is
-described and recovered; [the reference](reference/index.rst) has every reader and every option.
+Notebook [11](notebooks/11_your_own_scalogram.ipynb) shows how a scalogram that was made elsewhere
+is described and recovered; [the reference](reference/index.rst) has every reader and every option.
 """
 
 WITH_BINDER = """\

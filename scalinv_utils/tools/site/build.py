@@ -61,19 +61,9 @@ def build(folder: Path, repository: str | None = None) -> Path:
 def _run_sphinx(sources: Path, pages: Path) -> None:
     """Turn sources into pages; a warning is an error, and all of them are shown first."""
     scratch = sources.parent / "doctrees"
-    options = [
-        "-b",
-        "html",
-        "-c",
-        str(_sources.HERE),
-        "-d",
-        str(scratch),
-        "-q",
-        "-W",
-        "--keep-going",
-    ]
+    options = ["-b", "html", "-q", "-W", "--keep-going", "-d", str(scratch)]
     # What is copied as it is: frames of explorers, and the notebooks to download.
-    options += ["-D", f"html_extra_path={sources / _sources.EXTRA}"]
+    options += ["-c", str(_sources.HERE), "-D", f"html_extra_path={sources / _sources.EXTRA}"]
     if build_main([*options, str(sources), str(pages)]):
         raise SiteError("The pages were not made: see the lines above.")
 
