@@ -1,4 +1,4 @@
-"""Last touches to the HTML of a page: terms of the glossary, and tables that scroll and sort."""
+"""Last touches to the HTML of a page: terms of the glossary, boxes for tables, roles."""
 
 import functools
 import re
@@ -45,9 +45,11 @@ def finish(body: str, definitions: dict[str, str], glossary: str) -> str:
     glossary : str
         The address of the glossary, relative to the page.
     """
-    if "<table" not in body and not definitions:
+    if not definitions and "<table" not in body:
         return body
     soup = BeautifulSoup(body, "html.parser")
+    for summary in soup.find_all("summary"):
+        summary.attrs.pop("aria-label", None)  # myst-nb's, which is not what the summary says
     for table in soup.find_all("table"):
         _let_scroll(soup, table)
     page = soup.find("section")
@@ -58,12 +60,9 @@ def finish(body: str, definitions: dict[str, str], glossary: str) -> str:
 
 
 def _let_scroll(soup: BeautifulSoup, table: Tag) -> None:
-    """Give a wide table a box of its own, which the keyboard can scroll."""
+    """Give a table a box of its own, which scrolls where the table is too wide."""
     if table.find_parent(class_="table-wrapper") is None and table.find_parent("table") is None:
         table.wrap(soup.new_tag("div", attrs={"class": "table-wrapper"}))
-    box = table.find_parent(class_="table-wrapper")
-    if box is not None:
-        box.attrs |= {"tabindex": "0", "role": "region", "aria-label": "Table"}
 
 
 def _mark_terms(
@@ -124,7 +123,11 @@ def setup(app: Any) -> dict[str, bool]:
             glossary = app.builder.get_relative_uri(page, "notebooks/glossary")
             definitions = app.config.scalinv_terms if NOTEBOOK.match(page) else {}
             context["body"] = finish(context["body"], definitions, glossary)
+        # Sphinx makes the captions of the contents headings, and does not say of which level.
+        tree = context.get("furo_navigation_tree", "")
+        leveled = tree.replace('role="heading"', 'role="heading" aria-level="2"')
+        context["furo_navigation_tree"] = leveled
 
     app.add_config_value("scalinv_terms", {}, "html")
-    app.connect("html-page-context", on_page)
+    app.connect("html-page-context", on_page, priority=900)  # after the theme
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -50,10 +50,7 @@ def _inline(writer: Any, node: nodes.math) -> None:
 
 
 def _display(writer: Any, node: nodes.math_block) -> None:
-    writer.body.append(
-        f'<div class="formula" tabindex="0" role="region" aria-label="Formula">'
-        f"{mathml(node.astext(), display=True)}</div>"
-    )
+    writer.body.append(f'<div class="formula">{mathml(node.astext(), display=True)}</div>')
     raise nodes.SkipNode
 
 

@@ -98,7 +98,7 @@ def figure(png: bytes, alt: str, frames: Path) -> str:
     shown = min(width, WIDEST)
     words = html.escape(alt, quote=True)
     return (
-        '<div class="picture" tabindex="0" role="region" aria-label="Picture">'
+        f'<div class="picture">'
         f'<a href="{address}"><img src="{address}" alt="{words}" width="{shown}" '
         f'height="{round(height * shown / width)}" loading="lazy"></a></div>'
     )

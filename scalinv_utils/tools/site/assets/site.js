@@ -1,4 +1,24 @@
-// What all pages do: definitions of terms, tables that sort, and pictures in the dark theme.
+// What all pages do: boxes that the keyboard scrolls, definitions of terms, tables that sort, and
+// pictures in the dark theme.
+
+// Boxes. One that is wider than its place can have the focus, and the arrow keys scroll it.
+(() => {
+  const NAMES = { picture: "Picture", formula: "Formula", "table-wrapper": "Table" };
+  const name = (box) =>
+    box.tagName === "PRE" ? "Code" : NAMES[[...box.classList].find((c) => c in NAMES)];
+  const look = () => {
+    for (const box of document.querySelectorAll("pre, .picture, .formula, .table-wrapper")) {
+      const scrolls = box.scrollWidth > box.clientWidth + 1;
+      const given = { tabindex: "0", role: "region", "aria-label": name(box) };
+      for (const [key, value] of Object.entries(given)) {
+        if (scrolls) box.setAttribute(key, value); else box.removeAttribute(key);
+      }
+    }
+  };
+  look();
+  window.addEventListener("resize", look);
+  document.addEventListener("toggle", look, true);  // what was folded had no width
+})();
 
 // Definitions. One note for the page; it belongs to the term that has the pointer or the focus.
 (() => {

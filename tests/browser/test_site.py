@@ -1,0 +1,243 @@
+"""The web pages, made once and opened from their folder: no server, no kernel, no network."""
+
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from scalinv_utils.tools.environment import ROOT
+from scalinv_utils.tools.execute_notebooks import NOTEBOOKS_FOLDER
+
+NOTEBOOKS = [path.stem for path in sorted(NOTEBOOKS_FOLDER.glob("*.ipynb"))]
+WIDTHS = (390, 1024, 1280)
+MOST_FIRST, MOST = 1_000_000, 6_000_000  # bytes of a page with all that it loads
+
+
+class Links(HTMLParser):
+    """Everything that a page loads or leads to, its ids, and the words of its pictures."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.loaded, self.led_to, self.ids, self.pictures = [], [], set(), []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        self.ids.add(given.get("id"))
+        if tag == "img":
+            self.pictures.append(given)
+        if tag == "a":
+            self.led_to.append(given.get("href") or "")
+        source = given.get("href") if tag == "link" else given.get("src")
+        if source and tag != "a":
+            self.loaded.append(source)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pages") / "site"
+    command = [sys.executable, "-m", "scalinv_utils.tools.site.build", str(folder)]
+    made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert made.returncode == 0, made.stdout + made.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pages(site):
+    return {path.relative_to(site).as_posix(): path for path in site.rglob("*.html")}
+
+
+@pytest.fixture
+def visit(chromium, site):
+    """Return a function that opens a page; at the end nothing was fetched and nothing failed."""
+    wrong = []
+    contexts = []
+
+    def open_page(name, width=1280, theme="light", **options):
+        context = chromium.new_context(
+            viewport={"width": width, "height": 844},
+            color_scheme=theme,
+            reduced_motion="reduce",
+            **options,
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: wrong.append(f"{name}: {error}"))
+        page.on("request", lambda request: _local(request.url) or wrong.append(request.url))
+        page.on("requestfailed", lambda request: wrong.append(f"missing: {request.url}"))
+        page.goto((site / name).as_uri())
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+def _local(address):
+    return urlsplit(address).scheme in ("file", "data", "blob")
+
+
+# The files
+
+
+def test_every_notebook_has_a_page_and_a_file_to_download(site, pages):
+    for name in NOTEBOOKS:
+        assert f"notebooks/{name}.html" in pages
+        stored = (NOTEBOOKS_FOLDER / f"{name}.ipynb").read_bytes()
+        assert (site / "downloads" / f"{name}.ipynb").read_bytes() == stored
+
+
+def test_every_link_leads_somewhere_and_nothing_is_loaded_from_elsewhere(site, pages):
+    read = {path: Links(path.read_text("utf-8")) for path in pages.values()}
+    for path, links in read.items():
+        for address in links.loaded + links.led_to:
+            parts = urlsplit(address)
+            if parts.scheme in ("http", "https", "mailto"):
+                assert address not in links.loaded, f"{path.name} loads {address}"
+            elif parts.scheme != "data" and "${" not in address:
+                target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+                assert target.exists(), f"{path.name}: {address}"
+                if parts.fragment and target in read:
+                    assert unquote(parts.fragment) in read[target].ids, f"{path.name}: {address}"
+
+
+def test_every_picture_has_its_words(pages):
+    for name, path in pages.items():
+        for picture in Links(path.read_text("utf-8")).pictures:
+            assert len(picture["alt"]) > 20, f"{name}: {picture}"
+            assert "No description" not in picture["alt"]
+
+
+def test_formulas_are_mathml_and_no_script_renders_them(pages):
+    for name in NOTEBOOKS:
+        text = pages[f"notebooks/{name}.html"].read_text("utf-8")
+        prose = re.sub(r"<(pre|code|script|math)\b.*?</\1>", "", text, flags=re.DOTALL)
+        assert not re.search(r"\$[^$<]*\\[a-z]", prose), name
+        assert not re.search(r"<script[^>]*(mathjax|katex)", text, re.IGNORECASE)
+    why = pages["notebooks/02_why_inversion_is_possible.html"].read_text("utf-8")
+    assert why.count("<math") > 50
+
+
+def test_no_page_is_heavier_than_a_phone_can_bear(site, pages):
+    for name, path in pages.items():
+        loaded = {
+            (path.parent / unquote(urlsplit(address).path)).resolve()
+            for address in Links(path.read_text("utf-8")).loaded
+            if not urlsplit(address).scheme
+        }
+        weight = path.stat().st_size + sum(file.stat().st_size for file in loaded)
+        assert weight < (MOST_FIRST if name == "index.html" else MOST), f"{name}: {weight}"
+
+
+def test_the_builder_leaves_a_folder_with_other_files_alone(tmp_path):
+    from scalinv_utils.tools.site import build
+
+    (tmp_path / "thesis.tex").write_text("mine")
+    assert "holds other files" in build.main([str(tmp_path)])
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+# The pages in a browser
+
+KINDS = [
+    "index.html",
+    "your_voice.html",
+    "notebooks/00_start_here.html",
+    "notebooks/09_benchmark.html",
+    "notebooks/glossary.html",
+    "reference/scalinv_utils.html",
+    "run_it.html",
+]
+everywhere = pytest.mark.parametrize("name", KINDS)
+
+
+@pytest.mark.browser
+@everywhere
+def test_no_page_is_wider_than_its_screen(visit, name):
+    for width in WIDTHS:
+        page = visit(name, width)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.browser
+@everywhere
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_serious(visit, name, theme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = visit(name, 390 if theme == "dark" else 1280, theme)
+    # Without preload axe leaves the style sheets where they are, and fetches nothing.
+    found = Axe().run(page, options={"preload": False}).response["violations"]
+    serious = [
+        f"{violation['id']}: {node['html'][:200]}"
+        for violation in found
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+    ]
+    assert serious == []
+
+
+@pytest.mark.browser
+def test_lines_have_about_seventy_characters(visit):
+    page = visit("notebooks/00_start_here.html")
+    longest = page.evaluate("""() => {
+        const counts = [];
+        for (const p of document.querySelectorAll("article section > p")) {
+            const lines = Math.round(p.offsetHeight / parseFloat(getComputedStyle(p).lineHeight));
+            if (lines > 3) counts.push(p.innerText.length / (lines - 0.5));
+        }
+        return Math.max(...counts);
+    }""")
+    assert 55 < longest < 80
+
+
+@pytest.mark.browser
+def test_a_word_is_found_without_a_network(visit):
+    page = visit("notebooks/04_griffin_lim.html")
+    page.locator(".sidebar-search").first.fill("holomorphic")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#search-results li a")
+    found = page.locator("#search-results li a").all_inner_texts()
+    assert any("inversion is possible" in text for text in found), found
+
+
+@pytest.mark.browser
+def test_a_term_says_what_it_means_to_pointer_and_keyboard(visit):
+    page = visit("notebooks/00_start_here.html")
+    term = page.locator("a.term", has_text="coefficient").first
+    note = page.locator("#definition")
+    term.hover()
+    assert note.inner_text().startswith("One value c(s,t) of the wavelet transform")
+    assert term.get_attribute("aria-describedby") == "definition"
+    page.mouse.move(0, 0)
+    assert note.is_hidden()
+    term.focus()
+    assert note.is_visible()
+    page.keyboard.press("Escape")
+    assert note.is_hidden()
+
+
+@pytest.mark.browser
+def test_the_tables_of_the_benchmark_sort(visit):
+    page = visit("notebooks/09_benchmark.html")
+    table = page.locator("table", has=page.locator("th", has_text="speech")).first
+    column = (
+        table.locator("th")
+        .all_inner_texts()
+        .index(
+            next(
+                text for text in table.locator("th").all_inner_texts() if text.startswith("speech")
+            )
+        )
+    )
+    for direction in ("ascending", "descending"):
+        table.locator("th button", has_text="speech").click()
+        assert table.locator("th").nth(column).get_attribute("aria-sort") == direction
+        cells = table.locator(f"tbody td:nth-child({column + 1})").all_inner_texts()
+        numbers = [float(text.split()[0].replace("−", "-")) for text in cells if text.strip()]
+        assert numbers == sorted(numbers, reverse=direction == "descending")
+        assert len(set(numbers)) > 5
