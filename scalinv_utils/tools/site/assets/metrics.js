@@ -9,18 +9,17 @@
 
     const rms = (x) => Math.sqrt(x.reduce((sum, value) => sum + value * value, 0) / x.length);
 
-    // || |W x| - S || / || S ||
-    function consistencyDb(bank, x, S) {
+    // || M - S || / || S ||, two scalograms; with M = |W x| the consistency of x.
+    function misfitDb(M, S) {
       let error = 0, total = 0;
-      bank.analyse(x, (row, re, im) => {
-        for (let t = 0, at = row * bank.n; t < bank.n; t++, at++) {
-          const less = Math.sqrt(re[t] * re[t] + im[t] * im[t]) - S[at];
-          error += less * less;
-          total += S[at] * S[at];
-        }
-      });
+      for (let k = 0; k < S.length; k++) {
+        error += (M[k] - S[k]) ** 2;
+        total += S[k] ** 2;
+      }
       return error === 0 ? -Infinity : decibels(Math.sqrt(error / total));
     }
+
+    const consistencyDb = (bank, x, S) => misfitDb(bank.magnitude(x), S);
 
     // The spectra of the analytic signals of x and ref, that of x turned by the one phase
     // theta = arg <x_a, ref_a> which brings it closest: [x_r, x_i, ref_r, ref_i].
@@ -73,7 +72,7 @@
       return re;
     }
 
-    Object.assign(engine, { decibels, rms, consistencyDb, waveformErrorDb, align });
+    Object.assign(engine, { decibels, rms, misfitDb, consistencyDb, waveformErrorDb, align });
   }
 
   const engine = (globalThis.scalinvEngine ??= { parts: [] });

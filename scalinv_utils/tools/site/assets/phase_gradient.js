@@ -51,6 +51,7 @@
 
     class PhaseGradient {
       constructor(bank) {
+        if (bank.rows < WIDTH) throw new RangeError(`${WIDTH} rows are needed, got ${bank.rows}`);
         this.bank = bank;
         this.step = Math.LN2 / bank.voices; // log s from row to row
         this.stencils = new Map();
@@ -112,26 +113,29 @@
       }
     }
 
-    // Yield signals, better and better: the integral's, then that of each round.
+    // Yield {round, step, x}: the signal of the integral, which is round 0, then every step of each
+    // round. Step SETTLING_STEPS is the last of a round.
     function* recover(bank, S, { rounds = 6, seed = 0 } = {}) {
       const gradient = new PhaseGradient(bank), known = gradient.of(S);
       const paths = new engine.Paths(S, bank.rows, bank.n);
       const phase = engine.randomPhase(S.length, seed); // stays where nothing can be heard
       paths.addUp(...known, gradient.step, phase);
       let x = bank.fromPolar(S, phase);
-      yield x;
-      for (let round = 0; round < rounds; round++) {
+      yield { round: 0, step: SETTLING_STEPS, x };
+      for (let round = 1; round <= rounds; round++) {
         const found = gradient.of(bank.magnitude(x));
         found.forEach((f, k) => { for (let p = 0; p < f.length; p++) f[p] = known[k][p] - f[p]; });
         paths.addUp(...found, gradient.step, phase.fill(0));
         const settling = new engine.GriffinLim(
           bank, S, engine.refit(bank, S, x, phase), MOMENTUM);
-        for (let step = 0; step < SETTLING_STEPS; step++) x = settling.step();
-        yield x;
+        for (let step = 1; step <= SETTLING_STEPS; step++) {
+          x = settling.step();
+          yield { round, step, x };
+        }
       }
     }
 
-    Object.assign(engine, { PhaseGradient, recover });
+    Object.assign(engine, { PhaseGradient, recover, SETTLING_STEPS });
   }
 
   const engine = (globalThis.scalinvEngine ??= { parts: [] });
