@@ -59,7 +59,7 @@
         *scramble({ seed }) {
           const x = bank.fromPolar(S, engine.randomPhase(S.length, seed));
           descent = new engine.GriffinLim(bank, S, x);
-          yield judged(x);
+          yield { ...judged(x), level: engine.decibels(engine.rms(x) / engine.rms(truth)) };
         },
         *griffinLim({ steps }) {
           for (let k = 0; k < steps; k++) {

@@ -6,7 +6,7 @@
 
 (() => {
   const voice = (globalThis.scalinvVoice ??= {});
-  const SVG = "http://www.w3.org/2000/svg", SHOWN = 320, WIDTH = 640, HEIGHT = 160;
+  const SVG = "http://www.w3.org/2000/svg", SHOWN = 480, WIDTH = 640, HEIGHT = 160;
 
   // Matplotlib's viridis at 0, 17, ... 255; colours between them are mixed.
   const VIRIDIS = "440154 481a6c 472f7d 414487 39568c 31688e 2a788e 23888e 1f988b 22a884 35b779 "
@@ -48,7 +48,7 @@
     const seconds = element("div", "voice-seconds");
     seconds.append(...["0", "0.25", "0.5 s"].map((text) => element("span", "", text)));
     const key = element("figcaption", "");
-    key.append("Hz against seconds; ", element("span", "voice-colours"), " from -60 dB to 0 dB");
+    key.append("Hz against seconds; ", element("span", "voice-colours"), " -60 to 0 dB");
     for (const part of [...plot.querySelectorAll("span"), seconds]) part.ariaHidden = "true";
     figure.replaceChildren(plot, seconds, key);
     return canvas;
@@ -70,7 +70,7 @@
     return path;
   }
 
-  // Show 40 ms around the loudest sample of `truth`, and over it `attempt`, if there is one.
+  // Show 60 ms around the loudest sample of `truth`, and over it `attempt`, if there is one.
   function waveform(figure, truth, attempt, words) {
     const most = truth.reduce((a, b) => Math.max(a, Math.abs(b)), 1e-12);
     const top = truth.findIndex((value) => Math.abs(value) === most);

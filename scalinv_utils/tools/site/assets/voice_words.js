@@ -5,7 +5,7 @@
 (() => {
   const voice = (globalThis.scalinvVoice ??= {});
 
-  const dB = (value) => (value === -Infinity ? "minus infinity dB" : `${value.toFixed(0)} dB`);
+  const dB = (value) => (value === -Infinity ? "minus infinity dB" : `${Math.round(value) || 0} dB`);
   const numbers = ({ consistency, error }) => `Fit ${dB(consistency)}, waveform error ${dB(error)}.`;
 
   // What each stage shows.
@@ -20,12 +20,12 @@
     Number((10 ** Math.min(-error / 20, 16)).toPrecision(1)).toLocaleString("en");
 
   const VERDICTS = {
-    scramble: (reply) => `${numbers(reply)} ${reply.error > -3
-      ? "The waveform is about as wrong as silence would be." : "The waveform is wrong."}`,
+    scramble: (reply) => `${numbers(reply)} Coefficients with random phases nearly cancel: what is `
+      + `left is ${Math.round(-reply.level)} dB quieter than the sound.`,
     griffinLim: ({ step, consistency, error }) =>
       `After ${step} ${step === 1 ? "step" : "steps"} the scalogram fits to ${dB(consistency)}, and `
       + `the waveform error is ${dB(error)}: `
-      + (error > -20 ? "it is another waveform."
+      + (error > -20 ? "it is another waveform, even where short parts look alike."
         : error > -60 ? "the waveform is close, and not recovered." : "the waveform is recovered."),
     recover: ({ consistency, error }) =>
       `${error < -60 ? "Recovered" : "Not recovered"}: the scalogram fits to ${dB(consistency)}, and `
@@ -34,7 +34,6 @@
   };
 
   const COUNTS = {
-    scramble: () => "",
     griffinLim: (reply) => `Step ${reply.step}. ${numbers(reply)}`,
     recover: (reply) =>
       `${reply.round ? `After round ${reply.round}` : "Phase added up"}. ${numbers(reply)}`,

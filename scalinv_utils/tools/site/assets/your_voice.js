@@ -97,9 +97,12 @@
     latest = reply;
     draw(stage, reply, reply.turned, `Scalogram of ${name}. ${words.numbers(reply)}`,
       `Waveforms of the sound and of ${name}`);
+    if (stage === "scramble") {
+      write(stage, "verdict", words.VERDICTS.scramble(reply));
+      return;
+    }
     write(stage, "numbers", words.COUNTS[stage](reply));
-    if (stage === "scramble") write(stage, "verdict", words.VERDICTS.scramble(reply));
-    else if (reply.last) finish();
+    if (reply.last) finish();
   }
 
   function draw(stage, reply, turned, ofPicture, ofWaveform) {
