@@ -195,7 +195,7 @@ SENTENCES = {
     "click.wav": (wav(TONE[:400]), "click.wav lasts 0.05 s; it takes at least 0.1 s."),
     "against.wav": (wav(np.stack([TONE, -TONE], 1)), "channels that cancel each other"),
     "two.wav": (wav(np.stack([TONE, TONE], 1)), "Its 2 channels were averaged into one."),
-    "short.wav": (wav(TONE[:2000]), "It lasts 0.25 s; silence fills it up to half a second."),
+    "short.wav": (wav(TONE[:2000]), "It lasts 0.25 s; silence fills up half a second."),
     "quiet.wav": (wav(0.002 * TONE), "It is quiet, 60 dB below full scale, and is played louder"),
     "clipped.wav": (wav(np.clip(4 * TONE, -1, 1)), "It is clipped: it reaches full scale"),
 }

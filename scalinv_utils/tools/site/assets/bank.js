@@ -5,7 +5,7 @@
 //     frequencies  f_j = f_max 2^(-j/V),  j = 0, 1, ... down to f_min          V voices per octave
 //     wavelet      psi(v) = 2 (v/beta)^beta exp(beta - v), v > 0;  largest, 2, at v = beta
 //     filter       h_j[k] = psi(beta k/n rate/f_j)    at the DFT bins k = 0 ... n/2;  half at n/2
-//     analysis     c_j = IDFT(h_j X)                  complex: no filter passes negative frequencies
+//     analysis     c_j = IDFT(h_j X)                complex: no filter passes negative frequencies
 //     scalogram    S = |c|
 //     inverse      x = Re IDFT(A/D),  A = sum over j of h_j DFT(c_j),  D = 1/2 sum over j of h_j^2
 //

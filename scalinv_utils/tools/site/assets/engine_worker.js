@@ -11,8 +11,8 @@
 //     listen      x -> the part that the filters hear, and its scalogram
 //     scramble    a signal with the modulus and a random phase
 //     griffinLim  `steps` steps from there, or from where the last ones ended; a reply for each
-//     recover     the phase gradient with corrections; a reply for each step, with levels after each
-//                 round, until the fit is below -150 dB
+//     recover     the phase gradient with corrections; a reply for each step, with levels after
+//                 each round, until the fit is below -150 dB
 //     stop        ends what runs, after the step that it is in
 
 (() => {
@@ -99,7 +99,7 @@
   engine.parts.push(serve);
   serve(engine);
 
-  // Return {ask(message), end()}; without workers the page itself does the work.
+  // Return {ask(message)}; without workers the page itself does the work.
   engine.startWorker = (onReply) => {
     const source = `"use strict"; const engine = {};
       ${engine.parts.map((part) => `(${part})(engine);`).join("\n")}
@@ -110,10 +110,10 @@
       const worker = new Worker(url);
       worker.onmessage = (event) => onReply(event.data);
       worker.onerror = (event) => onReply({ failed: event.message });
-      return { ask: (message) => worker.postMessage(message), end: () => worker.terminate() };
+      return { ask: (message) => worker.postMessage(message) };
     } catch {
       const receive = engine.serve(onReply);
-      return { ask: (message) => setTimeout(receive, 0, message), end: () => receive({ task: "stop" }) };
+      return { ask: (message) => setTimeout(receive, 0, message) };
     }
   };
 })();

@@ -4,8 +4,8 @@
 //
 //     X[k] = sum over t of x[t] exp(-2 pi i k t / n)
 //
-// Stockham's form needs no bit reversal: each pass reads one pair of arrays, writes the other one in
-// an order that is a little more sorted, and the two change places. A pass of radix 4 splits
+// Stockham's form needs no bit reversal: each pass reads one pair of arrays, writes the other one
+// in an order that is a little more sorted, and the two change places. A pass of radix 4 splits
 // transforms of length 4 l into four of length l; one pass of radix 2 is left where n is no power
 // of 4.
 

@@ -2,8 +2,8 @@
 
 // The phase that the modulus of a Cauchy transform implies, and the signal that has it.
 //
-// Up to a factor for each row, c = W x is analytic in time + i scale: Cauchy and Riemann's equations
-// give the gradient of the phase phi from that of the power P = |c|^2. With w_j = 2 pi f_j/rate,
+// Up to a factor for each row, c = W x is analytic in time + i scale: Cauchy and Riemann's
+// equations give the gradient of the phase phi from that of the power P = |c|^2. With w_j = 2 pi f_j/rate,
 //
 //     dphi/dt      =  w_j (1 - dlog|c|/dlog s / beta)     rad per sample         dlog|c| = dP/(2 P)
 //     dphi/dlog s  =  beta/w_j  dlog|c|/dt                rad
@@ -18,7 +18,7 @@
     const FLOOR = 1e-14, WIDTH = 13, NOISE = 1e-14;
     const SETTLING_STEPS = 10, MOMENTUM = 0.9;
 
-    // The weights of 13 rows in d/dlog s of the power at row 0, the first of them `offset` rows away.
+    // The weights of 13 rows in d/dlog s of the power at row 0; the first is `offset` rows away.
     //
     // All filters have one shape, so at any time P(log s) is a combination of translates of psi^2.
     // Best predictions of such combinations have the covariance

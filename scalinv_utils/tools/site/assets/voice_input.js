@@ -1,6 +1,6 @@
 "use strict";
 
-// Half a second of sound, from a microphone, a file, or made here; and what has to be said about it.
+// Half a second of sound, from a microphone, a file, or made here; and what is to be said of it.
 //
 // Each way gives {x, notes}: 4096 samples at 8 kHz, and sentences for the reader. What cannot be
 // used throws a Refusal, whose message is a sentence.
@@ -36,7 +36,7 @@
       part[length - 1 - t] *= weight;
     }
     if (x.length < N) {
-      notes.push(`It lasts ${(x.length / RATE).toFixed(2)} s; silence fills it up to half a second.`);
+      notes.push(`It lasts ${(x.length / RATE).toFixed(2)} s; silence fills up half a second.`);
     } else if (x.length > N + FADE) {
       const from = (first / RATE).toFixed(2), to = ((first + N) / RATE).toFixed(2);
       notes.push(`The loudest half second is used, ${from} to ${to} s.`);
@@ -78,7 +78,7 @@
       // It resamples to the rate of its context.
       sound = await new OfflineAudioContext(1, 1, RATE).decodeAudioData(bytes);
     } catch {
-      throw new Refusal(`This browser cannot read ${what} as sound; WAV and MP3 files always work.`);
+      throw new Refusal(`This browser cannot read ${what} as sound; try a WAV or MP3 file.`);
     }
     return Array.from({ length: sound.numberOfChannels }, (_, k) => sound.getChannelData(k));
   }
