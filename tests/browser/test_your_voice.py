@@ -152,7 +152,7 @@ def pictures_say_what_they_show(page):
         "return [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]; }"
     )
     pixels = np.array(colours, dtype=int).reshape(-1, 4)[:, :3]
-    assert [68, 1, 84] in pixels.tolist() and [253, 231, 37] in pixels.tolist()  # viridis's ends
+    assert [0, 0, 3] in pixels.tolist() and [251, 252, 191] in pixels.tolist()  # magma's ends
 
 
 def everything_fits_a_phone_and_a_finger(page):

@@ -15,6 +15,9 @@ EXTRA = "extra"  # the folder with what goes to the site as it is
 #: What the notebooks link to, at the same place relative to them.
 LINKED = ("figures/ambiguity_circle.png", "scalinv_utils/course/data/CREDITS.md")
 
+ASSETS = re.compile(r"\s*<!--\s*Assets, in this order:(.*?)-->(.*)", re.DOTALL)
+TITLE = re.compile(r"<h1[^>]*>(.*?)</h1>", re.DOTALL)
+
 INDEX = """\
 ---
 hide-toc: true
@@ -97,5 +100,39 @@ def _write_pages(folder: Path, stored: list[Path], repository: str | None) -> No
     (folder / "index.md").write_text(index, encoding="utf-8")
     (folder / "run_it.md").write_text(_bar.run_it(repository), encoding="utf-8")
     voice = (HERE / "pages" / "your_voice.html").read_text(encoding="utf-8")
-    page = f"# Try it on your own voice\n\n```{{raw}} html\n{voice}\n```\n"
-    (folder / "your_voice.md").write_text(page, encoding="utf-8")
+    (folder / "your_voice.md").write_text(page_of(voice), encoding="utf-8")
+
+
+def page_of(fragment: str) -> str:
+    """Write a page, as Markdown, from HTML that has its title in an h1 and names its assets.
+
+    Parameters
+    ----------
+    fragment : str
+        It begins with a comment: "Assets, in this order: a.css; b.js, c.js. ...".
+
+    Examples
+    --------
+    >>> from scalinv_utils.tools.site import _sources
+    >>> print(_sources.page_of("<!-- Assets, in this order: a.js. --><h1>A</h1><p>b</p>"))
+    # A
+    <BLANKLINE>
+    ```{raw} html
+    <script defer src="_static/a.js"></script>
+    <p>b</p>
+    ```
+    <BLANKLINE>
+    """
+    listed, inner = ASSETS.match(fragment).groups()  # pyright: ignore[reportOptionalMemberAccess]
+    names = re.findall(r"[\w-]+\.(?:css|js)", listed)
+    tags = "\n".join(_tag(name) for name in names)
+    title, body = TITLE.search(inner), TITLE.sub("", inner)
+    heading = f"# {title.group(1)}\n\n" if title else ""
+    return f"{heading}```{{raw}} html\n{tags}\n{body}\n```\n"
+
+
+def _tag(name: str) -> str:
+    """Write the tag that loads a style sheet or a script."""
+    if name.endswith(".css"):
+        return f'<link rel="stylesheet" href="_static/{name}">'
+    return f'<script defer src="_static/{name}"></script>'

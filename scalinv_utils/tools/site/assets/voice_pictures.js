@@ -8,13 +8,13 @@
   const voice = (globalThis.scalinvVoice ??= {});
   const SVG = "http://www.w3.org/2000/svg", SHOWN = 480, WIDTH = 640, HEIGHT = 160;
 
-  // Matplotlib's viridis at 0, 17, ... 255; colours between them are mixed.
-  const VIRIDIS = "440154 481a6c 472f7d 414487 39568c 31688e 2a788e 23888e 1f988b 22a884 35b779 "
-    + "54c568 7ad151 a5db36 d2e21b fde725";
-  const ANCHORS = VIRIDIS.split(" ").map((hex) =>
+  // Matplotlib's magma, the course's map, at 0, 17, ... 255; colours between them are mixed.
+  const MAGMA = "000003 0b0824 1f114b 3b0f6f 57147d 711f81 8c2980 a7317d "
+    + "c33b74 dd4968 f0605d fa7f5e fd9f6c febe83 fddd9f fbfcbf";
+  const ANCHORS = MAGMA.split(" ").map((hex) =>
     [0, 2, 4].map((k) => parseInt(hex.slice(k, k + 2), 16)));
 
-  function viridis(level) {
+  function magma(level) {
     const low = Math.min(14, Math.floor(level / 17)), share = level / 17 - low;
     return ANCHORS[low].map((value, k) => value + share * (ANCHORS[low + 1][k] - value));
   }
@@ -23,7 +23,7 @@
   function paint(canvas, { levels, rows, columns }) {
     Object.assign(canvas, { width: columns, height: rows });
     const context = canvas.getContext("2d"), image = context.createImageData(columns, rows);
-    levels.forEach((level, k) => image.data.set([...viridis(level), 255], 4 * k));
+    levels.forEach((level, k) => image.data.set([...magma(level), 255], 4 * k));
     context.putImageData(image, 0, 0);
   }
 
