@@ -7,10 +7,13 @@ may be the only one on the page; a page that has many of them may keep the first
 
 import functools
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent / "web"
+# A file that needs another one says so at its top.
+USES = re.compile(r"^// uses ([\w-]+)\.js$", re.MULTILINE)
 
 
 @functools.cache
@@ -25,7 +28,7 @@ def element(name: str, data: Any, fallback: str = "") -> str:
     Parameters
     ----------
     name : str
-        The element is defined in web/<name>.js.
+        The element is defined in web/<name>.js. The files that this one uses stand before it.
     data
         What json can write. The element finds it in its child ``script``.
     fallback : str
@@ -38,13 +41,17 @@ def element(name: str, data: Any, fallback: str = "") -> str:
     Examples
     --------
     >>> from scalinv_utils.course import _web
-    >>> _web.element("idea", {}, "<p>Words.</p>").split("<script data-scalinv")[0]
-    '<scalinv-idea><script type="application/json">{}</script><p>Words.</p></scalinv-idea>'
+    >>> html = _web.element("idea-circle", {}, "<p>Words.</p>").split("<script data-scalinv")[0]
+    >>> html.replace("scalinv-idea-circle", "NAME")
+    '<NAME><script type="application/json">{}</script><p>Words.</p></NAME>'
     """
     # "</script>" inside a string would end the data.
     written = json.dumps(data, separators=(",", ":")).replace("</", "<\\/")
     tag = f"scalinv-{name}"
-    return (
-        f'<{tag}><script type="application/json">{written}</script>{fallback}</{tag}>'
-        f'<script data-scalinv="{name}">{code(name)}</script>'
+    return "".join(
+        [f'<{tag}><script type="application/json">{written}</script>{fallback}</{tag}>']
+        + [
+            f'<script data-scalinv="{part}">{code(part)}</script>'
+            for part in [*USES.findall(code(name)), name]
+        ]
     )

@@ -1,1 +1,0 @@
-// Replaced by the animations of the ideas.
