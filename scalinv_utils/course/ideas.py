@@ -323,8 +323,8 @@ def heap() -> Idea:
     error = [f"{metrics.waveform_error_db(y, x):.0f}" for y, _ in reached]
     alt = f"""The scalogram of 64 ms of a voice has {S.numel():,} moduli. Heap integration gives
         them phases, from the loudest outwards along the bright ridges, and the quiet ones last.
-        After 16 % of the coefficients their waveform is {error[0]} dB from the truth, after half of them
-        {error[1]} dB, and with all of them {error[2]} dB."""
+        After 16 % of the coefficients their waveform is {error[0]} dB from the truth, after half of
+        them {error[1]} dB, and with all of them {error[2]} dB."""
     more = f"""With the true phases half of them would give {_with_true_phases(W, x, order):.0f} dB,
         too: what is missing at this point is coefficients, not the right phases."""
     return Idea("heap", data, _draw_heap(W, x, reached), alt, more)
