@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from scalinv_utils.course import _web, ideas, plotting
+from scalinv_utils.course import ideas, plotting
 
 LARGEST = 60_000  # bytes of one element, code and data
 
@@ -44,10 +44,10 @@ def test_no_figure_is_left_open(idea):
     assert plotting.plt.get_fignums() == []
 
 
-def test_shared_code_comes_before_the_code_that_uses_it():
-    code = _web.code("idea-heap")
-    places = [code.index(f"window.{name} = class") for name in ("ScalinvIdea", "ScalinvCauchy")]
-    assert max(places) < code.index("customElements.define")
+def test_the_files_that_an_element_uses_stand_before_its_own(idea):
+    parts = re.findall(r'<script data-scalinv="([\w-]+)">', idea.html)
+    assert parts[0] == "_idea" and parts[-1] == f"idea-{idea.name}"
+    assert ("_cauchy" in parts) == (idea.name in ("circle", "heap"))
 
 
 @pytest.mark.parametrize("start", np.linspace(-1.6, 1.6, 9))
