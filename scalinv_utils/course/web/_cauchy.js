@@ -13,7 +13,8 @@ if (!window.ScalinvCauchy) {
         return value > 1e-20 ? value : 0;
       }));
       // Frequencies that all filters together hardly pass are left out, as W.project does.
-      this.gain = this.filters[0].map((_, k) => this.filters.reduce((sum, f) => sum + f[k] ** 2, 0));
+      this.gain = this.filters[0].map((_, k) =>
+        this.filters.reduce((sum, filter) => sum + filter[k] ** 2, 0));
       const floor = 1e-3 * Math.max(...this.gain);
       this.gain = this.gain.map((g) => (g < floor ? 0 : g));
     }

@@ -1,8 +1,8 @@
 // What the animations of the ideas share: a custom element that waits for its data, hides the
-// still picture before it, and has charts, sliders, a play button and a line of text.
+// still picture before it, and has charts, sliders, a play button and a line of text. The charts
+// come from _chart.js.
 // A subclass has build(data), called once, and draw(), called after every change of a control.
 if (!window.ScalinvIdea) {
-  const SVG = "http://www.w3.org/2000/svg";
   const CALM = matchMedia("(prefers-reduced-motion: reduce)");
   const OUTPUT = ".jp-OutputArea-child, .output_area, .output";
   // Colours are mixed with that of the text, which is dark on light pages and light on dark ones.
@@ -80,73 +80,9 @@ if (!window.ScalinvIdea) {
       return node;
     }
 
-    svg(tag, attributes, parent) {
-      const node = parent.appendChild(document.createElementNS(SVG, tag));
-      for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-      return node;
-    }
-
-    // Axes over x and y, pairs [from, to]; the marks are [value, text]. Where the units of both are
-    // equal, they are drawn so. Returns what draws on the axes.
-    chart({ title, x, y, xMarks = [], yMarks = [], xLabel = "", yLabel = "", equal = false,
-      height = 210 }) {
-      const [left, top, right] = [42, 26, 350];
-      if (equal) height = 62 + ((right - left) * (y[1] - y[0])) / (x[1] - x[0]);
-      const bottom = height - 36;
-      const X = (value) => left + ((value - x[0]) / (x[1] - x[0])) * (right - left);
-      const Y = (value) => bottom - ((value - y[0]) / (y[1] - y[0])) * (bottom - top);
-      const root = this.svg("svg", { viewBox: `0 0 360 ${height}`, role: "img",
-        "aria-label": title }, this.figures);
-      const put = (tag, attributes) => this.svg(tag, attributes, root);
-      const write = (text, px, py, className) => {
-        put("text", { x: px, y: py, class: className }).textContent = text;
-      };
-      write(title, left, 16, "title");
-      write(xLabel, right, height - 4, "end");
-      write(yLabel, 0, height - 4, "");
-      for (const [value, text] of xMarks) {
-        put("path", { class: "grid", d: `M${X(value)} ${bottom}V${top}` });
-        write(text, X(value), bottom + 15, "middle");
-      }
-      for (const [value, text] of yMarks) {
-        put("path", { class: "grid", d: `M${left} ${Y(value)}H${right}` });
-        write(text, left - 5, Y(value) + 4, "end");
-      }
-      const line = (className) => {
-        const path = put("path", { class: className });
-        return (xs, ys) => path.setAttribute("d", xs.length ? "M" + Array.from(xs,
-          (value, k) => `${X(value).toFixed(1)} ${Y(ys[k]).toFixed(1)}`).join("L") : "");
-      };
-      const dot = (className, r = 4) => {
-        const circle = put("circle", { class: `dot ${className}`, r });
-        return (px, py) => {
-          circle.setAttribute("cx", X(px));
-          circle.setAttribute("cy", Y(py));
-        };
-      };
-      // paint(row, column) gives [red, green, blue]; the first row is drawn at the top.
-      const picture = (rows, columns) => {
-        const canvas = document.createElement("canvas");
-        [canvas.height, canvas.width] = [rows, columns];
-        const context = canvas.getContext("2d"), pixels = context.createImageData(columns, rows);
-        const image = put("image", { x: left, y: top, width: right - left, height: bottom - top,
-          preserveAspectRatio: "none" });
-        return (paint) => {
-          for (let k = 0; k < rows * columns; k++) {
-            pixels.data.set([...paint(Math.floor(k / columns), k % columns), 255], 4 * k);
-          }
-          context.putImageData(pixels, 0, 0);
-          image.setAttribute("href", canvas.toDataURL());
-        };
-      };
-      // Where a pointer is, in the units of the axes.
-      const place = (event) => {
-        const at = new DOMPoint(event.clientX, event.clientY)
-          .matrixTransform(root.getScreenCTM().inverse());
-        return [x[0] + ((at.x - left) / (right - left)) * (x[1] - x[0]),
-          y[0] + ((bottom - at.y) / (bottom - top)) * (y[1] - y[0])];
-      };
-      return { root, put, write, X, Y, line, dot, picture, place };
+    // A chart below the others (see _chart.js).
+    chart(options) {
+      return window.ScalinvChart.make(this.figures, options);
     }
 
     // A range input with a name; text(value) is shown beside it and read out.
@@ -176,8 +112,9 @@ if (!window.ScalinvIdea) {
       this.panel.prepend(legend);
       for (const [className, text] of kinds) {
         const item = this.add("span", "", legend);
-        const line = this.svg("svg", { viewBox: "0 0 30 10", "aria-hidden": "true" }, item);
-        this.svg("path", { class: className, d: "M0 5H30" }, line);
+        const { svg } = window.ScalinvChart;
+        const line = svg("svg", { viewBox: "0 0 30 10", "aria-hidden": "true" }, item);
+        svg("path", { class: className, d: "M0 5H30" }, line);
         item.append(text);
       }
     }

@@ -1,4 +1,5 @@
 // A sound on its circle: turned by any angle it is another waveform with the same scalogram.
+// uses _chart.js
 // uses _idea.js
 // uses _cauchy.js
 if (!customElements.get("scalinv-idea-circle")) {

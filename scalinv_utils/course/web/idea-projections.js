@@ -1,4 +1,5 @@
 // Two sets in the plane, a line and a bent curve, and an iterate that goes to and fro between them.
+// uses _chart.js
 // uses _idea.js
 if (!customElements.get("scalinv-idea-projections")) {
   const SAMPLES = 720, NEWTON = 8, LOWEST = -6;
@@ -14,7 +15,7 @@ if (!customElements.get("scalinv-idea-projections")) {
       const label = (text, px, py) => plane.write(text, plane.X(px), plane.Y(py), "");
       plane.line("truth")(whole.map((p) => p[0]), whole.map((p) => p[1]));
       plane.line("truth thick")(seen.x, [0, 0]);
-      label("given moduli", seen.x[0] + 0.05, 1.55);
+      label("fitting", seen.x[0] + 0.05, 1.55);
       label("consistent", seen.x[0] + 0.05, -0.22);
       [this.way, this.gap] = [plane.line("attempt"), plane.line("thick")];
       [this.first, this.now] = [plane.dot("", 3), plane.dot("attempt", 4)];

@@ -1,4 +1,5 @@
 // One coefficient as time runs along its row: an arrow whose length is the modulus.
+// uses _chart.js
 // uses _idea.js
 if (!customElements.get("scalinv-idea-rotation")) {
   const TRAIL = 24; // points of the arrow's way that stay on show
@@ -43,7 +44,8 @@ if (!customElements.get("scalinv-idea-rotation")) {
       const modulus = turnedRe.map((value, t) => Math.hypot(value, turnedIm[t]));
       const from = Math.max(0, k - TRAIL);
       this.coefficient = [turnedRe[k], turnedIm[k]];
-      this.modulusChange = Math.max(...modulus.map((m, t) => Math.abs(m - Math.hypot(re[t], im[t]))));
+      const changes = modulus.map((m, t) => Math.abs(m - Math.hypot(re[t], im[t])));
+      this.modulusChange = Math.max(...changes);
 
       this.ring.setAttribute("r", modulus[k] * (this.plane.X(1) - this.plane.X(0)));
       this.trail(turnedRe.slice(from, k + 1), turnedIm.slice(from, k + 1));
