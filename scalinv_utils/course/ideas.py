@@ -226,7 +226,8 @@ class Curve(NamedTuple):
         return p
 
 
-STEPS, MOMENTUM = 60, 0.99
+# The steps of one run, and the momentum that fast Griffin-Lim takes by default.
+N_STEPS, FAST_MOMENTUM = 60, 0.99
 
 
 def projections() -> Idea:
@@ -247,15 +248,16 @@ def projections() -> Idea:
     data: dict[str, Any] = {"curve": curve._asdict(), "seen": seen, "start": -1.2}
     stuck, freed, caught = (
         _distance(curve, list(alternate(curve, start, momentum))[-1])
-        for start, momentum in ((-1.2, 0), (-1.2, MOMENTUM), (0.4, MOMENTUM))
+        for start, momentum in ((-1.2, 0), (-1.2, FAST_MOMENTUM), (0.4, FAST_MOMENTUM))
     )
     alt = f"""A line stands for the consistent arrays, a bent closed curve for those with the given
         moduli; the two meet at two points. From the start 0.40 the nearest points, taken in turn,
         lead to one of them. From -1.20 they lead to a place where the distance between the sets is
         {stuck:.3f} and falls no further, although the sets meet elsewhere."""
-    more = f"""Momentum {MOMENTUM} leads from -1.20 to a meeting point (distance {_small(freed)}),
-        and from 0.40 into the trap ({caught:.3f}): it changes which starts arrive."""
-    data |= {"steps": STEPS, "momentum": MOMENTUM}
+    more = f"""Momentum {FAST_MOMENTUM} leads from -1.20 to a meeting point (distance
+        {_small(freed)}), and from 0.40 into the trap ({caught:.3f}): it changes which starts
+        arrive."""
+    data |= {"steps": N_STEPS, "momentum": FAST_MOMENTUM}
     return Idea("projections", data, _draw_projections(curve), alt, more)
 
 
@@ -266,7 +268,7 @@ def alternate(curve: Curve, start: float, momentum: float = 0.0) -> Iterator[flo
     """
     c = t = start
     yield t
-    for _ in range(STEPS):
+    for _ in range(N_STEPS):
         t, t_old = float(curve.nearest(c)[0]), t
         c = t + momentum * (t - t_old)
         yield t

@@ -108,7 +108,7 @@ def test_the_sound_can_be_dragged_along_the_circle(alive, page):
 def test_projections_take_the_steps_that_numpy_takes(alive, page):
     element = alive("projections")
     box = element.evaluate_handle("e => e.faster").as_element()
-    for momentum in (0.0, ideas.MOMENTUM):
+    for momentum in (0.0, ideas.FAST_MOMENTUM):
         box.set_checked(momentum > 0)
         for start in (-1.2, 0.4, 1.5):
             move(element, "start on the line", start)

@@ -74,7 +74,7 @@ def test_momentum_frees_one_start_and_traps_another():
         return np.hypot(*(curve.nearest(x) - (x, 0)))
 
     plain = [end(start, 0) for start in (-1.2, 0.4)]
-    fast = [end(start, ideas.MOMENTUM) for start in (-1.2, 0.4)]
+    fast = [end(start, ideas.FAST_MOMENTUM) for start in (-1.2, 0.4)]
     assert plain == pytest.approx([0.1243, 0], abs=1e-4)
     assert fast == pytest.approx([0, 0.1244], abs=1e-3)
 
