@@ -11,6 +11,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
 DATA_URI = re.compile(r"data:image/(webp|png);base64,([A-Za-z0-9+/=]+)")
+ELEMENT = re.compile(r"<scalinv-([\w-]+)>")
 CODE = re.compile(r'<script data-scalinv="([\w-]+)">.*?</script>', re.DOTALL)
 #: What the check of an exercise says before anybody has answered: of no use without a kernel.
 UNANSWERED = re.compile(r"\*\*Exercise [\d.]+\*\* is not answered yet")
@@ -43,24 +44,29 @@ def to_html(notebook: NotebookNode, frames: Path) -> None:
     defined: set[str] = set()
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            shown = _without_clutter(cell.outputs)
+            shown = [output for output in cell.outputs if not _needs_a_kernel(output)]
+            follows = [*shown[1:], NotebookNode()]
             cell.outputs = [_rewritten(output, frames, defined) for output in shown]
+            for output, following in zip(cell.outputs, follows):
+                if _is_live(following):
+                    _stand_in(output)
 
 
-def _without_clutter(outputs: list[NotebookNode]) -> list[NotebookNode]:
-    """Leave out what needs a kernel, and each still picture whose live element follows it."""
-    follows = [*outputs[1:], NotebookNode()]
-    return [
-        output
-        for output, following in zip(outputs, follows)
-        if not ("image/png" in output.get("data", {}) and _is_live(following))
-        and not UNANSWERED.match(output.get("data", {}).get("text/markdown", ""))
-    ]
+def _needs_a_kernel(output: NotebookNode) -> bool:
+    """Tell whether an output only says that nobody has answered."""
+    return bool(UNANSWERED.match(output.get("data", {}).get("text/markdown", "")))
+
+
+def _stand_in(output: NotebookNode) -> None:
+    """Show a still picture, in place, only where no script makes its element alive."""
+    text = output.get("data", {}).get("text/html", "")
+    if text.startswith('<div class="picture">'):
+        output.data["text/html"] = f"<noscript>{text}</noscript>"
 
 
 def _is_live(output: NotebookNode) -> bool:
     """Tell whether an output is an element that draws its own picture."""
-    found = CODE.search(output.get("data", {}).get("text/html", ""))
+    found = ELEMENT.match(output.get("data", {}).get("text/html", ""))
     return found is not None and found.group(1) != "sounds"
 
 
@@ -98,7 +104,7 @@ def figure(png: bytes, alt: str, frames: Path) -> str:
     shown = min(width, WIDEST)
     words = html.escape(alt, quote=True)
     return (
-        f'<div class="picture">'
+        '<div class="picture">'
         f'<a href="{address}"><img src="{address}" alt="{words}" width="{shown}" '
         f'height="{round(height * shown / width)}" loading="lazy"></a></div>'
     )
