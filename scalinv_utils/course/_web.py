@@ -45,13 +45,12 @@ def element(name: str, data: Any, fallback: str = "") -> str:
     >>> html.replace("scalinv-idea-circle", "NAME")
     '<NAME><script type="application/json">{}</script><p>Words.</p></NAME>'
     """
-    # "</script>" inside a string would end the data.
-    written = json.dumps(data, separators=(",", ":")).replace("</", "<\\/")
+    # "</script>" or "<!--" inside a string would end the data, or hide its end.
+    written = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
     tag = f"scalinv-{name}"
-    return "".join(
-        [f'<{tag}><script type="application/json">{written}</script>{fallback}</{tag}>']
-        + [
-            f'<script data-scalinv="{part}">{code(part)}</script>'
-            for part in [*USES.findall(code(name)), name]
-        ]
-    )
+    scripts = [
+        f'<script data-scalinv="{part}">{code(part)}</script>'
+        for part in [*USES.findall(code(name)), name]
+    ]
+    data_and_words = f'<script type="application/json">{written}</script>{fallback}'
+    return f"<{tag}>{data_and_words}</{tag}>{''.join(scripts)}"

@@ -3,6 +3,11 @@
 A player that scales every sound to full level hides a loss of amplitude and turns near-silence into
 loud noise. Here all the sounds of a table share ONE gain. The levels stand below the players in
 decibels, for those who cannot listen.
+
+Where scripts run, the table becomes cards on one clock (web/sounds.js): each sound has its waveform
+and its scalogram, and a key switches to another sound in the middle of a word. Elsewhere, as in a
+notebook that JupyterLab does not trust yet, the table stays: the browser's own player for each
+sound, under the picture of its scalogram.
 """
 
 import base64
@@ -13,11 +18,14 @@ import os
 from collections.abc import Iterable
 from typing import BinaryIO, Literal
 
+import numpy as np
 import soundfile
 import torch
 from numpy.typing import ArrayLike
 
 from .._validation import check_choice, check_positive, check_signal
+from . import _web
+from ._thumbnails import thumbnails
 from .signals import resample
 
 __all__ = ["FULL_SCALE", "Players", "player", "players", "save_wav"]
@@ -34,9 +42,15 @@ COLUMNS, WIDTH = 3, "16em"
 # Browsers refuse rates below 3 kHz; all of them play 8 to 48 kHz.
 LOWEST_RATE, PLAYED_RATES = 3000, (8000, 48000)
 
+# The largest number of 16 bits stands for an amplitude of 1.
+LARGEST_SAMPLE = 2**15 - 1
+
+# What web/sounds.js is built on.
+PARTS = ("clock", "sound_card")
+
 
 class Players:
-    """Table of audio players, three sounds to a row, which `player` and `players` return.
+    """Players of sounds on one clock and at one gain, which `player` and `players` return.
 
     Attributes
     ----------
@@ -45,6 +59,8 @@ class Players:
     levels : dict of str to str
         RMS and peak of each sound in words. The levels of the first sound are relative to an
         amplitude of 1, those of the others are relative to the first sound.
+    differences : dict of str to str
+        The level of the first sound minus each other one in words, if that was asked for.
 
     Examples
     --------
@@ -54,32 +70,54 @@ class Players:
     RMS -7.8 dB, peak +0.0 dB
     """
 
-    def __init__(self, sources: dict[str, str], gain: float, levels: dict[str, str]):
-        self._sources = sources
+    def __init__(
+        self,
+        sources: dict[str, str],
+        gain: float,
+        levels: dict[str, str],
+        *,
+        pictures: dict[str, str] | None = None,
+        differences: dict[str, str] | None = None,
+    ):
+        self._sources, self._pictures = sources, pictures or {}
         self.gain = gain
         self.levels = levels
+        self.differences = differences or {}
 
     def _repr_html_(self) -> str:
+        sounds = [
+            {"label": label, "level": level, "difference": self.differences.get(label)}
+            for label, level in self.levels.items()
+        ]
+        data = {"note": self._note(), "sounds": sounds}
+        return _web.element("sounds", data, self._table(), PARTS)
+
+    def _table(self) -> str:
+        """Write the players of the browser, which need no script."""
         # Everything stands in th and td: JupyterLab strips scripts, style sheets and most ARIA
         # attributes from the outputs of notebooks that it does not trust yet.
-        columns = [
-            (
-                f'<th scope="col">{html.escape(label)}</th>',
-                _audio(html.escape(label), uri),
-                f"<td>{html.escape(self.levels[label])}</td>",
-            )
-            for label, uri in self._sources.items()
-        ]
+        columns = [self._column(label) for label in self._sources]
         blocks = [columns[k : k + COLUMNS] for k in range(0, len(columns), COLUMNS)]
         rows = "".join(f"<tr>{''.join(row)}</tr>" for block in blocks for row in zip(*block))
+        return f"<table><tbody>{rows}</tbody></table><p><small>{self._note()}</small></p>"
+
+    def _column(self, label: str) -> tuple[str, str, str]:
+        """Write the head, the player and the level of one sound."""
+        name, words = html.escape(label), [self.levels[label], self.differences.get(label)]
+        picture = self._pictures.get(label)
+        shown = f"{picture}<br>" if picture else ""
         return (
-            f"<table><tbody>{rows}</tbody></table>"
-            f"<p><small>{self._gain_note()} Lower your volume before the first one.</small></p>"
+            f'<th scope="col">{name}</th>',
+            f"<td>{shown}{_audio(name, self._sources[label])}</td>",
+            f"<td>{'<br>'.join(html.escape(text) for text in words if text)}</td>",
         )
 
     def __repr__(self) -> str:
         lines = [f"{label}: {level}" for label, level in self.levels.items()]
-        return "\n".join([*lines, self._gain_note()])
+        return "\n".join([*lines, *self.differences.values(), self._gain_note()])
+
+    def _note(self) -> str:
+        return f"{self._gain_note()} Lower your volume before the first one."
 
     def _gain_note(self) -> str:
         subject = "Played with a gain" if len(self._sources) == 1 else "All played with one gain"
@@ -103,7 +141,12 @@ def player(x: ArrayLike, sample_rate: float, label: str = "sound", speed: float 
 
 
 def players(
-    sounds: dict[str, ArrayLike] | dict[str, torch.Tensor], sample_rate: float, speed: float = 1.0
+    sounds: dict[str, ArrayLike] | dict[str, torch.Tensor],
+    sample_rate: float,
+    speed: float = 1.0,
+    *,
+    difference: bool = False,
+    pictures: bool = True,
 ) -> Players:
     """Show labelled players side by side, all with the same gain.
 
@@ -116,27 +159,38 @@ def players(
     speed : float
         The sounds are played this many times faster, and so higher: this makes an
         electrocardiogram audible.
+    difference : bool
+        Let the listener hear the first sound minus the others, sample by sample, at the same gain.
+        Nothing is aligned here. A scalogram leaves one rotation open, so that a recovered sound may
+        differ from the original by as much as the original is loud, although nothing is wrong with
+        it: pass what ``metrics.align`` returns.
+    pictures : bool
+        Draw the scalogram of each sound, all relative to the loudest point of them all. This takes
+        about 0.07 s for a second of sound at 16 kHz. Sounds of less than 128 or more than 131,072
+        samples get no picture.
 
     Returns
     -------
     Players
-        A notebook shows it as a table. The gain brings the loudest peak to 0.9 of full scale, but
-        amplifies by 40 dB at most; silence is left alone.
+        A notebook shows it as cards, or as a table where no script runs. The gain brings the
+        loudest peak to 0.9 of full scale, but amplifies by 40 dB at most; silence is left alone.
 
     Raises
     ------
     TypeError
         `sounds` is no dict, or a signal is complex.
     ValueError
-        A signal is not mono or not finite, or no browser plays the rate.
+        A signal is not mono or not finite, no browser plays the rate, or a difference is asked for
+        and the lengths differ.
 
     Examples
     --------
     >>> from scalinv_utils.course import audio, signals
     >>> x = signals.tones(800)
-    >>> audio.players({"original": x, "half": x / 2}, 8000)
+    >>> audio.players({"original": x, "half": x / 2}, 8000, difference=True)
     original: RMS -7.8 dB, peak +0.0 dB
     half: RMS -6.0 dB, peak -6.0 dB re original
+    original minus half: RMS -6.0 dB, peak -6.0 dB re original
     All played with one gain of -0.9 dB.
     """
     if not isinstance(sounds, dict):
@@ -151,8 +205,15 @@ def players(
     # Resampling overshoots between the samples, so the gain is computed after it.
     played = {label: resample(x, sample_rate * speed, rate) for label, x in given.items()}
     gain = _shared_gain(played.values())
-    sources = {label: _wav_uri(gain * x, rate) for label, x in played.items()}
-    return Players(sources, gain, _levels(given))
+    heard = {label: _in_16_bits(gain * x) for label, x in played.items()}
+    drawn = thumbnails(heard, rate) if pictures else {}
+    return Players(
+        {label: _flac_uri(samples, rate) for label, samples in heard.items()},
+        gain,
+        _levels(given),
+        pictures={label: picture.img(f"width:{WIDTH}") for label, picture in drawn.items()},
+        differences=_differences(given) if difference else None,
+    )
 
 
 def save_wav(
@@ -247,6 +308,21 @@ def _levels(sounds: dict[str, torch.Tensor]) -> dict[str, str]:
     return texts
 
 
+def _differences(sounds: dict[str, torch.Tensor]) -> dict[str, str]:
+    """Put the level of the first sound minus each of the others in words."""
+    (first, x), *others = sounds.items()
+    lengths = {label: len(y) for label, y in sounds.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(
+            f"difference=True takes sounds of one length, got {lengths} samples: cut them first"
+        )
+    minus = {first: x} | {f"{first} minus {label}": x - y for label, y in others}
+    texts = _levels(minus)
+    return {
+        label: f"{first} minus {label}: {texts[f'{first} minus {label}']}" for label, _ in others
+    }
+
+
 def _level(
     rms: float,
     peak: float,
@@ -269,8 +345,13 @@ def _db(value: float, reference: float) -> str:
     return f"{20 * (math.log10(value) - math.log10(reference)):+.1f} dB"
 
 
-def _wav_uri(x: torch.Tensor, rate: int) -> str:
-    """Write the samples as a 16-bit WAV inside a data URI."""
+def _in_16_bits(x: torch.Tensor) -> np.ndarray:
+    """Round samples between -1 and 1 to whole numbers of 16 bits."""
+    return (x.double().numpy() * LARGEST_SAMPLE).round().astype(np.int16)
+
+
+def _flac_uri(samples: np.ndarray, rate: int) -> str:
+    """Write the samples, exactly, as a FLAC inside a data URI: a third less than a WAV."""
     buffer = io.BytesIO()
-    soundfile.write(buffer, x.numpy(), rate, format="WAV", subtype="PCM_16")
-    return "data:audio/wav;base64," + base64.b64encode(buffer.getvalue()).decode()
+    soundfile.write(buffer, samples, rate, format="FLAC", subtype="PCM_16")
+    return "data:audio/flac;base64," + base64.b64encode(buffer.getvalue()).decode()

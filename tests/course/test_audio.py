@@ -15,7 +15,7 @@ from scalinv_utils.course import audio, signals
 
 def decoded(players):
     """The samples and the rate of each player in the table."""
-    uris = re.findall(r'src="data:audio/wav;base64,([^"]+)"', players._repr_html_())
+    uris = re.findall(r'src="data:audio/flac;base64,([^"]+)"', players._repr_html_())
     return [soundfile.read(io.BytesIO(base64.b64decode(uri))) for uri in uris]
 
 
