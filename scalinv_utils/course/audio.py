@@ -42,8 +42,8 @@ COLUMNS, WIDTH = 3, "16em"
 # Browsers refuse rates below 3 kHz; all of them play 8 to 48 kHz.
 LOWEST_RATE, PLAYED_RATES = 3000, (8000, 48000)
 
-# The largest number of 16 bits stands for an amplitude of 1.
-LARGEST_SAMPLE = 2**15 - 1
+# An amplitude of 1 in 16 bits; FULL_SCALE keeps samples below it.
+UNIT = 2**15
 
 # What web/sounds.js is built on.
 PARTS = ("clock", "sound_card")
@@ -347,7 +347,7 @@ def _db(value: float, reference: float) -> str:
 
 def _in_16_bits(x: torch.Tensor) -> np.ndarray:
     """Round samples between -1 and 1 to whole numbers of 16 bits."""
-    return (x.double().numpy() * LARGEST_SAMPLE).round().astype(np.int16)
+    return (x.double().numpy() * UNIT).round().astype(np.int16)
 
 
 def _flac_uri(samples: np.ndarray, rate: int) -> str:

@@ -1,22 +1,32 @@
 """Players share one gain, never clip, and leave silence alone."""
 
 import base64
+import functools
 import io
+import json
 import math
 import re
+import time
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from PIL import Image
 
-from scalinv_utils.course import audio, signals
+from scalinv_utils.course import _thumbnails, audio, signals
 
 
 def decoded(players):
     """The samples and the rate of each player in the table."""
     uris = re.findall(r'src="data:audio/flac;base64,([^"]+)"', players._repr_html_())
     return [soundfile.read(io.BytesIO(base64.b64decode(uri))) for uri in uris]
+
+
+def data(players):
+    """What the element gets to know beside the table."""
+    found = re.search(r'<script type="application/json">(.*?)</script>', players._repr_html_())
+    return json.loads(found.group(1))
 
 
 def peaks(players):
@@ -59,6 +69,68 @@ def test_levels_in_words(tone):
     }
     assert "y <b>: RMS -6.0 dB" in repr(table) and "gain of -0.9 dB" in repr(table)
     assert "<b>" not in table._repr_html_() and "y &lt;b&gt;" in table._repr_html_()
+    assert [sound["label"] for sound in data(table)["sounds"]] == ["x", "y <b>", "z"]
+    assert "gain of -0.9 dB" in data(table)["note"]
+
+
+def test_the_samples_come_back_bit_for_bit_at_every_rate():
+    x = signals.white_noise(5000, seed=2)
+    x[:3] = torch.tensor([-1e-9, 0.0, 1e-9])
+    for rate in (8000, 9547, 11025, 44100, 47999):
+        table = audio.player(x, rate)
+        ((samples, played),) = decoded(table)
+        assert played == rate
+        assert np.array_equal(samples * 2**15, (table.gain * 2**15 * x).round().numpy())
+
+
+def test_a_difference_is_measured_on_the_signals_as_they_were_given(tone):
+    close = tone * (1 + 1e-9)  # the samples of 16 bits are the same
+    table = audio.players({"x": tone, "y": close, "z": 0 * tone}, 8000, difference=True)
+    assert table.differences == {
+        "y": "x minus y: RMS -180.0 dB, peak -180.0 dB re x",
+        "z": "x minus z: RMS +0.0 dB, peak +0.0 dB re x",
+    }
+    shown = [sound["difference"] for sound in data(table)["sounds"]]
+    assert shown == [None, *table.differences.values()]
+    assert "x minus y: RMS -180.0 dB" in repr(table)
+    assert audio.players({"x": tone, "y": close}, 8000).differences == {}
+
+
+def pictures(players):
+    """The pictures of the table and their words."""
+    uris = re.findall(
+        r'<img alt="([^"]*)"[^>]*src="data:image/webp;base64,([^"]+)"', players._repr_html_()
+    )
+    return [(alt, Image.open(io.BytesIO(base64.b64decode(uri)))) for alt, uri in uris]
+
+
+def test_pictures_have_one_reference_and_words(tone):
+    table = audio.players({"loud": tone, "quiet": tone / 100, "none": 0 * tone}, 8000)
+    (alt, loud), (_, quiet), (silent, none) = pictures(table)
+    assert re.fullmatch(
+        r"Scalogram of loud: 0 to 0\.5 s, 62 Hz to 4 kHz; loudest at 0\.\d+ s, 500 Hz\.", alt
+    )
+    assert silent == "Scalogram of none: 0 to 0.5 s, 62 Hz to 4 kHz; silence."
+    brightest = [np.asarray(image.convert("L")).max() for image in (loud, quiet, none)]
+    assert loud.size == (360, 90) and brightest[0] > 200 > brightest[1] > 50 > 20 > brightest[2]
+
+
+@pytest.mark.parametrize("n", [1, 127, 2**17 + 1])
+def test_too_short_or_too_long_for_a_picture(n):
+    table = audio.players({"fits": torch.ones(800), "not": torch.ones(n)}, 8000)
+    assert pictures(table) == [] and len(decoded(table)) == 2
+    assert pictures(audio.player(torch.ones(800), 8000)) != []
+    assert pictures(audio.players({"x": torch.ones(800)}, 8000, pictures=False)) == []
+
+
+def test_pictures_are_small_and_quick():
+    x = signals.recording("speech", 16000, 16000)[0].numpy()
+    sounds = {"a": x, "b": x / 2, "c": x[::-1].copy()}
+    draw = functools.partial(_thumbnails.thumbnails, sounds, 16000)
+    draw()
+    start = time.process_time()
+    assert max(len(picture.webp) for picture in draw().values()) < 4500
+    assert time.process_time() - start < 1  # 0.2 s, measured
 
 
 @pytest.mark.parametrize("n", [1, 3, 4, 7])
@@ -100,7 +172,8 @@ def test_low_rates_are_refused_with_a_way_out():
 
 def test_stored_size_of_three_seconds():
     x, rate = signals.recording("speech", 8000)
-    assert len(audio.player(x, rate)._repr_html_()) < 70_000
+    table = audio.players({"speech": x}, rate)
+    assert len(table._table()) < 55_000 and len(table._repr_html_()) < 70_000
 
 
 @pytest.mark.parametrize(
@@ -111,6 +184,11 @@ def test_stored_size_of_three_seconds():
         (lambda: audio.players({"a": [1j]}, 8000), TypeError, "sounds\\['a'\\]"),
         (lambda: audio.player(np.ones((2, 9)), 8000), ValueError, "mono"),
         (lambda: audio.player([math.nan], 8000), ValueError, "sounds"),
+        (
+            lambda: audio.players({"a": [1.0], "b": [1.0, 2.0]}, 8000, difference=True),
+            ValueError,
+            "difference",
+        ),
         (lambda: audio.player([1.0], 0), ValueError, "sample_rate"),
         (lambda: audio.player([1.0], 8000, speed=-1), ValueError, "speed"),
         (lambda: audio.save_wav(io.BytesIO(), [1.0], 8000, "mp3"), ValueError, "encoding"),

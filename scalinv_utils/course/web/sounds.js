@@ -18,6 +18,7 @@ if (!customElements.get("scalinv-sounds")) {
       --attempt: color-mix(in srgb, #D55E00 70%, currentColor); }
     ul { display: grid; gap: .75em; margin: 0; padding: 0; list-style: none;
       grid-template-columns: repeat(auto-fill, minmax(min(100%, max(15em, 31%)), 1fr)); }
+    ul.four { grid-template-columns: repeat(auto-fill, minmax(min(100%, max(15em, 40%)), 1fr)); }
     button { min-width: 44px; min-height: 44px; padding: 0 .8em; border: 1px solid currentColor;
       border-radius: 6px; background: none; color: inherit; font: inherit; cursor: pointer; }
     button[aria-pressed=true] { background: color-mix(in srgb, currentColor 18%, transparent); }
@@ -56,6 +57,7 @@ if (!customElements.get("scalinv-sounds")) {
       this.clock = new Clock(uris, () => this.changed());
       this.cards = this.makeCards([...this.querySelectorAll("img")]);
       this.list = make("ul", {}, ...this.cards.map(({ item }) => item));
+      this.list.classList.toggle("four", sounds.length === 4);
       const keys = sounds.length > 1 ? ` The keys 1 to ${sounds.length} switch.` : "";
       this.attachShadow({ mode: "open" }).append(
         make("style", {}, STYLE), this.list, this.makeBar(), make("small", {}, note + keys));
