@@ -57,7 +57,10 @@ class Thumbnail:
 
 
 def thumbnails(
-    sounds: dict[str, np.ndarray], sample_rate: float, size: tuple[int, int] = SIZE
+    sounds: dict[str, np.ndarray],
+    sample_rate: float,
+    size: tuple[int, int] = SIZE,
+    quality: int = QUALITY,
 ) -> dict[str, Thumbnail]:
     """Draw the scalograms of sounds, all relative to the loudest point of them all.
 
@@ -68,6 +71,8 @@ def thumbnails(
         Samples per second.
     size : (int, int)
         Width and height of a picture in pixels.
+    quality : int
+        Of the WebP pictures, from 0 to 100.
 
     Returns
     -------
@@ -87,7 +92,8 @@ def thumbnails(
     peak = max(float(S.max()) for S, _ in found.values())
     return {
         label: Thumbnail(
-            _webp(S, peak, size), _in_words(label, S, hertz, len(sounds[label]) / sample_rate)
+            _webp(S, peak, size, quality),
+            _in_words(label, S, hertz, len(sounds[label]) / sample_rate),
         )
         for label, (S, hertz) in found.items()
     }
@@ -110,13 +116,13 @@ def _magnitude(x: np.ndarray, sample_rate: float, columns: int) -> tuple[np.ndar
     return np.maximum.reduceat(S, starts, axis=-1), hertz
 
 
-def _webp(S: np.ndarray, peak: float, size: tuple[int, int]) -> bytes:
+def _webp(S: np.ndarray, peak: float, size: tuple[int, int], quality: int) -> bytes:
     """Colour a scalogram in dB; silence is the darkest colour."""
     levels = level_db(S, peak or 1.0, FLOOR_DB)
     colours = colormaps[COLOURS](1 - levels / FLOOR_DB, bytes=True)[..., :3]
     buffer = io.BytesIO()
     Image.fromarray(colours).resize(size, Image.Resampling.BILINEAR).save(
-        buffer, format="WEBP", quality=QUALITY
+        buffer, format="WEBP", quality=quality
     )
     return buffer.getvalue()
 

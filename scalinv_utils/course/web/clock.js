@@ -74,7 +74,7 @@ if (!window.scalinv.Clock) {
   window.scalinv.Clock = class {
     // `changed()` is called after every change, but not while the position merely moves on.
     constructor(uris, changed) {
-      Object.assign(this, { changed, selected: 0, looping: false, minus: false });
+      Object.assign(this, { changed, selected: 0, looping: false, minus: false, ended: false });
       Object.assign(this, { run: null, rest: 0, buffers: null });
       this.ready = Promise.all(uris.map(decode)).then(buffers => { this.buffers = buffers; });
     }
@@ -94,8 +94,10 @@ if (!window.scalinv.Clock) {
       else this.startFrom(this.position < this.duration ? this.position : 0);
       this.changed();
     }
-    stop() {
+    // `ended` tells whether the sound came to its end; otherwise somebody stopped it.
+    stop(ended = false) {
       if (this.run) this.run.stop();
+      this.ended = ended;
       if (heard === this) heard = null;
       Object.assign(this, { run: null, rest: 0 });
       this.changed();
@@ -124,7 +126,7 @@ if (!window.scalinv.Clock) {
       if (this.run) this.run.stop();
       const { looping, duration: length } = this, offset = position < length ? position : 0;
       const run = new Run(this.buffers, this.weights(), { offset, length, looping });
-      run.tracks[this.selected].source.onended = () => { if (this.run === run) this.stop(); };
+      run.tracks[this.selected].source.onended = () => { if (this.run === run) this.stop(true); };
       [this.run, heard] = [run, this];
     }
     weights() {

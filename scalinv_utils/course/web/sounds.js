@@ -5,8 +5,8 @@
 //
 // The sounds are those of the fallback's audio elements, the pictures its img elements. The data:
 // {"note": words, "sounds": [{"label": words, "level": words, "difference": words or null}, ...]}
-// A page may call play(index), stop() and seek(seconds), read position, duration, playing and
-// selected, and listen to the event "scalinv-sounds", which tells of every change.
+// A page may call play(index), stop() and seek(seconds), read position, duration, playing, ended
+// and selected, and listen to the event "scalinv-sounds", which tells of every change.
 // clock.js makes the sound, sound_card.js one card.
 if (!customElements.get("scalinv-sounds")) {
   const { Clock, soundCard: { card, make, toggle, style } } = window.scalinv;
@@ -45,6 +45,7 @@ if (!customElements.get("scalinv-sounds")) {
     get playing() { return Boolean(this.clock && this.clock.playing); }
     get position() { return this.clock.position; }
     get duration() { return this.clock.duration; }
+    get ended() { return this.clock.ended; }
     get selected() { return this.clock.selected; }
     play(index) { return this.clock.play(index); }
     stop() { this.clock.stop(); }
