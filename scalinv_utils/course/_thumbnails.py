@@ -43,17 +43,20 @@ class Thumbnail:
     --------
     >>> from scalinv_utils.course import _thumbnails
     >>> print(_thumbnails.Thumbnail(b"RIFF", "A tone.").img())
-    <img alt="A tone." src="data:image/webp;base64,UklGRg==">
+    <img alt="A tone." class="as-it-is" src="data:image/webp;base64,UklGRg==">
     """
 
     webp: bytes
     alt: str
 
     def img(self, style: str = "") -> str:
-        """Write the picture as an HTML element that needs no other file."""
+        """Write the picture as an HTML element that needs no other file.
+
+        Its class keeps the dark theme of the web pages from turning dark into light.
+        """
         uri = "data:image/webp;base64," + base64.b64encode(self.webp).decode()
         shape = f' style="{style}"' if style else ""
-        return f'<img alt="{html.escape(self.alt)}"{shape} src="{uri}">'
+        return f'<img alt="{html.escape(self.alt)}" class="as-it-is"{shape} src="{uri}">'
 
 
 def thumbnails(

@@ -1,7 +1,6 @@
 """Players of sounds on a page of its own, opened as a file: what is heard, shown and announced.
 
-What is heard is measured where it leaves the page: an analyser hangs on whatever is connected to
-the destination of an AudioContext.
+What is heard is measured where it leaves the page (`hearing`).
 """
 
 import functools
@@ -13,32 +12,12 @@ import torch
 
 from scalinv_utils.course import audio, signals
 
+from .hearing import LISTEN, check_with_axe, level
+
 pytestmark = pytest.mark.browser
 
 RATE, SECONDS = 8000, 3
 TONE = signals.tones(RATE * SECONDS, RATE, [500])
-
-LISTEN = """(() => {
-    const connect = AudioNode.prototype.connect, ears = new Map();
-    AudioNode.prototype.connect = function (target, ...rest) {
-        if (target instanceof AudioDestinationNode) {
-            const { context } = this;
-            if (!ears.has(context)) ears.set(context, new AnalyserNode(context, {fftSize: 4096}));
-            connect.call(this, ears.get(context));
-        }
-        return connect.call(this, target, ...rest);
-    };
-    window.contexts = () => ears.size;
-    // Once fades and the window of the analyser have passed, on the clock of the sound.
-    window.heard = async () => {
-        const samples = new Float32Array(4096), pause = () => new Promise(r => setTimeout(r, 20));
-        while (ears.size === 0) await pause();
-        const [[context, ear]] = ears, start = context.currentTime;
-        while (context.currentTime < start + 0.2) await pause();
-        ear.getFloatTimeDomainData(samples);
-        return Math.sqrt(samples.reduce((sum, x) => sum + x * x, 0) / samples.length);
-    };
-})()"""
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Sounds</title>
 <meta name="viewport" content="width=device-width">
@@ -70,11 +49,6 @@ def sounds(page, tmp_path):
         element.evaluate("e => e.clock.ready")
     yield elements
     assert not errors
-
-
-def level(page):
-    """The level of what is heard now, RMS in dB."""
-    return 20 * math.log10(max(page.evaluate("heard()"), 1e-9))
 
 
 def button(element, name):
@@ -195,9 +169,7 @@ def test_a_phone_shows_it_whole_and_axe_finds_nothing_serious(page, sounds, sche
     for part in page.get_by_role("button").all():
         size = part.bounding_box()
         assert min(size["width"], size["height"]) >= 44
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe: .[test]")
-    findings = axe.Axe().run(page).response["violations"]
-    assert [f["id"] for f in findings if f["impact"] in ("serious", "critical")] == []
+    check_with_axe(page)
     alts = [image.get_attribute("alt") for image in sounds[0].get_by_role("img").all()]
     assert len(alts) == 4 and alts[0].startswith("Scalogram of loud: 0 to 3 s, 62 Hz to 4 kHz;")
 
