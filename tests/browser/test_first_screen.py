@@ -99,7 +99,9 @@ def test_all_in_a_row_play_in_order_with_their_captions(page, screen):
     browsing.wait_for(page, ended, row.element_handle(), "the end of the row")
     assert page.evaluate("order") == [0, 1, 2, 3]
     captions = page.evaluate("captions")
-    assert captions[0] == "The word, as it was spoken." and "−191.9 dB" in captions[3]
+    assert (
+        captions[0] == "The word, as it was spoken." and "−191.9\N{NO-BREAK SPACE}dB" in captions[3]
+    )
 
 
 def test_a_row_ends_when_somebody_stops_it_or_plays_something_else(page, screen):

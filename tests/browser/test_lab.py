@@ -37,6 +37,16 @@ def test_run_all_and_the_first_explorer_with_the_keyboard_alone(page, open_noteb
     page.keyboard.press("ArrowRight")
     browsing.wait_for_change(page, picture, before)
 
+    players_take_the_keys_1_to_4_for_themselves(page)
     check_times(notebook, lab, *check_explorers(notebook))
     check_widths(page)
     check_play(notebook)
+
+
+def players_take_the_keys_1_to_4_for_themselves(page):
+    sounds = page.locator("scalinv-sounds").nth(1)
+    headings = page.locator(".jp-MarkdownCell").count()
+    sounds.get_by_role("button", name="Play: the word").press("Enter")
+    page.keyboard.press("2")
+    browsing.wait_for(page, "e => e.selected == 1", sounds.element_handle(), "the second sound")
+    assert page.locator(".jp-MarkdownCell").count() == headings  # 2 makes a heading of a cell

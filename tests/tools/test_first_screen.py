@@ -19,11 +19,11 @@ def test_sounds_scores_and_pictures_are_those_of_the_notebook(tmp_path, heard):
     assert re.findall(r'data-sound="(\d)"', page) == ["3", "2", "1", "0"]
     assert re.findall(r"<small>(.*?)</small></span></button>", page) == [
         "as it was spoken",
-        "error 0 dB",
-        "error −3.4 dB",
-        "error −191.9 dB",
+        "error 0\N{NO-BREAK SPACE}dB",
+        "error −3.4\N{NO-BREAK SPACE}dB",
+        "error −191.9\N{NO-BREAK SPACE}dB",
     ]
-    assert "the scalogram fits to −30.4 dB" in page
+    assert "the scalogram fits to −30.4\N{NO-BREAK SPACE}dB" in page
     assert page.count("</scalinv-sounds>") == 1 and page.count("<audio") == 4
     assert page.count("<img hidden ") == 3 and page.count('class="as-it-is"') == 8
     assert "$" not in page.split("<scalinv-sounds>")[0]

@@ -187,7 +187,8 @@ def _minus(number: str) -> str:
 def _button(label: str, stored: _Stored, scores: dict[str, tuple[str, str]]) -> str:
     fit, error = scores.get(label, ("", ""))
     name, below, caption = (
-        markup.escape(text.format(fit=fit, error=error)) for text in SOUNDS[label]
+        markup.escape(text.format(fit=fit, error=error)).replace(" dB", "\N{NO-BREAK SPACE}dB")
+        for text in SOUNDS[label]
     )
     return (
         f'<button type="button" aria-pressed="false" data-sound="{stored.place(label)}" '
