@@ -166,7 +166,7 @@ def players(
         it: pass what ``metrics.align`` returns.
     pictures : bool
         Draw the scalogram of each sound, all relative to the loudest point of them all. This takes
-        about 0.07 s for a second of sound at 16 kHz. Sounds of less than 128 or more than 131,072
+        about 0.04 s for a second of sound at 16 kHz. Sounds of less than 128 or more than 131,072
         samples get no picture.
 
     Returns

@@ -82,7 +82,6 @@ if (!window.scalinv.Clock) {
     get position() { return this.run ? this.run.position : this.rest; }
     get duration() { return this.length(this.selected); }
     length(index) { return this.buffers ? this.buffers[index].duration : 0; }
-    samples(index) { return this.buffers[index].getChannelData(0); }
 
     // Play a sound; while another one plays, switch to it and go on from the same position.
     async play(index = this.selected) {
