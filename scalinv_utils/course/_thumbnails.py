@@ -21,18 +21,18 @@ from .plotting import level_db
 __all__ = ["Thumbnail", "thumbnails"]
 
 # Cauchy wavelets of this beta, 12 to the octave: two lines of pixels to the row.
-BETA, VOICES = 30, 12
-LOWEST, FLOOR_DB, COLOURS = 60.0, -60.0, "magma"
+BETA, ROWS_PER_OCTAVE = 30, 12
+LOWEST_HERTZ, DARKEST_DB, COLOUR_MAP = 60.0, -60.0, "magma"
 
 # A wavelet of frequency f lasts about 5 / f seconds: eight standard deviations.
 PERIODS = 5.0
 
-# From MANY samples on there are half as many rows. Beyond MOST there is no picture: it would take
-# half a second. Below FEWEST there is nothing to see.
-FEWEST, MANY, MOST = 128, 2**15, 2**17
+# From MANY_DRAWN samples on there are half as many rows. Beyond MOST_DRAWN there is no picture: it
+# would take a third of a second. Below FEWEST_DRAWN there is nothing to see.
+FEWEST_DRAWN, MANY_DRAWN, MOST_DRAWN = 128, 2**15, 2**17
 
 # Lossy: a picture of a spoken word takes about 3 kB.
-SIZE, QUALITY = (360, 90), 40
+THUMBNAIL_SIZE, THUMBNAIL_QUALITY = (360, 90), 40
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ class Thumbnail:
 def thumbnails(
     sounds: dict[str, np.ndarray],
     sample_rate: float,
-    size: tuple[int, int] = SIZE,
-    quality: int = QUALITY,
+    size: tuple[int, int] = THUMBNAIL_SIZE,
+    quality: int = THUMBNAIL_QUALITY,
 ) -> dict[str, Thumbnail]:
     """Draw the scalograms of sounds, all relative to the loudest point of them all.
 
@@ -89,7 +89,7 @@ def thumbnails(
     >>> print(_thumbnails.thumbnails({"a click": click}, 8000)["a click"].alt)
     Scalogram of a click: 0 to 0.5 s, 62 Hz to 4 kHz; loudest at 0.25 s, 3 kHz.
     """
-    if not all(FEWEST <= len(x) <= MOST for x in sounds.values()):
+    if not all(FEWEST_DRAWN <= len(x) <= MOST_DRAWN for x in sounds.values()):
         return {}
     found = {label: _magnitude(x, sample_rate, size[0]) for label, x in sounds.items()}
     peak = max(float(S.max()) for S, _ in found.values())
@@ -105,8 +105,8 @@ def thumbnails(
 def _magnitude(x: np.ndarray, sample_rate: float, columns: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the scalogram, the maximum of each column, and the frequencies of its rows."""
     n_samples = len(x)
-    voices = VOICES if n_samples < MANY else VOICES // 2
-    lowest = max(LOWEST, PERIODS * sample_rate / n_samples)
+    voices = ROWS_PER_OCTAVE if n_samples < MANY_DRAWN else ROWS_PER_OCTAVE // 2
+    lowest = max(LOWEST_HERTZ, PERIODS * sample_rate / n_samples)
     octaves = math.log2(sample_rate / 2 / lowest)
     hertz = sample_rate / 2 / 2 ** (np.arange(int(octaves * voices) + 1) / voices)
     bins = np.arange(1, n_samples // 2 + 1) * sample_rate / n_samples
@@ -121,8 +121,8 @@ def _magnitude(x: np.ndarray, sample_rate: float, columns: int) -> tuple[np.ndar
 
 def _webp(S: np.ndarray, peak: float, size: tuple[int, int], quality: int) -> bytes:
     """Colour a scalogram in dB; silence is the darkest colour."""
-    levels = level_db(S, peak or 1.0, FLOOR_DB)
-    colours = colormaps[COLOURS](1 - levels / FLOOR_DB, bytes=True)[..., :3]
+    levels = level_db(S, peak or 1.0, DARKEST_DB)
+    colours = colormaps[COLOUR_MAP](1 - levels / DARKEST_DB, bytes=True)[..., :3]
     buffer = io.BytesIO()
     Image.fromarray(colours).resize(size, Image.Resampling.BILINEAR).save(
         buffer, format="WEBP", quality=quality

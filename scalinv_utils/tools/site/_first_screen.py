@@ -27,7 +27,7 @@ TEMPLATE = resources.files("scalinv_utils.tools.site") / "pages" / "first_screen
 
 #: Labels in the notebook, and the texts on the screen: button, small text below it, caption.
 #: {fit} and {error} are the two scores in dB.
-SOUNDS = {
+SCREEN_SOUNDS = {
     "the word": ("The word", "as it was spoken", "The word, as it was spoken."),
     "random phase": (
         "Random phase",
@@ -50,7 +50,7 @@ SOUNDS = {
 }
 
 # Sharp on a laptop, and about 15 kB each.
-SIZE, QUALITY = (960, 264), 50
+SCREEN_SIZE, SCREEN_QUALITY = (960, 264), 50
 
 
 def html(notebook_path: str | Path) -> str:
@@ -75,11 +75,11 @@ def html(notebook_path: str | Path) -> str:
     outputs = _outputs(Path(notebook_path))
     stored = _players(outputs)
     scores = _scores(outputs)
-    heard = {label: stored.samples(label) for label in SOUNDS}
-    pictures = thumbnails(heard, stored.rate, SIZE, QUALITY)
+    heard = {label: stored.samples(label) for label in SCREEN_SOUNDS}
+    pictures = thumbnails(heard, stored.rate, SCREEN_SIZE, SCREEN_QUALITY)
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
-        buttons="\n".join(_button(label, stored, scores) for label in SOUNDS),
-        pictures="\n".join(_picture(pictures[label], label) for label in SOUNDS),
+        buttons="\n".join(_button(label, stored, scores) for label in SCREEN_SOUNDS),
+        pictures="\n".join(_picture(pictures[label], label) for label in SCREEN_SOUNDS),
         players=stored.text,
     )
 
@@ -144,12 +144,12 @@ def _players(outputs: list[dict[str, Any]]) -> _Stored:
     texts = ["".join(output.get("data", {}).get("text/html", "")) for output in outputs]
     sets = [_stored(text) for text in texts if text.startswith("<scalinv-sounds>")]
     for stored in sets:
-        if SOUNDS.keys() <= stored.sources.keys():
+        if SCREEN_SOUNDS.keys() <= stored.sources.keys():
             return stored
     found = [sorted(stored.sources) for stored in sets]
     raise ValueError(
-        f"notebook_path must lead to a notebook with players of {list(SOUNDS)} in one set, got "
-        f"the sets {found}: were the outputs stored by `audio.players`, and are the labels these?"
+        f"notebook_path must lead to a notebook with players of {list(SCREEN_SOUNDS)} in one set, "
+        f"got the sets {found}: did `audio.players` store the outputs, and are the labels these?"
     )
 
 
@@ -164,7 +164,7 @@ def _scores(outputs: list[dict[str, Any]]) -> dict[str, tuple[str, str]]:
     printed = "\n".join("".join(output.get("text", "")) for output in outputs)
     number = r"\s+(-?\d+\.\d) dB"
     scores = {}
-    for label in list(SOUNDS)[1:]:
+    for label in list(SCREEN_SOUNDS)[1:]:
         line = f"^{re.escape(label)}\\s+consistency{number}\\s+waveform error{number}"
         found = re.search(line, printed, re.MULTILINE)
         if not found:
@@ -188,7 +188,7 @@ def _button(label: str, stored: _Stored, scores: dict[str, tuple[str, str]]) -> 
     fit, error = scores.get(label, ("", ""))
     name, below, caption = (
         markup.escape(text.format(fit=fit, error=error)).replace(" dB", "\N{NO-BREAK SPACE}dB")
-        for text in SOUNDS[label]
+        for text in SCREEN_SOUNDS[label]
     )
     return (
         f'<button type="button" aria-pressed="false" data-sound="{stored.place(label)}" '
@@ -200,4 +200,4 @@ def _button(label: str, stored: _Stored, scores: dict[str, tuple[str, str]]) -> 
 def _picture(picture: Thumbnail, label: str) -> str:
     """Write a picture; the first one is there from the beginning, the others wait."""
     tag = picture.img()
-    return tag if label == next(iter(SOUNDS)) else tag.replace("<img ", "<img hidden ")
+    return tag if label == next(iter(SCREEN_SOUNDS)) else tag.replace("<img ", "<img hidden ")
