@@ -54,9 +54,7 @@ SCREEN_SIZE, SCREEN_QUALITY = (960, 264), 50
 
 
 def html(notebook_path: str | Path) -> str:
-    """Write the first screen as a piece of HTML.
-
-    The page that holds it needs assets/first_screen.css and assets/first_screen.js.
+    """Write the first screen as a piece of HTML that names its assets.
 
     Parameters
     ----------
