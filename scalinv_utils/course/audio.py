@@ -45,9 +45,6 @@ LOWEST_RATE, PLAYED_RATES = 3000, (8000, 48000)
 # An amplitude of 1 in 16 bits; FULL_SCALE keeps samples below it.
 UNIT = 2**15
 
-# What web/sounds.js is built on.
-PARTS = ("clock", "sound_card")
-
 
 class Players:
     """Players of sounds on one clock and at one gain, which `player` and `players` return.
@@ -90,7 +87,7 @@ class Players:
             for label, level in self.levels.items()
         ]
         data = {"note": self._note(), "sounds": sounds}
-        return _web.element("sounds", data, self._table(), PARTS)
+        return _web.element("sounds", data, self._table())
 
     def _table(self) -> str:
         """Write the players of the browser, which need no script."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 
 from ..environment import ROOT
-from . import _bar, _notebook, _reference
+from . import _bar, _first_screen, _notebook, _reference
 
 HERE = Path(__file__).resolve().parent
 NOTEBOOKS = ROOT / "notebooks"
@@ -23,12 +23,7 @@ INDEX = """\
 hide-toc: true
 ---
 
-# Signals from scalograms
-
-```{{raw}} html
 {first_screen}
-```
-
 ```{{toctree}}
 :hidden:
 :caption: The course
@@ -94,7 +89,7 @@ def _title(path: Path) -> str:
 
 
 def _write_pages(folder: Path, stored: list[Path], repository: str | None) -> None:
-    first_screen = (HERE / "pages" / "first_screen.html").read_text(encoding="utf-8")
+    first_screen = page_of(_first_screen.html(stored[0]))
     notebooks = "\n".join(f"{_title(path)} <notebooks/{path.stem}>" for path in stored)
     index = INDEX.format(first_screen=first_screen, notebooks=notebooks)
     (folder / "index.md").write_text(index, encoding="utf-8")
