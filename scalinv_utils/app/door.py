@@ -5,15 +5,17 @@ The work is done by `brought`; here are the controls.
 
 import contextlib
 import html
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import ipywidgets
-import numpy as np
+from matplotlib.axes import Axes
 
 from ..course import audio, plotting
 from ..course.widgets import LABEL, film
+from ..measured import Measured
 from . import brought, session
-from ._working import Working, choice, download, row
+from ._working import Working, choice, download, pictures, row, uploader
 
 __all__ = ["Door"]
 
@@ -46,19 +48,26 @@ class Door(Working):
 
     def __init__(self) -> None:
         self._be_ready()
-        self._film = film(_draw, figsize=(9, 3), ncols=2)
+        self._file: dict[str, Any] | None = None
+        self._film = film(_draw_panel, figsize=(4.5, 3))
         self._make_controls()
-        numbers = row(self.rate, self.seconds, self.f_min, self.f_max)
-        moves = row(self.go, self.stop, self.status)
-        super().__init__(
-            "Your own scalogram",
-            "The picture is still empty.",
-            [
-                *(numbers, self.wavelet, self.scale, self.upload),
-                *(self.notice, self.sentences, moves, self.scores),
-            ],
-        )
+        controls = [
+            row(self.rate, self.seconds, self.f_min, self.f_max),
+            *(self.wavelet, self.scale, uploader(self.upload, session.largest_file())),
+            *(self.notice, self.sentences, row(self.go, self.stop, self.status)),
+        ]
+        super().__init__("Your own scalogram", controls, self.scores)
         self._connect()
+
+    def still(self) -> bytes:
+        """Draw the scalogram that was brought."""
+        assert self.given is not None
+        return self._film((_draw_given, self.given.M))
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        if self.given is not None:
+            return super()._repr_mimebundle_(**kwargs)
+        return ipywidgets.VBox._repr_mimebundle_(self, **kwargs)
 
     # -- controls ------------------------------------------------------------------------------
 
@@ -82,28 +91,38 @@ class Door(Working):
 
     def _connect(self) -> None:
         """Make the controls act: each of them reads the file anew."""
-        for control in (
-            *(self.upload, self.rate, self.seconds, self.f_min, self.f_max),
-            *(self.wavelet, self.scale),
-        ):
+        self.upload.observe(lambda change: self._receive(), "value")
+        for control in (self.rate, self.seconds, self.f_min, self.f_max, self.wavelet, self.scale):
             control.observe(lambda change: self.attempt(self._read), "value")
         self.go.on_click(lambda button: self._run())
         self.stop.on_click(lambda button: self._cancel())
 
     # -- from a file to an answer --------------------------------------------------------------
 
-    def _read(self) -> None:
-        """Read the file that was uploaded, as the controls describe it."""
+    def _receive(self) -> None:
+        """Keep the file that was uploaded, and read it."""
         if not self.upload.value:
             return
-        file = self.upload.value[0]
+        with self._lock:
+            file = self.upload.value[0]
+            self._file = {"name": file["name"], "content": bytes(file["content"])}
+            self.attempt(self._read)
+            # An empty button takes the same file again, and tells the page that this one is read.
+            self.upload.value = ()
+
+    def _read(self) -> None:
+        """Read the file, as the controls describe it."""
+        if self._file is None:
+            return
         with self._lock, self._or_say_why():
             self._cancel()
-            self.answer = None
-            self.sound.value = self.scores.value = self.status.value = ""
+            self._clear()
+            if len(self._file["content"]) > session.largest_file():
+                size = len(self._file["content"])
+                raise ValueError(session.too_large(self._file["name"], size))
             self.given = brought.read(
-                file["name"],
-                bytes(file["content"]),
+                self._file["name"],
+                self._file["content"],
                 sample_rate=self.rate.value,
                 seconds=self.seconds.value,
                 f_min=self.f_min.value,
@@ -113,13 +132,20 @@ class Door(Working):
             )
             self._show()
 
+    def _clear(self) -> None:
+        super()._clear()
+        self.answer, self.scores.value = None, ""
+
     def _show(self) -> None:
         """Show the scalogram, and what is unusual about it."""
         assert self.given is not None
         self.notice.value, self.go.disabled = "", False
         self.sentences.value = f"<p>{html.escape(brought.examined(self.given))}</p>"
-        self.show(self._film(self.given))
-        self.describe(f"On the left is the scalogram of {self.given.name}.")
+        self.views.value = pictures([self._picture_of_given(self.given)])
+        self.describe(f"There is the scalogram of {self.given.name}.")
+
+    def _picture_of_given(self, given: brought.Brought) -> tuple[bytes, str]:
+        return self._film((_draw_given, given.M)), f"The scalogram of {given.name}, as given."
 
     @contextlib.contextmanager
     def _or_say_why(self) -> Iterator[None]:
@@ -127,8 +153,9 @@ class Door(Working):
         try:
             yield
         except (ValueError, TypeError, OSError, ImportError) as error:
-            self.given, self.go.disabled, self.sentences.value = None, True, ""
-            self.notice.value = f'<p role="alert"><b>{html.escape(str(error))}</b></p>'
+            self._cancel()
+            self.given, self.sentences.value = None, ""
+            self._complain(self.notice, error)
 
     def _has_task(self) -> bool:
         return self.given is not None
@@ -143,6 +170,9 @@ class Door(Working):
         def tell(iteration: int, fit: float) -> None:
             self.status.value = f"step {iteration}, fits to {fit:.0f} dB"
 
+        self._clear()
+        self.views.value = pictures([self._picture_of_given(given)])
+        self.status.value = "getting ready ..."
         self._work(lambda watch: brought.answered(given, callback=watch), tell)
 
     def _finish(self, outcome: brought.Answer) -> None:
@@ -150,14 +180,16 @@ class Door(Working):
         self.answer = answer = outcome
         M = answer.brought.M
         self.status.value = f"done in {answer.seconds:.1f} s"
-        self.show(self._film(answer))
         fit = f"Its scalogram fits what was given to {answer.consistency_db:.0f} dB."
-        self.describe(f"On the left is the scalogram, on the right the recovered sound. {fit}")
+        wave = self._film((_draw_wave, answer)), f"The recovered waveform. {fit}"
+        self.views.value = pictures([self._picture_of_given(answer.brought), wave])
+        self.describe(f"There are the scalogram and the recovered sound. {fit}")
         bar = f" The error bar: {answer.bar}." if answer.bar else ""
         self.scores.value = f"<p><b>{html.escape(fit + bar)}</b></p>"
+        self._say_made(f"recover(), from {answer.brought.name}", stale=False)
         rate = round(M.W.sample_rate)
-        players = audio.players({"recovered": answer.y}, rate)._repr_html_()
-        self.sound.value = players + download(answer.y, rate)
+        self.sound.value = audio.players({"recovered": answer.y}, rate)._repr_html_()
+        self.file.value = download(answer.y, rate)
 
 
 def _number(label: str, value: float) -> ipywidgets.FloatText:
@@ -166,17 +198,17 @@ def _number(label: str, value: float) -> ipywidgets.FloatText:
     )
 
 
-def _draw(axes: np.ndarray, content: brought.Brought | brought.Answer) -> None:
-    """Draw the given scalogram on the left and the recovered waveform, if there is one yet."""
-    given, wave = axes
-    solved = isinstance(content, brought.Answer)
-    M = content.brought.M if solved else content.M
-    rate = M.W.sample_rate
-    plotting.scalogram(given, M.S, M.W.frequencies, rate / M.columns.hop)
-    given.set_title("the scalogram, given")
-    if solved:
-        plotting.signal(wave, content.y, rate)
-        wave.set_title(f"recovered: fits to {content.consistency_db:.0f} dB")
-    else:
-        wave.set_axis_off()
-        wave.text(0.5, 0.5, "press Recover", ha="center", transform=wave.transAxes)
+def _draw_panel(ax: Axes, panel: tuple[Callable[[Axes, Any], None], Any]) -> None:
+    """Draw one panel: a function, and what it draws."""
+    draw, content = panel
+    draw(ax, content)
+
+
+def _draw_given(ax: Axes, M: Measured) -> None:
+    plotting.scalogram(ax, M.S, M.W.frequencies, M.W.sample_rate / M.columns.hop)
+    ax.set_title("the scalogram, given")
+
+
+def _draw_wave(ax: Axes, answer: brought.Answer) -> None:
+    plotting.signal(ax, answer.y, answer.brought.M.W.sample_rate)
+    ax.set_title(f"recovered: fits to {answer.consistency_db:.0f} dB")

@@ -10,6 +10,7 @@ There are four steps::
 
 import io
 import math
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,8 +20,8 @@ import torch
 from numpy.typing import ArrayLike
 
 from .. import metrics
-from .._validation import check_choice, check_count
-from ..course import signals
+from .._validation import check_choice, check_count, check_signal
+from ..course import audio, signals
 from ..course._memory import give_back
 from ..recovery._dense_start import phase_gradient
 from ..recovery._gradient_descent import invert_gradient
@@ -39,6 +40,7 @@ __all__ = [
     "Progress",
     "Stretch",
     "Task",
+    "largest_file",
     "open_sound",
     "pose",
     "prepare",
@@ -65,6 +67,19 @@ VOICES = (8, 16, 32)
 # No more than the beginning of a long file is decoded.
 LONGEST_READ = 300.0  # seconds
 
+# A file has to fit into one message from the browser. Servers take 10 MiB unless they are told
+# otherwise; the commands `lab` and `app` tell theirs, and say so in this variable.
+UPLOAD, SMALLEST_LIMIT = "SCALINV_LARGEST_FILE", 10_000_000
+
+# Less than this share of the energy between LOWEST and half of RATE is nothing that could be
+# recovered: the filters' own leakage would be amplified and played as the original. What
+# is below LOWEST is removed before the fades if it has more than the share TOO_LOW, and what is
+# outside is said from MENTIONED on.
+NOTHING_LEFT, TOO_LOW, MENTIONED = 1e-3, 0.1, 1e-2
+
+# Players amplify by 40 dB at most: a peak below this is played below -20 dB of full scale.
+QUIET = 0.1 * audio.FULL_SCALE / audio.LARGEST_GAIN
+
 # A score below this is good: it stands for an error of a tenth.
 GOOD_SCORE_DB = -20.0
 
@@ -83,6 +98,26 @@ REFUSALS = {
 
 
 # --- From a file to a scalogram ------------------------------------------------------------------
+
+
+def largest_file() -> int:
+    """Return how many bytes a file may have, so that the server at hand lets it through.
+
+    Examples
+    --------
+    >>> from scalinv_utils.app import session
+    >>> session.largest_file() >= 10_000_000
+    True
+    """
+    return max(int(os.environ.get(UPLOAD, 0)), SMALLEST_LIMIT)
+
+
+def too_large(name: str, n_bytes: int) -> str:
+    """Say that a file is too large, and what to do."""
+    return (
+        f"{name} has {n_bytes / 1e6:.1f} MB, and at most {largest_file() / 1e6:.0f} MB can be "
+        f"sent: cut out the part that you want, or export it as FLAC, OGG or MP3."
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,6 +191,8 @@ def open_sound(name: str, content: bytes) -> tuple[torch.Tensor, float]:
     """
     if len(content) == 0:
         raise ValueError(f"{name} is empty: the file has no bytes.")
+    if len(content) > largest_file():
+        raise ValueError(too_large(name, len(content)))
     try:
         return signals.load(io.BytesIO(content), seconds=LONGEST_READ)
     except signals.SoundFileError as error:
@@ -186,7 +223,8 @@ def prepare(
     Raises
     ------
     ValueError
-        The stretch is silent: its scalogram is zero, and so is every answer.
+        The stretch is silent: its scalogram is zero, and so is every answer. Or next to nothing of
+        it lies in the band, from LOWEST to half of RATE, so that there is nothing to recover.
 
     Examples
     --------
@@ -196,30 +234,96 @@ def prepare(
     'The sound lasts 0.50 s at 8,000 samples per second.'
     """
     n_samples = check_count(n_samples, "n_samples", SHORTEST)
-    whole = signals.resample(x, sample_rate, RATE).double()
-    said = [f"The sound lasts {_seconds(len(whole))} at {sample_rate:,.6g} samples per second."]
-    if sample_rate != RATE:
-        said.append(f"It was resampled to {RATE:,}: all that follows ends at {RATE // 2:,} Hz.")
+    raw = check_signal(x, ndim=1).double()
+    whole = signals.resample(raw, sample_rate, RATE).double()
     first = _first(whole, n_samples, start)
     part = whole[first : first + n_samples]
-    if len(part) < len(whole):
-        where = ", where it is loudest" if start is None else ""
-        said.append(f"Used: {_seconds(len(part))} from {first / RATE:.2f} s on{where}.")
-        if n_samples >= LONGEST:
-            said.append(
-                f"No more than {_seconds(LONGEST)} is used at a time, so that the recovery stays "
-                f"below 1 GB of memory, which Binder and old laptops have to spare."
-            )
-    if not part.abs().max() > 0:
+    said = _where(len(whole), len(part), first, sample_rate, start)
+    before = _cut_from(raw, sample_rate, first / RATE, len(part) / RATE)
+    if not before.abs().max() > 0:
         raise ValueError(
             "This stretch is silent. The scalogram of silence is zero, and silence "
             "comes back from it: choose another stretch."
+        )
+    part, outside = _in_band(whole, first, len(part), energy=float(before.square().mean()))
+    said += outside
+    if (peak := float(part.abs().max())) < QUIET:
+        said.append(
+            f"The sound is very quiet: its peak is {-metrics.decibels(peak):.0f} dB below full "
+            f"scale, and players amplify by 40 dB at most. You will hear little or nothing; make "
+            f"it louder in a sound editor first."
         )
     part = signals.fade(part, RATE)
     if len(part) < SHORTEST:
         said.append(f"Silence was added up to {_seconds(SHORTEST)}: low notes need room.")
         part = torch.nn.functional.pad(part, (0, SHORTEST - len(part)))
     return Stretch(part, first / RATE, " ".join(said))
+
+
+def _where(
+    n_whole: int, n_part: int, first: int, sample_rate: float, start: float | None
+) -> list[str]:
+    """Say how long a sound is, and which stretch of it is used."""
+    said = [f"The sound lasts {_seconds(n_whole)} at {sample_rate:,.6g} samples per second."]
+    if sample_rate != RATE:
+        said.append(f"It was resampled to {RATE:,}: all that follows ends at {RATE // 2:,} Hz.")
+    if n_part < n_whole:
+        where = ", where it is loudest" if start is None else ""
+        said.append(f"Used: {_seconds(n_part)} from {first / RATE:.2f} s on{where}.")
+        if n_part >= LONGEST:
+            said.append(
+                f"No more than {_seconds(LONGEST)} is used at a time, so that the recovery stays "
+                f"below 1 GB of memory, which Binder and old laptops have to spare."
+            )
+    return said
+
+
+def _cut_from(x: torch.Tensor, sample_rate: float, start: float, seconds: float) -> torch.Tensor:
+    """Cut a stretch out of a sound at its own rate; it has one sample at least."""
+    first = min(round(start * sample_rate), len(x) - 1)
+    return x[first : first + max(round(seconds * sample_rate), 1)]
+
+
+def _in_band(
+    whole: torch.Tensor, first: int, n_samples: int, energy: float
+) -> tuple[torch.Tensor, list[str]]:
+    """Cut out a stretch without what lies below LOWEST, and say what share that was.
+
+    `energy` is that of the stretch before it was resampled, per sample. What is low has to go
+    before the ends are faded: of a tone of 5 Hz the filters see nothing but its fades, and these
+    would be recovered.
+    """
+    part = whole[first : first + n_samples]
+    high = _high_pass(whole)[first : first + n_samples]
+    share = float(high.square().mean()) / energy
+    band = f"between {LOWEST:.0f} and {RATE // 2:,} Hz, where the wavelets are"
+    if share < NOTHING_LEFT:
+        raise ValueError(
+            f"Next to nothing of this stretch lies {band}: {100 * share:.1g} % of its energy. "
+            f"There is nothing to recover: choose another stretch or another sound."
+        )
+    low = float((part - high).square().mean()) / energy
+    if low > TOO_LOW:
+        part = high
+    if 1 - share <= MENTIONED:
+        return part, []
+    return part, [f"{_percent(1 - share)} of its energy does not lie {band}: it is lost."]
+
+
+def _high_pass(x: torch.Tensor) -> torch.Tensor:
+    """Remove what lies below LOWEST, the mean included; both ends are mirrored, so as not to jump.
+
+    The filter rises from LOWEST / 2 to LOWEST.
+    """
+    mirrored = torch.fft.rfft(torch.cat([x, x.flip(0)]))
+    hertz = torch.fft.rfftfreq(2 * len(x), 1 / RATE, dtype=x.dtype)
+    gain = torch.sin(math.pi / 2 * (2 * hertz / LOWEST - 1).clamp(0, 1)) ** 2
+    return torch.fft.irfft(mirrored * gain, 2 * len(x))[: len(x)]
+
+
+def _percent(share: float) -> str:
+    """Write a share with as many digits as tell it from nothing and from everything."""
+    return f"{100 * share:.{0 if 0.02 < share < 0.98 else 1 if share < 0.998 else 2}f} %"
 
 
 def pose(x: torch.Tensor, wavelet: str = "cauchy", voices_per_octave: int = 32) -> Task:
@@ -267,11 +371,12 @@ def _seconds(n_samples: int) -> str:
 
 # --- From a scalogram to a waveform --------------------------------------------------------------
 
-# Each method takes (S, W, seed, callback); the number is the most steps that one start takes.
-METHODS: dict[str, tuple[Callable[..., Recovery], int]] = {
+# Each method takes (S, W, seed, callback). The number is that of the steps that it takes; None
+# where the method stops by itself, at a step that nobody knows before.
+METHODS: dict[str, tuple[Callable[..., Recovery], int | None]] = {
     "recover()": (
         lambda S, W, seed, callback: recover(S, W, seed=seed, callback=callback, progress=False),
-        300,
+        None,
     ),
     "phase gradient, heap": (
         lambda S, W, seed, callback: phase_gradient(S, W, seed=seed, callback=callback, n_iter=0),
@@ -281,7 +386,7 @@ METHODS: dict[str, tuple[Callable[..., Recovery], int]] = {
         lambda S, W, seed, callback: invert_gradient(
             S, W, seed=seed, callback=callback, n_iter=100
         ),
-        100,
+        None,
     ),
     "fast Griffin-Lim": (
         lambda S, W, seed, callback: griffin_lim(S, W, seed=seed, callback=callback, n_iter=100),
@@ -325,6 +430,26 @@ class Attempt:
     island_db: float
     n_islands: int
     seconds: float
+
+    @property
+    def made_with(self) -> str:
+        """Say which method and which scalogram the result was made with.
+
+        Examples
+        --------
+        >>> from scalinv_utils.app import session
+        >>> from scalinv_utils.course import signals
+        >>> task = session.pose(signals.tones(1024, session.RATE), voices_per_octave=8)
+        >>> session.solve(task, "phase gradient, heap").made_with
+        'phase gradient, heap, from a scalogram of Cauchy wavelets with 8 voices per octave'
+        """
+        W = self.task.W
+        names = {kind: name for name, kind in WAVELETS.items()}
+        wavelet = names.get(W.wavelet[0], W.wavelet[0])
+        return (
+            f"{self.method}, from a scalogram of {wavelet} wavelets with {W.voices_per_octave} "
+            f"voices per octave"
+        )
 
     def sounds(self) -> dict[str, torch.Tensor]:
         """Return the sounds to listen to by label, all on one scale."""
@@ -449,18 +574,18 @@ class Progress:
 
     Parameters
     ----------
-    steps : int
-        The most steps that one start takes. A method may try another start, which takes as many
-        again.
+    steps : int or None
+        The steps that the method takes; None if it stops by itself. Then nobody knows how much is
+        left, and nothing is said about it.
     clock : callable
         A function that returns the time in seconds.
 
     Attributes
     ----------
-    fraction : float
-        Share of the steps that are done, from 0 to 1.
+    fraction : float or None
+        Share of the steps that are done, from 0 to 1, if it is known.
     words : str
-        The step, the fit, and the most time that is left.
+        The step, the fit, and the time that is left or, where that is not known, has gone by.
 
     Examples
     --------
@@ -468,28 +593,32 @@ class Progress:
     >>> progress = session.Progress(4, clock=iter([0.0, 1.0]).__next__)
     >>> progress.step(1, -12.0)
     >>> progress.words
-    'step 1 of at most 4, fits to -12 dB, at most 3 s left'
+    'step 1 of 4, fits to -12 dB, 3 s left'
+    >>> progress = session.Progress(None, clock=iter([0.0, 1.0]).__next__)
+    >>> progress.step(1, -12.0)
+    >>> progress.words
+    'step 1, fits to -12 dB, 1 s so far; it stops by itself'
     """
 
     RECENT = 10  # The speed is that of so many steps: the first steps of a method may be slower.
 
-    def __init__(self, steps: int, clock: Callable[[], float] = time.perf_counter):
-        self._start, self._clock = steps, clock
-        self.steps, self.times = steps, [clock()]
-        self.fraction, self.words = 0.0, "getting ready ..."
+    def __init__(self, steps: int | None, clock: Callable[[], float] = time.perf_counter):
+        self.steps, self._clock = steps, clock
+        self.times = [clock()]
+        self.fraction, self.words = None if steps is None else 0.0, "getting ready ..."
 
     def step(self, iteration: int, consistency_db: float) -> None:
         """Take note of one step."""
         self.times.append(self._clock())
-        while iteration > self.steps:
-            self.steps += self._start
-        self.fraction = iteration / self.steps
+        fit = f"fits to {consistency_db:.0f} dB"
+        if self.steps is None:
+            gone = _rounded(self.times[-1] - self.times[0])
+            self.words = f"step {iteration}, {fit}, {gone} so far; it stops by itself"
+            return
+        self.fraction = min(iteration / self.steps, 1.0)
         recent = self.times[-self.RECENT - 1 :]
-        left = (self.steps - iteration) * (recent[-1] - recent[0]) / (len(recent) - 1)
-        self.words = (
-            f"step {iteration} of at most {self.steps}, fits to {consistency_db:.0f} dB, "
-            f"at most {_rounded(left)} left"
-        )
+        left = max(self.steps - iteration, 0) * (recent[-1] - recent[0]) / (len(recent) - 1)
+        self.words = f"step {iteration} of {self.steps}, {fit}, {_rounded(left)} left"
 
 
 def _rounded(seconds: float) -> str:
