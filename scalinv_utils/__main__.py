@@ -1,4 +1,4 @@
-"""The commands of the course: python -m scalinv_utils {lab,test,setup,notebooks,benchmark,...}."""
+"""The commands of the course: python -m scalinv_utils {lab,app,test,setup,notebooks,...}."""
 
 # This file and __init__.py keep to syntax that every Python knows, so that an old Python gets as
 # far as `unfit`. Everything else is in tools/cli.py.

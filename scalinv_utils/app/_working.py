@@ -138,14 +138,18 @@ class Working(Pictured):
     def _work(self, compute: Callable[[Watch], Any], tell: Callable[[int, float], None]) -> None:
         """Start ``compute(watch)`` in a thread; ``tell(iteration, fit)`` reports now and then."""
         self._stopping = stopping = threading.Event()
-        threads = torch.get_num_threads()
         self._set_busy(True)
+        self._begin(lambda: self._carry_out(stopping, compute, tell))
 
-        def work() -> None:
+    def _begin(self, action: Callable[[], object]) -> None:
+        """Do something in a thread, and show its exception if it raises one."""
+        threads = torch.get_num_threads()
+
+        def act() -> None:
             torch.set_num_threads(threads)  # a new thread begins with as many as there are cores
-            self.attempt(lambda: self._carry_out(stopping, compute, tell))
+            self.attempt(action)
 
-        self._worker = threading.Thread(target=work, daemon=True)
+        self._worker = threading.Thread(target=act, daemon=True)
         self._worker.start()
 
     def _carry_out(

@@ -38,7 +38,8 @@ class Studio(Working):
     n_samples : int
         One of ``session.LENGTHS``.
     solved : bool
-        Whether the sound is recovered already when the app opens, which takes some seconds.
+        Whether the sound is recovered already when the app opens, which takes some seconds. If
+        not, the controls are there at once, and the scalogram follows.
 
     Attributes
     ----------
@@ -64,6 +65,7 @@ class Studio(Working):
 
     task: session.Task | None = None
     result: session.Attempt | None = None
+    _x: torch.Tensor | None = None  # the whole sound; None while there is none
 
     def __init__(self, recording: str = "tabla", n_samples: int = 2048, *, solved: bool = True):
         self._be_ready()
@@ -82,10 +84,11 @@ class Studio(Working):
         self.door = Door()
         second = ipywidgets.Accordion([self.door], titles=("Or bring a scalogram",))
         self.children = (*self.children, second)
-        self._take(*signals.recording(recording))
-        if solved and self.task is not None:
-            self._finish(session.solve(self.task))
         self._connect()
+        if solved:
+            self._finish(session.solve(self._open(recording)))
+        else:
+            self._begin(lambda: self._open(recording))
 
     def still(self) -> bytes:
         """Draw what is on show as one picture."""
@@ -121,7 +124,9 @@ class Studio(Working):
         self.wavelet = choice("wavelet", list(session.WAVELETS.items()), "cauchy")
         self.voices = choice("voices per octave", session.VOICES, 32)
         self.method = choice("method", list(session.METHODS), "recover()")
-        self.go = ipywidgets.Button(description="Recover", button_style="primary", icon="play")
+        self.go = ipywidgets.Button(
+            description="Recover", button_style="primary", icon="play", disabled=True
+        )
         self.stop = ipywidgets.Button(description="Cancel", icon="stop", disabled=True)
         self.bar = ipywidgets.FloatProgress(max=1.0, layout={"width": "10em"})
         self.status = ipywidgets.Label()
@@ -187,12 +192,22 @@ class Studio(Working):
             with self._moving():
                 self.upload.value = ()
 
+    def _open(self, recording: str) -> Any:
+        """Take the recording that the app opens with, unless another sound was chosen meanwhile."""
+        sound = signals.recording(recording)
+        with self._lock:
+            if self.task is None and self.recording.value == recording:
+                self._take(*sound)
+        return self.task
+
     def _take(self, x: torch.Tensor, sample_rate: float) -> None:
         self._x, self._rate = x, sample_rate
         self._cut()
 
     def _cut(self) -> None:
         """Use the loudest stretch of the chosen length."""
+        if self._x is None:
+            return
         room = max(len(self._x) / self._rate - self.length.value / session.RATE, 0.0)
         with self._moving():
             self.start.max, self.start.disabled = room, room == 0
@@ -203,22 +218,24 @@ class Studio(Working):
 
     def _prepare(self, start: float | None) -> None:
         """Use the stretch from `start` seconds on, by default the loudest one."""
+        if self._x is None:
+            return
         with self._lock:
             self._cancel()
-            self._mark(self.start.value if start is None else start)
+            self._mark(self._x, self.start.value if start is None else start)
             with self._or_say_why(keep_sound=True):
                 part = session.prepare(self._x, self._rate, self.length.value, start)
                 with self._moving():
                     self.start.value = part.start
                 self.used.value = f"<p>{html.escape(part.words)}</p>"
-                self._mark(part.start)
+                self._mark(self._x, part.start)
                 self._pose(session.pose(part.x, self.wavelet.value, self.voices.value))
 
-    def _mark(self, start: float) -> None:
+    def _mark(self, x: torch.Tensor, start: float) -> None:
         """Mark the stretch in the picture of the whole sound."""
-        seconds = len(self._x) / self._rate
+        seconds = len(x) / self._rate
         last = start + self.length.value / session.RATE
-        self.whole.value = overview(self._x, start / seconds, min(last / seconds, 1.0))
+        self.whole.value = overview(x, start / seconds, min(last / seconds, 1.0))
 
     def _pose(self, task: session.Task) -> None:
         """Show a new task, and clear the result, which belongs to the one before."""
@@ -253,7 +270,7 @@ class Studio(Working):
             if not keep_sound:
                 with self._moving():
                     self.recording.value, self.start.disabled = None, True
-                self.whole.value = ""
+                self._x, self.whole.value = None, ""
             self._complain(self.notice, error)
 
     # -- from a scalogram to a waveform --------------------------------------------------------

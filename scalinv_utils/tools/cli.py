@@ -1,4 +1,4 @@
-"""What each command runs: python -m scalinv_utils {lab,test,setup,notebooks,site,...}.
+"""What each command runs: python -m scalinv_utils {lab,app,test,setup,notebooks,site,...}.
 
 Only the standard library may be imported here, because there may be no environment yet.
 """
@@ -16,6 +16,7 @@ Notebooks that teach how a signal comes back from its scalogram.
 
 commands:
   lab        open the course in JupyterLab
+  app        open the app alone: a sound of your own, without a notebook around it
   test       run all tests: the unit tests and every cell of every notebook
   setup      only make or renew the environment
   notebooks  execute notebooks and store them with their outputs
@@ -29,6 +30,7 @@ COMMAND_EXAMPLES = """\
 examples:
   python -m scalinv_utils lab
   python -m scalinv_utils lab --no-browser --port 8890     more is passed on to JupyterLab
+  python -m scalinv_utils app --theme=dark                 more is passed on to Voila
   python -m scalinv_utils test --quick                     no notebooks and no browser
   python -m scalinv_utils test -k metrics                  more is passed on to pytest
   python -m scalinv_utils notebooks 00 06                  numbers or names; all without any
@@ -64,9 +66,19 @@ from scalinv_utils.tools.draw_figures import build
 build(sys.argv[1:] or None)
 """
 
+APP = environment.ROOT / "scalinv_utils" / "app" / "app.ipynb"
+
+# A file that is uploaded is one message from the browser. Jupyter's servers close the connection,
+# without a word, on one of more than 10 MiB; here they take more, and the app, which reads the
+# variable, refuses what is larger with a sentence. The rest is for what comes with the file.
+LARGEST_FILE, ROOM = 50_000_000, 1_000_000
+LARGEST_FILE_VARIABLE = "SCALINV_LARGEST_FILE"
+MESSAGES = f"tornado_settings={{'websocket_max_message_size': {LARGEST_FILE + ROOM}}}"
+
 # The extras of pyproject.toml that an active environment needs for a command.
 NEEDS = {
     "lab": ("course",),
+    "app": ("app",),
     "test": environment.EXTRAS,
     "setup": ("course",),
     "notebooks": environment.EXTRAS,
@@ -84,11 +96,13 @@ def commands(python: str, root: str, rest: list[str]) -> dict[str, list[str]]:
         "jupyterlab",
         "--ServerApp.root_dir=" + root,
         "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb",
+        f"--ServerApp.{MESSAGES}",
     ]
     if getattr(os, "geteuid", lambda: 1)() == 0:
         lab.append("--allow-root")  # as in most containers; Jupyter would refuse to start
     return {
         "lab": [python, *lab, *rest],
+        "app": [python, "-m", "voila", str(APP), f"--Voila.{MESSAGES}", *rest],
         "test": [python, "-m", "pytest", *pytest_arguments(rest)],
         "notebooks": [python, "-m", "scalinv_utils.tools.execute_notebooks", *rest],
         "weigh": [python, "-m", "scalinv_utils.tools.notebook_cost", *rest],
@@ -140,6 +154,7 @@ def main(arguments: list[str]) -> None:
     if command == "setup":
         print("Everything is in place. Open the course with: python -m scalinv_utils lab")
     else:
+        os.environ.setdefault(LARGEST_FILE_VARIABLE, str(LARGEST_FILE))  # kernels inherit it
         hand_over(commands(python, root, rest)[command], root)
 
 

@@ -55,19 +55,17 @@ def as_saved(tmp_path):
     return path.read_bytes()
 
 
+def upload(door, name, content):
+    moment = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    file = {"name": name, "type": "", "size": len(content), "content": content}
+    door.upload.value = (file | {"last_modified": moment},)
+
+
 def door_with(name, content):
     """Make a door whose fields are those of the scalogram here, and put a file through it."""
     door = Door()
     door.seconds.value, door.f_min.value, door.f_max.value = N / RATE, F_MIN, F_MAX
-    door.upload.value = (
-        {
-            "name": name,
-            "type": "",
-            "size": len(content),
-            "content": content,
-            "last_modified": datetime.datetime.now(datetime.UTC),
-        },
-    )
+    upload(door, name, content)
     return door
 
 
@@ -163,14 +161,20 @@ def test_an_upload_is_shown_recovered_and_heard():
     door = door_with("<S>.npy", npy(S[:, ::4]))
     assert door.error is None and door.notice.value == "" and not door.go.disabled
     assert door.sentences.value.startswith("<p>") and door.still()[1:4] == b"PNG"
-    before = door.still()
+    assert door.views.value.count("<img alt=") == 1
+    assert "image/png" in door._repr_mimebundle_()[0]
     door.go.click()
     door.wait(60)
-    assert door.error is None and door.still() != before and "done in" in door.status.value
+    assert (
+        door.error is None
+        and door.views.value.count("<img alt=") == 2
+        and "done in" in door.status.value
+    )
     assert "fits what was given to -" in door.scores.value
     assert (
         door.sound.value.count("<audio") == 1
-        and "Download" in door.sound.value
+        and "Download" in door.file.value
+        and "recover(), from &lt;S&gt;.npy" in door.made.value
         and metrics.waveform_error_db(door.answer.y, X) < -90
     )
     door.scale.value = "power"
@@ -184,9 +188,32 @@ def test_a_bad_file_gets_a_sentence_and_the_next_one_works(name):
     assert door.go.disabled and door.error is None and door.given is None
     door.go.click()
     assert door.answer is None
-    good = door_with("S.npy", npy(S)).upload.value
-    door.upload.value = good
+    upload(door, "S.npy", npy(S))
     assert door.notice.value == "" and not door.go.disabled
+
+
+def test_a_bad_file_leaves_nothing_of_the_answer_before(monkeypatch):
+    monkeypatch.setattr(
+        brought, "answered", lambda given, callback: brought.Answer(given, X, -3.0, "", 1.0)
+    )
+    door = door_with("S.npy", npy(S))
+    door.go.click()
+    door.wait(30)
+    assert door.answer is not None and door.sound.value and door.file.value
+    for _ in range(2):  # the second time is said again
+        upload(door, "letter.npy", b"Dear Sir")
+        assert "letter.npy" in door.notice.value and door.upload.value == ()
+        for part in (door.sound, door.file, door.made, door.views, door.scores, door.status):
+            assert part.value == ""
+    upload(door, "S.npy", npy(S))
+    given = door.given
+    upload(door, "S.npy", npy(S))
+    assert door.given is not given  # the same file twice is read twice
+
+
+def test_a_file_that_is_too_large_is_refused(monkeypatch):
+    monkeypatch.setattr("scalinv_utils.app.session.SMALLEST_LIMIT", 10)
+    assert "can be sent" in door_with("S.npy", npy(S)).notice.value
 
 
 def test_a_field_that_does_not_fit_gets_a_sentence_and_can_be_put_right():

@@ -60,10 +60,22 @@ def upload(app, name, content):
     )
 
 
-def wav(x, rate):
+def wav(x, rate, subtype=None):
     buffer = io.BytesIO()
-    soundfile.write(buffer, x.numpy(), rate, format="WAV")
+    soundfile.write(buffer, x.numpy(), rate, format="WAV", subtype=subtype)
     return buffer.getvalue()
+
+
+def images(app):
+    """The words of the pictures on show."""
+    return re.findall('<img alt="([^"]{10,})"', app.views.value)
+
+
+def check_nothing_is_shown(app):
+    """No result, no picture and no sound is left from before."""
+    assert app.result is None and images(app) == [] and app.bar.value == 0
+    for part in (app.sound, app.file, app.made, app.scores, app.status, app.used):
+        assert part.value == ""
 
 
 @pytest.mark.long
@@ -72,22 +84,35 @@ def test_it_opens_with_a_sound_that_is_recovered():
     assert app.result.waveform_db < -60 and app.result.task is app.task
     assert app.sound.value.count("<audio") == 4 and "original waveform" in app.scores.value
     data, _ = app._repr_mimebundle_()
-    assert base64.b64decode(data["image/png"]) == plotting.in_few_colours(app.picture.value)
+    assert base64.b64decode(data["image/png"]) == plotting.in_few_colours(app.still())
     assert "recover() recovered" in data["text/plain"]
+
+
+def test_it_may_open_with_its_controls_alone_and_compute_nothing(monkeypatch, fast):
+    opened, given = threading.Event(), signals.recording
+    monkeypatch.setattr(signals, "recording", lambda name: opened.wait(30) and given(name))
+    app = Studio("bell", solved=False)
+    assert app.task is None and app.go.disabled and app.error is None
+    assert "image/png" not in app._repr_mimebundle_()
+    app.wavelet.value = "morlet"  # before there is a sound
+    opened.set()
+    app.wait(30)
+    assert app.error is None and app.result is None and not app.go.disabled
+    assert app.task.W.wavelet[0] == "morlet" and images(app)
 
 
 def test_a_click_recovers_and_shows_everything(app, fast):
     app.recording.value, app.length.value = "crow", 2048
     assert app.result is None and app.sound.value == app.scores.value == ""
-    before = app.picture.value
+    assert len(images(app)) == 2
     app.go.click()
     app.wait(60)
     assert app.error is None and app.result.task is app.task
-    assert app.picture.value != before and app.bar.value == 1 and "done" in app.status.value
+    assert len(images(app)) == 4 and app.bar.value == 1 and "done" in app.status.value
     assert app.sound.value.count("<audio") == 4 and "consistency" in app.scores.value
     assert not app.go.disabled and app.stop.disabled
     (link,) = re.findall(
-        r'download="recovered.wav" href="data:audio/wav;base64,([^"]+)"', app.sound.value
+        r'download="recovered.wav" href="data:audio/wav;base64,([^"]+)"', app.file.value
     )
     y, rate = soundfile.read(io.BytesIO(base64.b64decode(link)))
     assert rate == session.RATE and abs(y - app.result.y.numpy()).max() < 1e-3
@@ -147,8 +172,80 @@ def test_a_bad_file_gets_a_sentence_and_the_next_sound_works(app, content, words
     assert words in app.notice.value and 'role="alert"' in app.notice.value
     assert "<b>.wav" not in app.notice.value and "Traceback" not in app.notice.value
     assert app.go.disabled and app.error is None and app.task is None
-    app.recording.value = "bell" if app.recording.value != "bell" else "tabla"
+    check_nothing_is_shown(app)
+    app.recording.value = "bell"
     assert app.notice.value == "" and not app.go.disabled
+
+
+def test_a_bad_file_leaves_nothing_of_the_result_before_and_no_sound_chosen(app, fast):
+    app.recording.value = "bell"
+    app.go.click()
+    app.wait(30)
+    assert app.result is not None and images(app)
+    upload(app, "letter.wav", b"Dear Sir")
+    check_nothing_is_shown(app)
+    assert app.recording.value is None and app.whole.value == ""
+    app.length.value = 4096 if app.length.value == 2048 else 2048
+    assert app.task is None and "cannot be read" in app.notice.value  # the old sound is gone
+    app.recording.value = "bell"  # the same sound can be chosen again
+    assert app.notice.value == "" and not app.go.disabled
+
+
+def test_the_same_file_twice_is_read_twice(app):
+    content = wav(signals.linear_chirp(3000, 8000), 8000)
+    moment = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    file = {"name": "a.wav", "type": "", "size": 1, "content": content, "last_modified": moment}
+    for _ in range(2):
+        app.wavelet.value = "morlet"
+        task = app.task
+        app.upload.value = (file,)
+        assert app.task is not task and app.upload.value == () and app.error is None
+
+
+def test_a_bad_file_twice_is_refused_twice(app):
+    for _ in range(2):
+        upload(app, "letter.wav", b"Dear Sir")
+        assert "letter.wav cannot be read" in app.notice.value and app.upload.value == ()
+
+
+def test_a_file_that_is_too_large_is_refused_by_the_kernel_as_well(app, monkeypatch):
+    monkeypatch.setattr(session, "SMALLEST_LIMIT", 10)
+    upload(app, "long.wav", wav(signals.tones(800), 8000))
+    assert "long.wav has 0.0 MB, and at most 0 MB can be sent" in app.notice.value
+    check_nothing_is_shown(app)
+
+
+def test_a_result_says_what_it_was_made_with_and_when_that_has_changed(app, fast):
+    app.recording.value, app.method.value = "bell", "Griffin-Lim"
+    app.wavelet.value, app.voices.value = "gmw", 16
+    app.go.click()
+    app.wait(30)
+    made = "Griffin-Lim, from a scalogram of generalised Morse wavelets with 16 voices per octave"
+    assert made in app.made.value and "have changed" not in app.made.value
+    app.method.value = "recover()"
+    assert made in app.made.value and "The controls have changed since" in app.made.value
+    assert "scalinv-stale" in app.found._dom_classes
+    app.method.value = "Griffin-Lim"
+    assert "have changed" not in app.made.value and "scalinv-stale" not in app.found._dom_classes
+    app.voices.value = 8  # another scalogram: the result is not its
+    assert app.made.value == "" and app.result is None
+    app.wavelet.value, app.voices.value = "cauchy", 32
+
+
+def test_the_whole_sound_is_shown_with_the_stretch_marked(app):
+    app.recording.value, app.length.value = "guitar", 2048
+    app.start.value = 2.0
+    (left, width) = re.findall(r'<rect x="([\d.]+)" y="1" width="([\d.]+)"', app.whole.value)[0]
+    seconds = 320 / 3.53  # the width of the picture
+    assert abs(float(left) / seconds - 2.0) < 0.02 and abs(float(width) / seconds - 0.256) < 0.02
+    app.recording.value = "tabla"
+
+
+def test_scripts_of_players_run(app, fast):
+    app.go.click()
+    app.wait(30)
+    (output,) = app.sound.outputs  # an Output shows it, an ipywidgets.HTML would not run scripts
+    assert output["output_type"] == "display_data" and "<audio" in output["data"]["text/html"]
 
 
 @pytest.fixture
@@ -172,14 +269,14 @@ def endless(monkeypatch):
 def test_cancel_stops_the_method_and_frees_the_controls(app, endless):
     app.recording.value, app.length.value = "bell", 2048
     app._take(*signals.recording("bell"))
-    picture = app.picture.value
+    picture = app.views.value
     running, ended = endless
     app.go.click()
     assert running.wait(30) and app.go.disabled and not app.stop.disabled
     app.stop.click()
     assert app.status.value == "cancelled" and not app.go.disabled and app.stop.disabled
     app.wait(30)
-    assert ended.is_set() and app.result is None and app.picture.value == picture
+    assert ended.is_set() and app.result is None and app.views.value == picture
     assert app.status.value == "cancelled" and app.error is None
 
 
@@ -193,6 +290,40 @@ def test_another_sound_cancels_what_is_running_for_the_old_one(app, endless):
     assert ended.is_set() and app.result is None and not app.go.disabled
 
 
+def test_a_slider_moved_while_a_method_runs_ends_it_and_shows_the_new_stretch(app, endless):
+    app.recording.value, app.length.value = "guitar", 2048
+    running, ended = endless
+    app.go.click()
+    assert running.wait(30)
+    app.start.value = 1.0
+    app.wait(30)
+    assert ended.is_set() and app.task is not None and app.result is None
+    assert "from 1.00 s on" in app.used.value and not app.go.disabled and app.stop.disabled
+    assert app.status.value == "" and app.bar.value == 0 and app.error is None
+
+
+def test_two_apps_in_one_kernel_do_not_disturb_each_other(monkeypatch):
+    both = threading.Barrier(2)
+
+    def method(S, W, seed, callback):
+        both.wait(30)  # each waits for the other: they do run at the same time
+        return session.griffin_lim(S, W, n_iter=3, seed=seed, callback=callback)
+
+    monkeypatch.setattr(session, "METHODS", dict.fromkeys(session.METHODS, (method, 3)))
+    apps = [Studio(name, 2048, solved=False) for name in ("bell", "crow")]
+    for app in apps:
+        app.wait(30)
+        app.voices.value = 8
+        app.go.click()
+    for app in apps:
+        app.wait(60)
+        assert app.error is None and app.result.task is app.task
+        alone = session.griffin_lim(app.task.S, app.task.W, n_iter=3, seed=0)
+        fit = session.metrics.consistency_db(alone.signal, app.task.S, app.task.W)
+        assert abs(app.result.consistency_db - float(fit)) < 1e-6
+    assert apps[0].result.task.x is not apps[1].result.task.x
+
+
 def test_progress_is_on_the_screen(app, endless):
     running, _ = endless
     app.go.click()
@@ -200,7 +331,8 @@ def test_progress_is_on_the_screen(app, endless):
     end = time.monotonic() + 30
     while "left" not in app.status.value and time.monotonic() < end:
         time.sleep(0.02)
-    assert re.search(r"step \d of at most 10, fits to -3 dB, at most \d+ s left", app.status.value)
+    assert re.search(r"step \d of 10, fits to -3 dB, \d+ s left", app.status.value)
+    assert app.bar.layout.visibility == "visible"
     app.stop.click()
     app.wait(30)
 

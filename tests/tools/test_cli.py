@@ -1,6 +1,7 @@
 """The commands: what they run, what they refuse, and what an old Python is told."""
 
 import ast
+import os
 import subprocess
 import sys
 import tomllib
@@ -11,6 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from scalinv_utils.__main__ import unfit
+from scalinv_utils.app import session
 from scalinv_utils.tools import cli, environment
 
 ROOT = environment.ROOT
@@ -72,6 +74,32 @@ def test_the_first_notebook_of_lab_is_the_first_notebook():
     lab = cli.commands("python", str(ROOT), [])["lab"]
     first = next(option for option in lab if "default_url" in option).split("/lab/tree/")[1]
     assert (ROOT / first).name == min(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
+
+
+def test_app_opens_the_notebook_of_the_app_with_room_for_files():
+    app = cli.commands("python", str(ROOT), [])["app"]
+    assert app[:3] == ["python", "-m", "voila"] and app[3] == str(cli.APP) and cli.APP.exists()
+    assert cli.NEEDS["app"] == ("app",)
+
+
+@pytest.mark.parametrize(("command", "program"), [("lab", "ServerApp"), ("app", "Voila")])
+def test_both_servers_take_the_files_that_the_app_takes(command, program):
+    options = cli.commands("python", str(ROOT), [])[command]
+    start = f"--{program}.tornado_settings="
+    (settings,) = [option.removeprefix(start) for option in options if option.startswith(start)]
+    assert ast.literal_eval(settings)["websocket_max_message_size"] > cli.LARGEST_FILE
+    assert cli.LARGEST_FILE_VARIABLE == session.UPLOAD
+
+
+def test_kernels_are_told_how_large_a_file_may_be(monkeypatch):
+    monkeypatch.delenv(session.UPLOAD, raising=False)
+    monkeypatch.setattr(environment, "ready", lambda *extras: "python")
+    monkeypatch.setattr(cli, "hand_over", lambda command, folder: None)
+    try:
+        cli.main(["app"])
+        assert session.largest_file() == cli.LARGEST_FILE
+    finally:
+        os.environ.pop(session.UPLOAD, None)
 
 
 @pytest.mark.parametrize("arguments", [[], ["fly"], ["setup", "--fast"]])
