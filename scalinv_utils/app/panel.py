@@ -128,7 +128,7 @@ class Studio(Working):
             description="Recover", button_style="primary", icon="play", disabled=True
         )
         self.stop = ipywidgets.Button(description="Cancel", icon="stop", disabled=True)
-        self.bar = ipywidgets.FloatProgress(max=1.0, layout={"width": "10em"})
+        self.bar = ipywidgets.FloatProgress(max=1.0, layout={"width": "10em", "display": "none"})
         self.status = ipywidgets.Label()
         self.notice, self.used, self.whole, self.scores = (ipywidgets.HTML() for _ in range(4))
         self.whole.add_class("scalinv-overview")
@@ -213,7 +213,8 @@ class Studio(Working):
             self.start.max, self.start.disabled = room, room == 0
         # As wide as the part of the sound where a stretch can begin: the handle stands below it.
         share = room * self._rate / len(self._x)
-        self.start.layout.width = f"calc({100 * share:.1f}% + 16px)" if share else "100%"
+        self.start.layout.width = f"calc({100 * share:.1f}% + 16px)"
+        self.start.layout.display = "" if room else "none"
         self._prepare(None)
 
     def _prepare(self, start: float | None) -> None:
@@ -239,22 +240,21 @@ class Studio(Working):
 
     def _pose(self, task: session.Task) -> None:
         """Show a new task, and clear the result, which belongs to the one before."""
+        shown = self._drawn(task)  # before the old picture goes, so that nothing flickers
         self._clear()
         self.task, self.go.disabled, self.notice.value = task, False, ""
-        self._show(task)
+        self.views.value = shown
         self.describe(
             "There are the waveform that was chosen and its scalogram. No method has been run yet."
         )
 
-    def _show(self, content: session.Task | session.Attempt) -> None:
-        self.views.value = pictures(
-            (self._film((draw, content)), alt) for draw, alt in _panels(content)
-        )
+    def _drawn(self, content: session.Task | session.Attempt) -> str:
+        return pictures((self._film((draw, content)), alt) for draw, alt in _panels(content))
 
     def _clear(self) -> None:
         super()._clear()
         self.result, self.scores.value, self.bar.value = None, "", 0.0
-        self.bar.layout.visibility = "hidden"
+        self.bar.layout.display = "none"
 
     @contextlib.contextmanager
     def _or_say_why(self, keep_sound: bool = False) -> Iterator[None]:
@@ -284,8 +284,9 @@ class Studio(Working):
         task, method = self.task, self.method.value
         if task is None:
             return
+        shown = self._drawn(task)
         self._clear()
-        self._show(task)
+        self.views.value = shown
         progress = session.Progress(session.METHODS[method][1])
 
         def compute(watch: Watch) -> session.Attempt:
@@ -298,7 +299,7 @@ class Studio(Working):
         def tell(iteration: int, fit: float) -> None:
             self.status.value = progress.words
             if progress.fraction is not None:
-                self.bar.value, self.bar.layout.visibility = progress.fraction, "visible"
+                self.bar.value, self.bar.layout.display = progress.fraction, ""
 
         self.status.value = "getting ready ..."
         self._work(compute, tell)
@@ -307,7 +308,7 @@ class Studio(Working):
         """Show a result with its words, scores and sounds."""
         self.result = result = outcome
         self.bar.value, self.status.value = 1.0, f"done in {result.seconds:.1f} s"
-        self._show(result)
+        self.views.value = self._drawn(result)
         self.describe(_in_words(result))
         self.scores.value = _scores(result)
         self.sound.value = audio.players(result.sounds(), session.RATE)._repr_html_()
@@ -323,7 +324,7 @@ class Studio(Working):
     def _cancel(self) -> None:
         """Tell the method that is running to stop, and empty its bar."""
         if not self.stop.disabled:
-            self.bar.value, self.bar.layout.visibility = 0, "hidden"
+            self.bar.value, self.bar.layout.display = 0, "none"
         super()._cancel()
 
 

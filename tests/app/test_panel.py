@@ -332,7 +332,7 @@ def test_progress_is_on_the_screen(app, endless):
     while "left" not in app.status.value and time.monotonic() < end:
         time.sleep(0.02)
     assert re.search(r"step \d of 10, fits to -3 dB, \d+ s left", app.status.value)
-    assert app.bar.layout.visibility == "visible"
+    assert app.bar.layout.display == ""
     app.stop.click()
     app.wait(30)
 

@@ -9,6 +9,11 @@ if (!customElements.get("scalinv-names")) {
     for (const element of box.querySelectorAll('[title="null"]')) element.removeAttribute("title");
   };
 
+  // An icon is a letter of a font, which would be read aloud as part of a name.
+  const hideIcons = (box) => {
+    for (const icon of box.querySelectorAll("button i")) icon.setAttribute("aria-hidden", "true");
+  };
+
   const nameButtons = (group) => {
     group.setAttribute("role", "group");
     group.setAttribute("aria-label", words(group.querySelector(".widget-label")));
@@ -54,6 +59,7 @@ if (!customElements.get("scalinv-names")) {
 
   const nameAll = (box) => {
     dropEmptyTooltips(box);
+    hideIcons(box);
     box.querySelectorAll(".widget-toggle-buttons").forEach(nameButtons);
     box.querySelectorAll(".widget-slider").forEach(nameSlider);
     box.querySelectorAll(".widget-hprogress").forEach(nameProgress);
