@@ -1,16 +1,19 @@
 """The app alone, as `python -m scalinv_utils app` serves it: controls and no code."""
 
 import importlib.util
+import timeit
 
 import browsing
+import nbformat
 import numpy as np
 import pytest
 import soundfile
+from nbclient import NotebookClient
 
 from scalinv_utils.app import session
 from scalinv_utils.tools import cli
 
-from .moves import check_players
+from .moves import check_players, path_of
 
 pytestmark = pytest.mark.browser
 
@@ -83,6 +86,25 @@ def test_controls_work_files_are_looked_at_and_a_phone_shows_it_all(page, app, t
     a_file_that_is_too_large_is_not_sent(page, app, tmp_path)
     a_bad_file_takes_the_result_away_and_is_refused_again(page, app, tmp_path)
     the_same_file_is_read_twice(page, app, tmp_path)
+
+
+@pytest.mark.slow
+def test_it_is_shown_in_an_eighth_of_the_time_of_the_whole_notebook(page, address):
+    def shown():
+        page.goto(address, timeout=browsing.PATIENCE)
+        page.locator(".scalinv-app .widget-toggle-button").first.wait_for()
+
+    def executed():
+        notebook = nbformat.read(path_of("10"), as_version=4)
+        resources = {"metadata": {"path": str(path_of("10").parent)}}
+        NotebookClient(notebook, timeout=900, resources=resources).execute()
+
+    # The app before and after, since the machine may be busier at one time than at another.
+    before, whole, after = (timeit.timeit(run, number=1) for run in (shown, executed, shown))
+    print(
+        f"\nthe app is shown in {before:.1f} and {after:.1f} s, notebook 10 runs in {whole:.1f} s"
+    )
+    assert max(before, after) < whole / 8
 
 
 def recover(app):
