@@ -2,14 +2,16 @@
 
 import math
 import re
+import types
 
 import numpy as np
 import pytest
 import torch
 from IPython.core.formatters import DisplayFormatter
+from IPython.core.interactiveshell import InteractiveShell
 
 from scalinv_utils.course import exercises
-from scalinv_utils.course.exercises import _machinery
+from scalinv_utils.course.exercises import _letters, _machinery
 
 # --- Every exercise of the course ----------------------------------------------------------------
 
@@ -140,6 +142,46 @@ def test_hint_and_solution_are_folded(toys):
         assert words in markdown and words in repr(feedback) and feedback.passed is None
     shown, _ = DisplayFormatter().format(exercises.hint("99.1"))
     assert set(shown) == {"text/plain", "text/markdown"}
+
+
+def test_right_and_wrong_look_different_and_help_is_folded_below(toys):
+    shown = {}
+    for passed, answer in [(True, 3), (False, 4), (None, None)]:
+        feedback = exercises.check("99.2", answer)
+        assert feedback.passed is passed
+        shown[passed] = feedback._repr_markdown_()
+        assert feedback.text in shown[passed] and "Solution of exercise 99.2" in shown[passed]
+        assert ("Hint for exercise 99.2" in shown[passed]) == (passed is not True)
+    lines = {re.search("solid ([#a-zA-Z0-9]+)", text).group(1) for text in shown.values()}
+    assert len(lines) == 3
+
+
+@pytest.mark.parametrize(
+    ("cell", "words", "silent"),
+    [
+        ('my_answer = AD\nexercises.check("00.1", my_answer)', 'quotes: "AD"', "Traceback"),
+        ('my_answer = b\nexercises.check("00.1", my_answer)', 'quotes: "B"', "Traceback"),
+        ('exercises.check("00.1", answer)', "Traceback", "quotes"),
+        ("AD", "Traceback", "quotes"),
+    ],
+)
+def test_letters_without_quotes_get_a_sentence_and_other_errors_their_traceback(
+    cell, words, silent, capsys
+):
+    shell = InteractiveShell()
+    shell.set_custom_exc((NameError,), _letters._show_name_error)
+    shell.run_cell("from scalinv_utils.course import exercises")
+    done = shell.run_cell(cell, store_history=True)
+    said = capsys.readouterr().out
+    assert isinstance(done.error_in_exec, NameError) and words in said and silent not in said
+
+
+def test_a_notebook_is_told_to_explain_letters_without_quotes(monkeypatch):
+    told = []
+    shell = types.SimpleNamespace(set_custom_exc=lambda kinds, handler: told.append(kinds))
+    monkeypatch.setattr(_letters, "get_ipython", lambda: shell)
+    _letters.explain_missing_quotes()
+    assert told == [(NameError,)]
 
 
 def test_registration_wants_new_numbers_and_wrong_answers(toys):

@@ -26,6 +26,10 @@ __all__ = [
     "solution",
 ]
 
+# A line beside the words, in the colour of what is right, of what is wrong, or of the text. The
+# words and their signs say the same, for those who see no colours.
+LINES = {True: "#009e73", False: "#d55e00", None: "currentColor"}
+
 #: A check takes an answer and returns a complaint, or None if the answer is right.
 Check = Callable[[Any], str | None]
 
@@ -38,6 +42,8 @@ class Feedback:
     text : str
     passed : bool or None
         None where nothing was judged: a hint, a solution, an exercise not answered yet.
+    folded : tuple of Feedback
+        Hint and solution, which a notebook shows below the text, folded.
 
     Examples
     --------
@@ -49,14 +55,23 @@ class Feedback:
     False
     """
 
-    def __init__(self, text: str, passed: bool | None = None, fold: str | None = None):
+    def __init__(
+        self,
+        text: str,
+        passed: bool | None = None,
+        fold: str | None = None,
+        folded: Sequence["Feedback"] = (),
+    ):
         self.text = text
         self.passed = passed
+        self.folded = tuple(folded)
         self._fold = fold
 
     def _repr_markdown_(self) -> str:
         if self._fold is None:
-            return self.text
+            line = f"border-left: 4px solid {LINES[self.passed]}; padding-left: 0.8em"
+            words = f'<div style="{line}">\n\n{self.text}\n\n</div>'
+            return "\n".join([words, *(part._repr_markdown_() for part in self.folded)])
         return f"<details><summary>{self._fold}</summary>\n\n{self.text}\n\n</details>"
 
     def __repr__(self) -> str:
@@ -193,7 +208,8 @@ def check(id: str, answer: Any = None) -> Feedback:
     Returns
     -------
     Feedback
-        `passed` is True, False, or None if there is no answer yet.
+        `passed` is True, False, or None if there is no answer yet. A notebook shows the hint,
+        unless the answer is right, and a solution folded below it.
 
     Raises
     ------
@@ -216,12 +232,15 @@ def check(id: str, answer: Any = None) -> Feedback:
         else:
             complaint = entry.check(_guarded(answer) if callable(answer) else answer)
     except _NotAnswered as reason:
-        return Feedback(f"**Exercise {id}** is not answered yet.{reason}")
+        help = [hint(id), solution(id)]
+        return Feedback(f"**Exercise {id}** is not answered yet.{reason}", folded=help)
     except _AnswerRaised as error:
         complaint = str(error)
     if complaint:
-        return Feedback(f"❌ **Exercise {id}, not yet:** {complaint}", passed=False)
-    return Feedback(f"✅ **Exercise {id} is right.** {entry.remark}".strip(), passed=True)
+        text = f"❌ **Exercise {id}, not yet:** {complaint}"
+        return Feedback(text, passed=False, folded=[hint(id), solution(id)])
+    text = f"✅ **Exercise {id} is right.** {entry.remark}".strip()
+    return Feedback(text, passed=True, folded=[solution(id)])
 
 
 def hint(id: str) -> Feedback:
