@@ -94,8 +94,8 @@ class Working(Pictured):
         # The first child gives the look, and names to the controls.
         dress = Heard()
         dress.value = f"<style>{_style()}</style>" + _web.element("names", {})
-        heading = self.children[0]
-        self.children = [dress, heading, *controls, self.message, self.found]
+        made: Any = self.children  # by Pictured; the first of them is the heading
+        self.children = [dress, made[0], *controls, self.message, self.found]
         self.add_class("scalinv-app")
 
     def _be_ready(self) -> None:
@@ -257,4 +257,4 @@ def download(y: torch.Tensor, sample_rate: float) -> str:
 @functools.cache
 def _style() -> str:
     """Read the look of the app."""
-    return (resources.files(__package__) / "app.css").read_text("utf-8")
+    return (resources.files("scalinv_utils.app") / "app.css").read_text("utf-8")

@@ -28,7 +28,7 @@ __all__ = [
 
 # A line beside the words, in the colour of what is right, of what is wrong, or of the text. The
 # words and their signs say the same, for those who see no colours.
-LINES = {True: "#009e73", False: "#d55e00", None: "currentColor"}
+BORDERS = {True: "#009e73", False: "#d55e00", None: "currentColor"}
 
 #: A check takes an answer and returns a complaint, or None if the answer is right.
 Check = Callable[[Any], str | None]
@@ -69,7 +69,7 @@ class Feedback:
 
     def _repr_markdown_(self) -> str:
         if self._fold is None:
-            line = f"border-left: 4px solid {LINES[self.passed]}; padding-left: 0.8em"
+            line = f"border-left: 4px solid {BORDERS[self.passed]}; padding-left: 0.8em"
             words = f'<div style="{line}">\n\n{self.text}\n\n</div>'
             return "\n".join([words, *(part._repr_markdown_() for part in self.folded)])
         return f"<details><summary>{self._fold}</summary>\n\n{self.text}\n\n</details>"
