@@ -6,9 +6,11 @@ times in seconds, levels in dB. A figure ends with ``show(fig, "what the picture
 """
 
 import base64
+import functools
 import html
 import io
 import math
+import textwrap
 from collections.abc import Sequence
 from importlib import resources
 from typing import Any, Literal, Protocol
@@ -16,7 +18,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import torch
 from IPython.display import HTML, display
-from matplotlib import colormaps, pyplot as plt, rc_params_from_file
+from matplotlib import colormaps, font_manager, pyplot as plt, rc_params_from_file
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
@@ -26,7 +28,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import ArrayLike
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from ssqueezepy import ssq_cwt
 
 from .._validation import check_choice, check_count, check_magnitudes, check_positive, check_signal
@@ -694,7 +696,13 @@ def render(fig: Figure, format: Literal["png", "webp"] = "png") -> bytes:
     return buffer.getvalue()
 
 
-def strip(frames: Sequence[bytes], alt: str, columns: int = 3, width: int = 1200) -> Picture:
+def strip(
+    frames: Sequence[bytes],
+    alt: str,
+    columns: int = 3,
+    width: int = 1200,
+    labels: Sequence[str] | None = None,
+) -> Picture:
     """Put rendered frames side by side into a film strip, for readers without a running kernel.
 
     Parameters
@@ -707,6 +715,8 @@ def strip(frames: Sequence[bytes], alt: str, columns: int = 3, width: int = 1200
         Frames in a row.
     width : int
         Width of the whole strip in pixels; frames are made smaller to fit, never larger.
+    labels : sequence of str, optional
+        One text for each frame, written above it.
 
     Returns
     -------
@@ -730,11 +740,30 @@ def strip(frames: Sequence[bytes], alt: str, columns: int = 3, width: int = 1200
     columns = min(check_count(columns, "columns"), len(images))
     scale = min(1.0, check_count(width, "width") / (columns * images[0].width))
     size = [max(1, round(side * scale)) for side in images[0].size]
+    texts = [_wrapped(label, size[0]) for label in labels or [""] * len(images)]
+    above = max(text.count("\n") + bool(text) for text in texts) * LINE_HEIGHT
     rows = math.ceil(len(images) / columns)
-    sheet = Image.new("RGB", (columns * size[0], rows * size[1]), "white")
-    for k, image in enumerate(images):
-        place = (k % columns * size[0], k // columns * size[1])
-        sheet.paste(image.resize(size, Image.Resampling.LANCZOS), place)
+    sheet = Image.new("RGB", (columns * size[0], rows * (above + size[1])), "white")
+    for k, (image, text) in enumerate(zip(images, texts)):
+        x, y = k % columns * size[0], k // columns * (above + size[1])
+        ImageDraw.Draw(sheet).text((x + LINE_HEIGHT / 2, y), text, "black", _font(), spacing=5)
+        sheet.paste(image.resize(size, Image.Resampling.LANCZOS), (x, y + above))
     buffer = io.BytesIO()
     sheet.save(buffer, format="PNG", optimize=True)
     return Picture(buffer.getvalue(), alt)
+
+
+# The labels of a film strip, in pixels: from one line to the next, and the size of the letters.
+LINE_HEIGHT, LETTERS = 24, 17
+
+
+@functools.cache
+def _font() -> ImageFont.FreeTypeFont:
+    """Load the font of the figures."""
+    return ImageFont.truetype(font_manager.findfont("DejaVu Sans"), LETTERS)
+
+
+def _wrapped(text: str, width: int) -> str:
+    """Break a text into lines that fit into `width` pixels."""
+    letters = max(1, int((width - LINE_HEIGHT) / (0.58 * LETTERS)))
+    return "\n".join(textwrap.wrap(str(text), letters))

@@ -6,23 +6,22 @@ Every explorer has three parts that are kept apart::
     draw(axes, result)               on the axes it is given: no widget, no computing
     explore(compute, draw, controls) the controls, and one reused figure rendered into a picture
 
-`frame_player` is the special case of a film: numbered frames, a play button and a slider. A viewer
-that has no running kernel (GitHub, nbviewer, a notebook not trusted yet) gets a still picture from
-either. An exception of a callback is shown under the picture, since front ends hide it otherwise.
+`frame_player` is the special case of a film: numbered frames, a play button and a slider. Either
+may ask for predictions before it shows its picture. A viewer that has no running kernel gets a
+still picture (GitHub, a notebook not trusted yet) or, where scripts run, the stored pictures with
+controls of their own (`_stored`). An exception of a callback is shown under the picture, since
+front ends hide it otherwise.
 
 Every picture is drawn once. Pictures that have not been asked for yet are drawn ahead while the
 kernel has nothing else to do, so that a slider finds them ready.
 """
 
-import asyncio
 import base64
-import contextlib
 import html
 import itertools
 import os
 import random
 import threading
-import time
 import traceback
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
@@ -31,24 +30,38 @@ import ipywidgets
 import numpy as np
 from matplotlib.figure import Figure
 
-from .._validation import check_count
+from .._validation import check_choice, check_count
+from . import _stored
+from ._pictures import Pictures
+from ._predictions import Predictions, Question, checked
 from .audio import Players
 from .plotting import in_few_colours, render, strip
 
-__all__ = ["Explorer", "FramePlayer", "explore", "film", "frame_player", "slider"]
+__all__ = [
+    "Explorer",
+    "FramePlayer",
+    "Question",
+    "choice",
+    "explore",
+    "film",
+    "frame_player",
+    "slider",
+]
 
 LABEL = {"description_width": "initial"}
 WIDE = {"max_width": "100%"}
 STILLS = 6
 
-# Pictures are drawn ahead when no control has moved for REST seconds, with a PAUSE between two of
-# them in which the kernel does its other work. There are never more than MOST_AHEAD of them, since
-# they take memory.
-REST, PAUSE, MOST_AHEAD = 1.0, 0.02, 128
+# A picture that takes longer than so many seconds is dimmed until the next one is there.
+SLOW = 0.15
+DIMMED = "scalinv-drawing"
 
 # If this variable is in the environment, as in the tests, every new explorer visits the ends, the
 # middle and some random places of its controls, and raises the exceptions of its callbacks.
 TRIAL = "SCALINV_TRY_EXPLORERS"
+
+# Controls of these kinds have values without an order.
+CATEGORIES = (ipywidgets.ToggleButtons, ipywidgets.RadioButtons, ipywidgets.Dropdown)
 
 Box = TypeVar("Box", bound="Pictured")
 Content = TypeVar("Content")
@@ -72,17 +85,30 @@ class Pictured(ipywidgets.VBox):
         `alt`, folded.
     alt : str
         The picture in words.
+    predictions : Predictions or None
+        The questions that cover everything else until they are answered.
     """
 
-    def __init__(self, title: str, alt: str, controls: Iterable[ipywidgets.Widget]):
+    def __init__(
+        self,
+        title: str,
+        alt: str,
+        controls: Iterable[ipywidgets.Widget],
+        predict: Sequence[Question] = (),
+    ):
         self.error: Exception | None = None
         # ipywidgets 8.1 cannot show an Image with a tooltip, so the words stand below it.
         self.picture = ipywidgets.Image(layout=WIDE)
         self.message, self.sound = ipywidgets.HTML(), ipywidgets.HTML()
-        heading = ipywidgets.HTML(f"<b>{html.escape(title)}</b>")
+        self.title, self.heading = title, ipywidgets.HTML()
+        self._say_drawing(False)
         self.words = ipywidgets.HTML()
         self.describe(alt)
-        super().__init__([heading, *controls, self.picture, self.message, self.sound, self.words])
+        covered = [*controls, self.picture, self.message, self.sound, self.words]
+        self.questions = checked(predict)
+        self.predictions = _cover(covered, self.questions) if self.questions else None
+        above = [self.heading, self.predictions] if self.predictions else [self.heading]
+        super().__init__([*above, *covered])
 
     def describe(self, alt: str) -> None:
         """Say in words what the picture shows, below it and wherever pictures are not shown."""
@@ -99,6 +125,8 @@ class Pictured(ipywidgets.VBox):
 
     def attempt(self, action: Callable[[], object]) -> None:
         """Run a callback and show its exception, if it raises one: front ends only log it."""
+        slow = threading.Timer(SLOW, self._say_drawing, [True])
+        slow.start()
         try:
             action()
             self.error, self.message.value = None, ""
@@ -106,17 +134,64 @@ class Pictured(ipywidgets.VBox):
             self.error = error
             text = html.escape("".join(traceback.format_exception(error)))
             self.message.value = f'<pre role="alert" style="color:#a00">{text}</pre>'
+        finally:
+            slow.cancel()
+            slow.join()  # if it has begun to dim the picture, it shall not do so later
+            self._say_drawing(False)
+
+    def _say_drawing(self, drawing: bool) -> None:
+        """Dim the picture on show and say that the next one is being drawn, or stop that."""
+        (self.picture.add_class if drawing else self.picture.remove_class)(DIMMED)
+        note = " <small>drawing ...</small>" if drawing else ""
+        style = f"<style>.{DIMMED} {{ opacity: 0.35 }}</style>"
+        self.heading.value = f"{style}<b>{html.escape(self.title)}</b>{note}"
 
     def still(self) -> bytes:
         """Return the picture for viewers without a kernel, a PNG."""
         raise NotImplementedError
+
+    def element(self) -> str:
+        """Draw the stored pictures, and return the HTML that shows them without a kernel.
+
+        Examples
+        --------
+        >>> from scalinv_utils.course import widgets
+        >>> frame = widgets.film(lambda ax, index: ax.plot([0, index]), figsize=(2, 1))
+        >>> player = widgets.frame_player(frame, ["flat", "steep"], "A line", "A line turns.")
+        >>> player.element().startswith("<scalinv-explorer>")
+        True
+        """
+        raise NotImplementedError
+
+    def _about(self) -> dict[str, Any]:
+        """Return what the stored form says, whatever the controls are."""
+        questions = [question.data() for question in self.questions]
+        asked = {"questions": questions} if questions else {}
+        return {"title": self.title, "alt": self.alt, **asked}
 
     # ipywidgets declares that it returns data alone; IPython takes (data, metadata) as well.
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         data = super()._repr_mimebundle_(**kwargs) or {}
         data["image/png"] = base64.b64encode(in_few_colours(self.still())).decode()
         data["text/plain"] = self.alt
+        if os.environ.get(_stored.STORE):
+            data["text/html"] = self.element()
         return data, {"image/png": {"alt": self.alt}}
+
+
+def _cover(widgets: Sequence[Any], questions: Sequence[Question]) -> Predictions:
+    """Hide widgets until the questions are answered; a trial does not wait for that."""
+
+    def show() -> None:
+        for widget in widgets:
+            widget.layout.display = None
+
+    predictions = Predictions(questions, show)
+    for widget in widgets:
+        widget.layout.display = "none"
+    if os.environ.get(TRIAL):
+        predictions.reveal()
+    return predictions
 
 
 class FramePlayer(Pictured):
@@ -150,9 +225,10 @@ class FramePlayer(Pictured):
         alt: str,
         unit: str,
         interval: int,
+        predict: Sequence[Question] = (),
     ):
         self.labels = [str(label) for label in labels]
-        self._pictures = _Pictures(frames)
+        self._pictures = Pictures(frames)
         last = len(self.labels) - 1
         self.play = ipywidgets.Play(max=last, interval=interval, description=f"Play: {title}")
         self.slider = ipywidgets.IntSlider(
@@ -165,7 +241,7 @@ class FramePlayer(Pictured):
         # Linked in the browser: the slider moves even while the kernel is still drawing.
         self._link = ipywidgets.jslink((self.play, "value"), (self.slider, "value"))
         row = ipywidgets.HBox([self.play, self.slider, self.label], layout={"flex_flow": "wrap"})
-        super().__init__(title, alt, [row])
+        super().__init__(title, alt, [row], predict)
         self._turn_to(0)
         self.slider.observe(lambda change: self.attempt(lambda: self._turn_to(change.new)), "value")
         self._pictures.draw_ahead(range(last + 1))
@@ -175,10 +251,22 @@ class FramePlayer(Pictured):
         return self._pictures[index]
 
     def still(self) -> bytes:
-        """Make a film strip of a few frames, the first and the last included."""
-        shown = np.linspace(0, len(self.labels) - 1, min(STILLS, len(self.labels))).round()
-        frames = [self.frame(int(index)) for index in shown]
-        return strip(frames, self.alt, columns=min(2, len(frames))).png
+        """Make a film strip of a few frames with their labels, the first and the last included."""
+        spread = np.linspace(0, len(self.labels) - 1, min(STILLS, len(self.labels))).round()
+        shown = [int(index) for index in spread]
+        frames, labels = map(self.frame, shown), [self.labels[index] for index in shown]
+        return strip([*frames], self.alt, columns=min(2, len(shown)), labels=labels).png
+
+    def element(self) -> str:
+        """Draw the stored frames, and return the HTML that shows them without a kernel."""
+        last = len(self.labels)
+        numbers = [f"{k + 1} of {last}" for k in range(last)]
+        return _stored.element(
+            {**self._about(), "interval": self.play.interval},
+            [_stored.Control(self.slider.description, numbers, self.slider.value, ordered=True)],
+            lambda places: self.frame(*places),
+            lambda places: {"labels": self.labels[places[0]]},
+        )
 
     def _turn_to(self, index: int) -> None:
         self.show(self.frame(index))
@@ -218,12 +306,16 @@ class Explorer(Pictured):
         listen: Callable[[Any], Players] | None,
         figure: Figure,
         subplots: Mapping[str, Any],
+        predict: Sequence[Question] = (),
+        stored: Mapping[str, Sequence[Any]] | None = None,
     ):
         self.controls = dict(controls)
+        for name in stored or ():
+            check_choice(name, tuple(self.controls), "stored")
         self._compute, self._draw, self._listen = compute, draw, listen
-        self._figure, self._subplots = figure, subplots
-        self._pictures = _Pictures(lambda values: self._make(**dict(zip(self.controls, values))))
-        super().__init__(title, alt, self.controls.values())
+        self._figure, self._subplots, self._stored = figure, subplots, dict(stored or {})
+        self._pictures = Pictures(lambda values: self._make(**dict(zip(self.controls, values))))
+        super().__init__(title, alt, list(self.controls.values()), predict)
         self._follow()
         for control in self.controls.values():
             control.observe(lambda change: self.attempt(self._follow), "value")
@@ -232,6 +324,35 @@ class Explorer(Pictured):
     def still(self) -> bytes:
         """Return the picture on show."""
         return bytes(self.picture.value or b"")
+
+    def element(self) -> str:
+        """Draw the stored pictures, and return the HTML that shows them without a kernel."""
+        values = [self._stored_values(name) for name in self.controls]
+        controls = [
+            _stored.Control(
+                control.description,
+                [_text(control, value) for value in kept],
+                kept.index(control.value) if control.value in kept else 0,
+                ordered=not isinstance(control, CATEGORIES),
+            )
+            for control, kept in zip(self.controls.values(), values)
+        ]
+
+        def made(places: tuple[int, ...]) -> tuple[bytes, str]:
+            return self._pictures[tuple(kept[k] for kept, k in zip(values, places))]
+
+        def sounds(places: tuple[int, ...]) -> dict[str, str]:
+            return {"sounds": made(places)[1]} if self._listen else {}
+
+        return _stored.element(self._about(), controls, lambda places: made(places)[0], sounds)
+
+    def _stored_values(self, name: str) -> list[Any]:
+        """List the values of a control from which the stored ones are chosen."""
+        known = list(_all_values(self.controls[name]))
+        wanted = self._stored.get(name, known)
+        if not known or not set(wanted) <= set(known):
+            raise ValueError(f"stored[{name!r}] must hold values of its control, got {wanted!r}")
+        return [value for value in known if value in wanted]
 
     def _make(self, **values: Any) -> tuple[bytes, str]:
         """Compute and draw: return the picture and the players for these values."""
@@ -247,41 +368,6 @@ class Explorer(Pictured):
         self.show(image)
 
 
-class _Pictures:
-    """Pictures by key, each made once by `make`: when it is asked for, or ahead of that."""
-
-    def __init__(self, make: Callable[[Any], Any]):
-        self._make = make
-        self._made: dict[Hashable, Any] = {}
-        self._asked = time.monotonic()
-
-    def __getitem__(self, key: Hashable) -> Any:
-        self._asked = time.monotonic()
-        return self._get(key)
-
-    def draw_ahead(self, keys: Iterable[Hashable]) -> None:
-        """Make the pictures of `keys`, one by one, while the kernel is idle."""
-        keys = itertools.islice(keys, MOST_AHEAD)
-        with contextlib.suppress(RuntimeError):  # without a loop this is no kernel: never idle
-            asyncio.get_running_loop().call_later(REST, self._go_on, keys)
-
-    def _go_on(self, keys: Iterator[Hashable]) -> None:
-        """Make one more picture if the kernel has been idle long enough, and come back later."""
-        wait = REST - (time.monotonic() - self._asked)
-        if wait <= 0:
-            for key in itertools.islice(keys, 1):
-                with contextlib.suppress(Exception):  # it is raised again when it is asked for
-                    self._get(key)
-                wait = PAUSE
-        if wait > 0:
-            asyncio.get_running_loop().call_later(wait, self._go_on, keys)
-
-    def _get(self, key: Hashable) -> Any:
-        if key not in self._made:
-            self._made[key] = self._make(key)
-        return self._made[key]
-
-
 def frame_player(
     frames: Sequence[bytes] | Callable[[int], bytes],
     labels: Sequence[str],
@@ -289,6 +375,7 @@ def frame_player(
     alt: str,
     unit: str = "frame",
     interval: int = 200,
+    predict: Sequence[Question] = (),
 ) -> FramePlayer:
     """Make a film to step through: a play button, a slider, and a text for each frame.
 
@@ -306,6 +393,8 @@ def frame_player(
         Name of the things that the slider counts.
     interval : int
         Milliseconds between two frames.
+    predict : sequence of Question
+        Questions to answer, or to pass over, before anything is shown.
 
     Returns
     -------
@@ -314,7 +403,8 @@ def frame_player(
     Raises
     ------
     ValueError
-        There are no frames, the number of labels is not that of the frames, or `alt` is empty.
+        There are no frames, the number of labels is not that of the frames, `alt` is empty, or the
+        right answer of a question is not among its choices.
 
     Examples
     --------
@@ -334,7 +424,8 @@ def frame_player(
                 f"labels must hold one text for each of the {len(ready)} frames, got {len(labels)}"
             )
         frames = ready.__getitem__
-    player = FramePlayer(frames, labels, title, alt, unit, check_count(interval, "interval"))
+    interval = check_count(interval, "interval")
+    player = FramePlayer(frames, labels, title, alt, unit, interval, predict)
     return _tried(player, [player.slider])
 
 
@@ -377,6 +468,8 @@ def explore(
     alt: str,
     figsize: tuple[float, float] = (8, 3),
     listen: Callable[[Any], Players] | None = None,
+    predict: Sequence[Question] = (),
+    stored: Mapping[str, Sequence[Any]] | None = None,
     **subplots: Any,
 ) -> Explorer:
     """Make a picture that follows controls.
@@ -389,13 +482,19 @@ def explore(
     draw : callable
         ``draw(axes, result)``; the axes are empty on every call.
     controls : dict of str to ipywidgets widget
-        The controls by parameter of `compute`; `slider` makes them. Their values must be hashable.
+        The controls by parameter of `compute`; `slider` and `choice` make them. Their values must
+        be hashable.
     title, alt : str
         `alt` says in words what the picture shows at the values it starts with.
     figsize : (float, float)
         Width and height in inches.
     listen : callable, optional
         ``listen(result) -> audio.Players``: sounds that go with the picture.
+    predict : sequence of Question
+        Questions to answer, or to pass over, before anything is shown.
+    stored : dict of str to sequence, optional
+        The values of a control that a stored notebook can show without a kernel. Without it they
+        are chosen: all of a `choice`, and some of a `slider`, its ends and its start among them.
     **subplots
         Options of ``Figure.subplots``.
 
@@ -418,7 +517,9 @@ def explore(
     b'PNG'
     """
     figure = Figure(figsize=figsize, layout="constrained")
-    explorer = Explorer(compute, draw, controls, title, alt, listen, figure, subplots)
+    explorer = Explorer(
+        compute, draw, controls, title, alt, listen, figure, subplots, predict, stored
+    )
     return _tried(explorer, list(controls.values()))
 
 
@@ -451,6 +552,36 @@ def slider(label: str, options: Iterable[Any], value: Any) -> ipywidgets.Selecti
         style=LABEL,
         layout={"width": "28em", "max_width": "100%"},
         continuous_update=False,
+    )
+
+
+def choice(label: str, options: Iterable[Any], value: Any) -> ipywidgets.ToggleButtons:
+    """Make buttons for values without an order, of which one is pressed, with a visible label.
+
+    Parameters
+    ----------
+    label : str
+    options : sequence
+        Values, or (text, value) pairs.
+    value
+        The value at the start.
+
+    Returns
+    -------
+    ipywidgets.ToggleButtons
+
+    Examples
+    --------
+    >>> from scalinv_utils.course import widgets
+    >>> widgets.choice("wavelet", ["cauchy", "gmw"], "gmw").value
+    'gmw'
+    """
+    return ipywidgets.ToggleButtons(
+        description=label,
+        options=list(options),
+        value=value,
+        style={**LABEL, "button_width": "auto"},
+        layout=WIDE,
     )
 
 
@@ -499,6 +630,12 @@ def _all_values(control: Any) -> Sequence[Any]:
         return [item[1] if isinstance(item, tuple) else item for item in control.options]
     whole = isinstance(control, ipywidgets.IntSlider | ipywidgets.BoundedIntText)
     return range(control.min, control.max + 1, control.step) if whole else []
+
+
+def _text(control: Any, value: Any) -> str:
+    """Return the words that a control has for one of its values."""
+    texts = [str(item[0] if isinstance(item, tuple) else item) for item in control.options]
+    return texts[list(_all_values(control)).index(value)]
 
 
 def _ends_and_middle(control: Any) -> list[Any]:

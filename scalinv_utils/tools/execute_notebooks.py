@@ -1,14 +1,16 @@
 """Execute the notebooks and store them as a clone should find them.
 
-Stored notebooks show pictures in every viewer: a widget needs a kernel, so that only the still
-picture that comes with it is stored. Nothing that changes from run to run is stored without need.
+Stored notebooks show pictures in every viewer: a widget needs a kernel, so what is stored is the
+still picture that comes with it and, after that, the HTML in which an explorer stays alive where
+scripts may run. Nothing that changes from run to run is stored without need.
 """
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import nbformat
@@ -16,6 +18,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from tqdm import tqdm
+
+from ..course._stored import STORE
 
 NOTEBOOKS_FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -49,7 +53,7 @@ def store(path: Path) -> None:
         cell.
     """
     notebook = nbformat.read(path, as_version=4)
-    execute(notebook, path)
+    execute(notebook, path, {STORE: "yes"})
     tidy(notebook)
     unfinished = path.with_suffix(".tmp")
     try:
@@ -59,7 +63,9 @@ def store(path: Path) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def execute(notebook: NotebookNode, path: Path) -> None:
+def execute(
+    notebook: NotebookNode, path: Path, environment: Mapping[str, str] | None = None
+) -> None:
     """Run all cells in a new kernel, with a progress bar.
 
     Parameters
@@ -68,6 +74,8 @@ def execute(notebook: NotebookNode, path: Path) -> None:
         The notebook, which receives the outputs.
     path : Path
         The file that it comes from. The kernel runs in the folder of this file.
+    environment : mapping of str to str, optional
+        Variables that the kernel finds beside those of this process.
 
     Raises
     ------
@@ -87,7 +95,7 @@ def execute(notebook: NotebookNode, path: Path) -> None:
             on_cell_start=lambda cell, cell_index: bar.update(cell_index - bar.n),
         )
         try:
-            asyncio.run(client.async_execute())
+            asyncio.run(client.async_execute(env={**os.environ, **(environment or {})}))
         except CellExecutionError as error:
             reason = f"raised {error.ename}: {error.evalue}"
         except CellTimeoutError:
@@ -130,17 +138,22 @@ def tidy(notebook: NotebookNode) -> None:
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if _shows(output)]
+            cell.outputs = [kept for output in cell.outputs for kept in _kept(output)]
 
 
-def _shows(output: NotebookNode) -> bool:
-    """Take a widget out of an output; return whether something is left to see."""
+def _kept(output: NotebookNode) -> Iterator[NotebookNode]:
+    """Yield what is left to see of an output without its widget: a still, then what is alive."""
     data = output.get("data", {})
     if WIDGET not in data:
-        return True
+        yield output
+        return
     del data[WIDGET]
+    alive = data.pop("text/html", None)
     # The text of a widget names only its class and its children.
-    return bool(set(data) - {"text/plain"})
+    if set(data) - {"text/plain"}:
+        yield output
+    if alive:
+        yield nbformat.v4.new_output("display_data", {"text/html": alive})
 
 
 def find(name: str) -> Path:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from PIL import Image
 
-from scalinv_utils.course import audio, widgets
+from scalinv_utils.course import _pictures, _stored, audio, plotting, widgets
 from scalinv_utils.course.widgets import explore, film, frame_player, slider
 
 
@@ -135,8 +135,8 @@ def in_idle_kernel(make, monkeypatch):
         return box
 
     wanted = 4
-    monkeypatch.setattr(widgets, "REST", 0.01)
-    monkeypatch.setattr(widgets, "MOST_AHEAD", wanted)
+    monkeypatch.setattr(_pictures, "REST", 0.01)
+    monkeypatch.setattr(_pictures, "MOST_AHEAD", wanted)
     return asyncio.run(asyncio.wait_for(kernel(), 60))
 
 
@@ -170,7 +170,7 @@ def test_nothing_is_drawn_ahead_under_the_hands_of_a_person(monkeypatch):
             await asyncio.sleep(0.01)
 
     drawn = []
-    monkeypatch.setattr(widgets, "REST", 5)
+    monkeypatch.setattr(_pictures, "REST", 5)
     asyncio.run(kernel())
     assert drawn == [0, 5, 6]
 
