@@ -28,7 +28,7 @@ MOST_OF_GRID, MOST_OF_FILM, GOOD, LARGEST = 36, 41, 110_000, 200_000
 
 # Pictures of one sheet. A sheet of 16 takes 30 MB in the browser's memory.
 ROWS = 16
-COLOURS = (64, 32, 20)
+COLOURS, SAMPLE = (64, 32, 20), 500_000
 
 CODE = re.compile(r'<script data-scalinv="[\w-]+">.*?</script>', re.DOTALL)
 
@@ -164,12 +164,13 @@ def _sheets(pictures: Sequence[Image.Image], colours: int) -> list[bytes]:
 
 
 def _palette(pictures: Sequence[Image.Image], colours: int) -> Image.Image:
-    """Choose the colours from a few of the pictures, at half their size."""
-    some = [pictures[k] for k in np.linspace(0, len(pictures) - 1, 6).round().astype(int)]
-    nearest = Image.Resampling.NEAREST
-    halves = [image.resize((image.width // 2, image.height // 2), nearest) for image in some]
+    """Choose the colours from about SAMPLE pixels of all pictures."""
+    width, height = pictures[0].size
+    scale = min(1.0, math.sqrt(SAMPLE / (width * height * len(pictures))))
+    size = (math.ceil(width * scale), math.ceil(height * scale))
+    small = [image.resize(size, Image.Resampling.NEAREST) for image in pictures]
     # The median cut, Pillow's default, would leave none of its colours to a thin line.
-    return _below(halves).quantize(colours, Image.Quantize.MAXCOVERAGE, 3, None, Image.Dither.NONE)
+    return _below(small).quantize(colours, Image.Quantize.MAXCOVERAGE, 3, None, Image.Dither.NONE)
 
 
 def _below(images: Sequence[Image.Image]) -> Image.Image:

@@ -19,7 +19,7 @@ if (!customElements.get("scalinv-explorer")) {
     .range label { display: grid; grid-template-columns: 1fr auto; gap: 0 1em; }
     .range output { font-variant-numeric: tabular-nums; }
     input[type=range] { grid-column: 1 / -1; width: 100%; height: 44px; margin: 0; appearance: none;
-      background: linear-gradient(var(--line), var(--line)) center / 100% 4px no-repeat; }
+      color: inherit; background: linear-gradient(var(--line), var(--line)) center / 100% 4px no-repeat; }
     ::-webkit-slider-thumb { appearance: none; width: 22px; height: 22px; border: 0;
       border-radius: 50%; background: currentColor; }
     ::-moz-range-thumb { width: 22px; height: 22px; border: 0; border-radius: 50%;
