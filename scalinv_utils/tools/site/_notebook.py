@@ -13,8 +13,9 @@ from nbformat.v4 import new_output
 DATA_URI = re.compile(r"data:image/(webp|png);base64,([A-Za-z0-9+/=]+)")
 ELEMENT = re.compile(r"<scalinv-([\w-]+)>")
 CODE = re.compile(r'<script data-scalinv="([\w-]+)">.*?</script>', re.DOTALL)
-#: What the check of an exercise says before anybody has answered: of no use without a kernel.
-UNANSWERED = re.compile(r"\*\*Exercise [\d.]+\*\* is not answered yet")
+#: What the check of an exercise says before anybody has answered: of no use without a kernel. Hint
+#: and solution follow it.
+UNANSWERED = re.compile(r"<div[^>]*>\s*\*\*Exercise [\d.]+\*\* is not answered yet.*?</div>", re.S)
 # Matplotlib's pictures are drawn at this many dots per inch; the course's style sets 100.
 WIDEST = 800
 
@@ -44,17 +45,11 @@ def to_html(notebook: NotebookNode, frames: Path) -> None:
     defined: set[str] = set()
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            shown = [output for output in cell.outputs if not _needs_a_kernel(output)]
-            follows = [*shown[1:], NotebookNode()]
-            cell.outputs = [_rewritten(output, frames, defined) for output in shown]
+            follows = [*cell.outputs[1:], NotebookNode()]
+            cell.outputs = [_rewritten(output, frames, defined) for output in cell.outputs]
             for output, following in zip(cell.outputs, follows):
                 if _is_live(following):
                     _stand_in(output)
-
-
-def _needs_a_kernel(output: NotebookNode) -> bool:
-    """Tell whether an output only says that nobody has answered."""
-    return bool(UNANSWERED.match(output.get("data", {}).get("text/markdown", "")))
 
 
 def _stand_in(output: NotebookNode) -> None:
@@ -77,6 +72,8 @@ def _rewritten(output: NotebookNode, frames: Path, defined: set[str]) -> Noteboo
         return _as_html(figure(base64.b64decode(data["image/png"]), alt, frames))
     if "text/html" in data:
         return _as_html(element(data["text/html"], frames, defined))
+    if "text/markdown" in data:
+        data["text/markdown"] = UNANSWERED.sub("", data["text/markdown"])
     return output
 
 

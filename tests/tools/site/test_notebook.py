@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from scalinv_utils.course import _web, plotting
+from scalinv_utils.course import _web, exercises, plotting
 from scalinv_utils.tools.site import _bar, _notebook
 
 PNG = plotting.render(Figure(figsize=(2, 1)))
@@ -74,11 +74,13 @@ def test_the_script_of_an_element_is_loaded_once_a_page(frames):
     assert "define(" not in first.data["text/html"] + second.data["text/html"]
 
 
-def test_what_only_a_kernel_answers_is_left_out(frames):
-    unanswered = {"text/markdown": "**Exercise 09.1** is not answered yet. The function ..."}
-    hint = {"text/markdown": "<details><summary>Hint for exercise 09.1</summary></details>"}
-    outputs = [new_output("execute_result", data) for data in (unanswered, hint)]
-    assert [output.data for output in rewritten(outputs, frames)] == [hint]
+def test_of_an_exercise_hint_and_solution_are_shown(frames):
+    words = exercises.check("00.1")._repr_markdown_()
+    assert "is not answered yet" in words
+    (output,) = rewritten([new_output("execute_result", {"text/markdown": words})], frames)
+    assert "answered" not in output.data["text/markdown"]
+    assert output.data["text/markdown"].lstrip().startswith("<details><summary>Hint")
+    assert output.data["text/markdown"].count("<details>") == 2
 
 
 @pytest.mark.parametrize("repository", [None, "owner/name"])
