@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from PIL import Image
 
-from scalinv_utils.course import _pictures, _stored, audio, plotting, widgets
+from scalinv_utils.course import _pictures, audio, widgets
 from scalinv_utils.course.widgets import explore, film, frame_player, slider
 
 
