@@ -58,6 +58,18 @@ SETTLED = """(picture) => new Promise(resolve => {
     });
 })"""
 
+# Resolves when nothing has been added to the page for a while: widgets come after their cell has run.
+RENDERED = """() => new Promise(resolve => {
+    let timer = setTimeout(resolve, 500);
+    new MutationObserver(() => {
+        clearTimeout(timer);
+        timer = setTimeout(resolve, 500);
+    }).observe(document.body, { childList: true, subtree: true });
+})"""
+
+LOADED = """() => ![...document.querySelectorAll('.jp-OutputArea-output')]
+    .some(output => output.textContent.startsWith('Loading widget'))"""
+
 # The indicator of the page says idle before there is a kernel, and what is run then is lost.
 KERNEL = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
 CONNECTED = f"{KERNEL}?.connectionStatus == 'connected' && {KERNEL}.status == 'idle'"
@@ -264,6 +276,12 @@ class Notebook:
             for handle in self.page.locator(".noUi-handle").all()
             if not handle.evaluate("h => !!h.closest('[disabled]')")
         ]
+
+    def choices(self, place=None):
+        """In each group of buttons under `place` that can be pressed, one that is not pressed."""
+        groups = (place or self.page).locator(".widget-toggle-buttons").all()
+        free = [group.locator("button:not(.mod-active):not([disabled])") for group in groups]
+        return [buttons.first for buttons in free if buttons.count()]
 
     def picture(self, control):
         """The picture that belongs to a control."""

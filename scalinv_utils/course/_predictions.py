@@ -86,7 +86,8 @@ class Predictions(ipywidgets.VBox):
         self.questions, self._shown = list(questions), shown
         self.choices = [_buttons(question) for question in self.questions]
         self.verdicts = [ipywidgets.HTML() for _ in self.questions]
-        self.skip = ipywidgets.Button(description="Show without choosing", layout={"width": "auto"})
+        narrow = {"width": "auto", "align_self": "flex-start"}
+        self.skip = ipywidgets.Button(description="Show without choosing", layout=narrow)
         self.skip.on_click(lambda button: self.reveal())
         rows = [ipywidgets.HTML("<b>Predict first</b>")]
         for question, choice, verdict in zip(self.questions, self.choices, self.verdicts):

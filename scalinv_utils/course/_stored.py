@@ -28,7 +28,7 @@ MOST_OF_GRID, MOST_OF_FILM, GOOD, LARGEST = 36, 41, 110_000, 200_000
 
 # Pictures of one sheet. A sheet of 16 takes 30 MB in the browser's memory.
 ROWS = 16
-COLOURS, SAMPLE = (64, 32, 20), 500_000
+COLOURS, SAMPLE = (64, 32, 16), 500_000
 
 CODE = re.compile(r'<script data-scalinv="[\w-]+">.*?</script>', re.DOTALL)
 

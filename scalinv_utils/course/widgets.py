@@ -17,6 +17,7 @@ kernel has nothing else to do, so that a slider finds them ready.
 """
 
 import base64
+import contextvars
 import html
 import itertools
 import os
@@ -125,7 +126,9 @@ class Pictured(ipywidgets.VBox):
 
     def attempt(self, action: Callable[[], object]) -> None:
         """Run a callback and show its exception, if it raises one: front ends only log it."""
-        slow = threading.Timer(SLOW, self._say_drawing, [True])
+        # The kernel keeps in the context to which cell the messages of a widget belong.
+        context = contextvars.copy_context()
+        slow = threading.Timer(SLOW, context.run, [self._say_drawing, True])
         slow.start()
         try:
             action()
@@ -142,7 +145,7 @@ class Pictured(ipywidgets.VBox):
     def _say_drawing(self, drawing: bool) -> None:
         """Dim the picture on show and say that the next one is being drawn, or stop that."""
         (self.picture.add_class if drawing else self.picture.remove_class)(DIMMED)
-        note = " <small>drawing ...</small>" if drawing else ""
+        note = " <small style='line-height:1'>drawing ...</small>" if drawing else ""
         style = f"<style>.{DIMMED} {{ opacity: 0.35 }}</style>"
         self.heading.value = f"{style}<b>{html.escape(self.title)}</b>{note}"
 

@@ -94,17 +94,44 @@ def statements(source):
     return [ast.unparse(node) for node in tree.body]
 
 
-def check_explorers(notebook, handles=None):
-    """Move every slider by mouse and by keys; return how long pictures took, at first and again."""
+def check_explorers(notebook):
+    """Move every slider by mouse and by keys, and press a button of every choice.
+
+    Return how long pictures took to follow a slider, at first and again.
+    """
     first, again = [], []
-    handles = handles or notebook.handles()
-    assert handles
+    pass_over_predictions(notebook)
+    handles, buttons = notebook.handles(), notebook.choices()
+    assert handles or buttons
+    for button in buttons:
+        check_button(notebook, button)
     for handle in handles:
         picture = notebook.picture(handle)
         check_mouse(notebook.page, handle, picture)
         times, steps = check_keys(notebook.page, handle, picture)
         first, again = first + times[:steps], again + times[steps:]
     return first, again
+
+
+def pass_over_predictions(notebook):
+    """Show what the questions of explorers cover."""
+    page = notebook.page
+    page.locator("img.widget-image").first.wait_for(state="attached")
+    browsing.wait_for(page, browsing.LOADED, None, "all widgets")
+    page.evaluate(browsing.RENDERED)
+    covers = page.get_by_role("button", name="Show without choosing")
+    while covers.count():
+        cover = covers.first.element_handle()
+        cover.click()
+        cover.wait_for_element_state("hidden")
+
+
+def check_button(notebook, button):
+    """Press a button and wait for its picture."""
+    picture, name = notebook.picture(button), button.inner_text()
+    before = picture.get_attribute("src")
+    button.click()
+    browsing.wait_for_change(notebook.page, picture, before, f"the picture of {name}")
 
 
 def check_mouse(page, handle, picture):
@@ -146,16 +173,26 @@ def check_play(notebook):
 
 def check_times(notebook, lab, first, again):
     """Print and assert how fast pictures followed and how much memory the kernel took."""
-    kernel, server = notebook.memory(), psutil.Process(lab.process.pid).memory_info().rss
+    check_memory(notebook, lab)
+    if not first:  # there are buttons only
+        return
     print(
-        f"\n{notebook.name}: pictures follow a key after {statistics.median(again):.0f} ms "
+        f"{notebook.name}: pictures follow a key after {statistics.median(again):.0f} ms "
         f"(median of {len(again)}, ready), {statistics.median(first):.0f} ms (of {len(first)}, "
-        f"first look); its kernel held {kernel / 2**20:.0f} MiB at most, beside Lab's "
-        f"{server / 2**20:.0f}"
+        "first look)"
     )
     slack = SLACK * max(1, psutil.getloadavg()[0] / psutil.cpu_count())
     assert statistics.median(again) < slack * READY
     assert statistics.median(first) < slack * ON_REQUEST
+
+
+def check_memory(notebook, lab):
+    """Print the memory that kernel and server took, and assert that the kernel took little."""
+    kernel, server = notebook.memory(), psutil.Process(lab.process.pid).memory_info().rss
+    print(
+        f"\n{notebook.name}: its kernel held {kernel / 2**20:.0f} MiB at most, beside Lab's "
+        f"{server / 2**20:.0f}"
+    )
     assert kernel < 2**30
 
 

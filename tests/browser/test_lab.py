@@ -31,6 +31,8 @@ def test_an_error_in_a_cell_does_not_go_unnoticed(open_notebook, lab):
 def test_run_all_and_the_first_explorer_with_the_keyboard_alone(page, open_notebook, lab):
     notebook = open_notebook(path_of("00"))
     notebook.run(notebook.by_keyboard)
+    notebook.tab_to("button.widget-button:not(.widget-toggle-button)")
+    page.keyboard.press("Enter")  # without choosing
     notebook.tab_to(".noUi-handle")
     picture = notebook.picture(notebook.handles()[0])
     before = picture.get_attribute("src")

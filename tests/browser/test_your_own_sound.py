@@ -12,10 +12,10 @@ from scalinv_utils.course.plotting import in_few_colours
 from scalinv_utils.measured import Measured, save
 
 from .moves import (
-    check_explorers,
+    check_button,
+    check_memory,
     check_players,
     check_stored_view,
-    check_times,
     check_widths,
     path_of,
     reduced,
@@ -105,8 +105,10 @@ def a_scalogram_comes_in_by_the_second_door(page, studio, lab, request):
 
 
 def methods_to_listen_to(page, notebook, lab):
-    check_times(notebook, lab, *check_explorers(notebook, notebook.handles()[-1:]))
     explorer = page.locator(".widget-vbox").filter(has_text="Methods to listen to").first
+    for button in notebook.choices(explorer):
+        check_button(notebook, button)
+    check_memory(notebook, lab)
     assert explorer.locator(".widget-html audio").count() == 4
 
 

@@ -252,6 +252,35 @@ def test_tidy_drops_a_widget_that_brings_no_picture():
     assert [output.data for output in notebook.cells[1].outputs] == [{"text/plain": "2"}]
 
 
+def test_tidy_puts_the_still_before_the_element_of_an_explorer():
+    notebook = sound()
+    output = notebook.cells[3].outputs[0]
+    output.data["text/html"] = "<scalinv-explorer>"
+    output.metadata = {"image/png": {"alt": "a ridge"}}
+    execute_notebooks.tidy(notebook)
+    still, alive, stream = notebook.cells[3].outputs
+    assert still.data == {"image/png": "AAAA", "text/plain": "a ridge"}
+    assert still.metadata == {"image/png": {"alt": "a ridge"}}
+    assert alive.data == {"text/html": "<scalinv-explorer>"} and stream.text == "done"
+    nbformat.validate(notebook)
+
+
+def test_only_while_notebooks_are_stored_do_explorers_bring_their_element(tmp_path):
+    source = """
+from scalinv_utils.course import widgets
+widgets.frame_player(widgets.film(lambda ax, k: ax.plot([0, k]), (2, 1)), "ab", "A", "A line.")
+"""
+    path = stored(tmp_path, source)
+    execute_notebooks.store(path)
+    still, alive = nbformat.read(path, as_version=4).cells[0].outputs
+    assert list(still.data) == ["image/png", "text/plain"]
+    assert list(alive.data) == ["text/html"] and "<scalinv-explorer>" in alive.data["text/html"]
+    notebook = nbformat.read(path, as_version=4)
+    execute_notebooks.execute(notebook, path)
+    (output,) = notebook.cells[0].outputs
+    assert "text/html" not in output.data and execute_notebooks.WIDGET in output.data
+
+
 def test_tidy_leaves_nothing_that_depends_on_who_ran_it():
     notebook = sound()
     notebook.metadata = {"widgets": {}, "language_info": {"name": "python", "version": "3.11.7"}}
@@ -297,7 +326,7 @@ def test_store_leaves_the_file_alone_when_writing_is_interrupted(tmp_path, monke
         unfinished.write_text("half a note")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(execute_notebooks, "execute", lambda notebook, path: None)
+    monkeypatch.setattr(execute_notebooks, "execute", lambda *arguments: None)
     monkeypatch.setattr(execute_notebooks.nbformat, "write", interrupted)
     with pytest.raises(KeyboardInterrupt):
         execute_notebooks.store(path)
