@@ -58,7 +58,7 @@ SETTLED = """(picture) => new Promise(resolve => {
     });
 })"""
 
-# Resolves when nothing has been added to the page for a while: widgets come after their cell has run.
+# Resolves when nothing has been added to the page for a while: widgets come later than their cell.
 RENDERED = """() => new Promise(resolve => {
     let timer = setTimeout(resolve, 500);
     new MutationObserver(() => {

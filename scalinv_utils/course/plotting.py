@@ -622,8 +622,8 @@ def picture(fig: Figure, alt: str) -> Picture:
     return result
 
 
-def in_few_colours(png: bytes) -> bytes:
-    """Reduce a PNG to 256 colours at most: it looks alike and takes about half the bytes.
+def in_few_colours(png: bytes, colours: int = 256) -> bytes:
+    """Reduce a PNG to a few colours: with 256 it looks alike and takes about half the bytes.
 
     Examples
     --------
@@ -634,7 +634,7 @@ def in_few_colours(png: bytes) -> bytes:
     """
     buffer, whole = io.BytesIO(), Image.open(io.BytesIO(png)).convert("RGB")
     # The median cut, Pillow's default, would leave none of its colours to a narrow colour bar.
-    few = whole.quantize(256, Image.Quantize.MAXCOVERAGE, 3, dither=Image.Dither.NONE)
+    few = whole.quantize(colours, Image.Quantize.MAXCOVERAGE, 3, dither=Image.Dither.NONE)
     few.save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
 

@@ -51,7 +51,10 @@ __all__ = [
 
 LABEL = {"description_width": "initial"}
 WIDE = {"max_width": "100%"}
-STILLS = 6
+
+# A still has so many frames of a film, and so many colours: the stored form, not the still, is what
+# most people see.
+STILLS, FEW = 6, 64
 
 # A picture that takes longer than so many seconds is dimmed until the next one is there.
 SLOW = 0.15
@@ -175,7 +178,8 @@ class Pictured(ipywidgets.VBox):
     # ipywidgets declares that it returns data alone; IPython takes (data, metadata) as well.
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         data = super()._repr_mimebundle_(**kwargs) or {}
-        data["image/png"] = base64.b64encode(in_few_colours(self.still())).decode()
+        still = in_few_colours(self.still(), FEW)
+        data["image/png"] = base64.b64encode(still).decode()
         data["text/plain"] = self.alt
         if os.environ.get(_stored.STORE):
             data["text/html"] = self.element()

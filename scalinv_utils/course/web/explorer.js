@@ -89,6 +89,7 @@ if (!customElements.get("scalinv-explorer")) {
     build() {
       const { title, size, controls, interval, labels, questions = [] } = this.data;
       this.stage = make("div", { className: "stage" });
+      this.stage.part = "picture";  // pages may draw it for the dark
       this.stage.style.aspectRatio = size.join(" / ");
       this.stage.style.width = `${size[0]}px`;
       this.inputs = make("fieldset", { className: "controls" },
