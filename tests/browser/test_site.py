@@ -1,12 +1,16 @@
 """The web pages, made once and opened from their folder: no server, no kernel, no network."""
 
+import io
 import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from scalinv_utils.tools.environment import ROOT
 from scalinv_utils.tools.execute_notebooks import NOTEBOOKS_FOLDER
@@ -241,3 +245,129 @@ def test_the_tables_of_the_benchmark_sort(visit):
         numbers = [float(text.split()[0].replace("−", "-")) for text in cells if text.strip()]
         assert numbers == sorted(numbers, reverse=direction == "descending")
         assert len(set(numbers)) > 5
+
+
+# What moves and sounds
+
+UNCOVERED = """explorer => {
+    const image = explorer.shadowRoot.querySelector(".stage img");
+    return image && `${image.src} ${image.style.transform} ${image.alt}`;
+}"""
+IDEAS = """() => [...document.querySelectorAll("article *")].map(element => element.localName)
+    .filter(name => name.startsWith("scalinv-idea-"))"""
+notebook_pages = pytest.mark.parametrize("name", NOTEBOOKS)
+
+
+def picture(explorer):
+    """What an explorer shows: which sheet, which part of it, and its words."""
+    explorer.locator(".stage img").wait_for()
+    return explorer.evaluate(UNCOVERED)
+
+
+def moved(explorer, act, what):
+    """Do something to an explorer; its picture has to become another one."""
+    before = picture(explorer)
+    act()
+    after = picture(explorer)
+    assert after != before, what
+    assert " Now: " in after
+
+
+def move_slider(page, slider, explorer):
+    """Move a slider by a key, and by the mouse to its other half."""
+    name = slider.get_attribute("aria-label")
+    last = slider.get_attribute("max") == slider.input_value()
+    slider.focus()
+    moved(explorer, lambda: page.keyboard.press("ArrowLeft" if last else "ArrowRight"), name)
+    slider.scroll_into_view_if_needed()
+    box = slider.bounding_box()
+    right = int(slider.input_value()) * 2 < int(slider.get_attribute("max"))
+    x = box["x"] + (box["width"] - 3 if right else 3)
+    moved(explorer, lambda: page.mouse.click(x, box["y"] + box["height"] / 2), name)
+
+
+@pytest.mark.browser
+@notebook_pages
+def test_every_explorer_moves_by_key_and_by_mouse(visit, name):
+    page = visit(f"notebooks/{name}.html", 1024)
+    explorers = page.locator("scalinv-explorer").all()
+    assert explorers
+    for explorer in explorers:
+        skip = explorer.get_by_role("button", name="Show without choosing")
+        if skip.count():
+            skip.click()
+        for slider in explorer.locator("input[type=range]").all():
+            move_slider(page, slider, explorer)
+        for group in explorer.locator(".controls fieldset").all():
+            other = group.locator("label", has=page.locator("input:not(:checked)")).first
+            moved(explorer, other.click, group.inner_text())
+            moved(explorer, lambda: page.keyboard.press("ArrowRight"), group.inner_text())
+
+
+@pytest.mark.browser
+@notebook_pages
+def test_every_sound_plays(visit, name):
+    page = visit(f"notebooks/{name}.html", 390)
+    for sounds in page.locator("scalinv-sounds").all():
+        sounds.evaluate("sounds => sounds.clock.ready")
+        for k, play in enumerate(sounds.locator('button[aria-label^="Play: "]').all()):
+            play.click()
+            now = sounds.evaluate("sounds => [sounds.playing, sounds.selected, sounds.duration]")
+            assert now[:2] == [True, k] and now[2] > 0.05
+
+
+@pytest.mark.browser
+@notebook_pages
+def test_every_idea_answers_to_a_key_in_words(visit, name):
+    page = visit(f"notebooks/{name}.html", 390)
+    for tag in page.evaluate(IDEAS):
+        idea = page.locator(tag).first
+        slider = idea.locator("input[type=range]").first
+        said = idea.evaluate("idea => idea.shadowRoot.textContent")
+        slider.focus()
+        page.keyboard.press("ArrowRight")
+        assert idea.evaluate("idea => idea.shadowRoot.textContent") != said
+
+
+@pytest.mark.browser
+def test_a_voice_breaks_and_comes_back_within_ten_seconds(visit):
+    page = visit("index.html", 390, has_touch=True, is_mobile=True)
+    everything = page.get_by_role("button", name="Play all four in a row")
+    box = everything.bounding_box()
+    assert box["y"] + box["height"] < 844, "above the fold"
+    everything.tap()
+    page.wait_for_function(
+        "document.querySelector('scalinv-sounds').selected === 3", timeout=10_000
+    )
+
+
+# What it looks like
+
+SCREENS = Path(__file__).parent / "screens"
+LOOKED_AT = [("index.html", "first"), ("notebooks/00_start_here.html", "course")]
+
+
+def coarse(picture):
+    """A screenshot as a small grey picture, in which fonts and their smoothing hardly show."""
+    size = picture.width // 16, picture.height // 16
+    return np.asarray(picture.convert("L").resize(size, Image.Resampling.BOX), float)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name, short", LOOKED_AT)
+def test_a_page_looks_as_it_was_seen_by_its_authors(visit, request, name, short, width, theme):
+    """To take them again: pytest tests/browser -k looks --screenshots tests/browser/screens."""
+    page = visit(name, width, theme)
+    page.wait_for_timeout(300)
+    taken = Image.open(io.BytesIO(page.screenshot()))
+    file = f"{short}_{width}_{theme}.webp"
+    if folder := request.config.getoption("--screenshots"):
+        taken.convert("RGB").save(Path(folder) / file, quality=60)
+    seen = coarse(Image.open(SCREENS / file))
+    now = coarse(taken)
+    assert now.shape == seen.shape
+    difference = np.abs(now - seen)
+    # A missing picture, style sheet or theme changes far more than another font does.
+    assert difference.mean() < 6 and (difference > 60).mean() < 0.03
