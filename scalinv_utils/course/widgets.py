@@ -19,12 +19,10 @@ kernel has nothing else to do, so that a slider finds them ready.
 import base64
 import contextvars
 import html
-import itertools
 import os
-import random
 import threading
 import traceback
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import ipywidgets
@@ -32,7 +30,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from .._validation import check_choice, check_count
-from . import _stored
+from . import _places, _stored
 from ._pictures import Pictures
 from ._predictions import Predictions, Question, checked
 from .audio import Players
@@ -326,7 +324,7 @@ class Explorer(Pictured):
         self._follow()
         for control in self.controls.values():
             control.observe(lambda change: self.attempt(self._follow), "value")
-        self._pictures.draw_ahead(_places(list(self.controls.values())))
+        self._pictures.draw_ahead(_places.in_order(list(self.controls.values())))
 
     def still(self) -> bytes:
         """Return the picture on show."""
@@ -338,7 +336,7 @@ class Explorer(Pictured):
         controls = [
             _stored.Control(
                 control.description,
-                [_text(control, value) for value in kept],
+                [_places.text(control, value) for value in kept],
                 kept.index(control.value) if control.value in kept else 0,
                 ordered=not isinstance(control, CATEGORIES),
             )
@@ -355,7 +353,7 @@ class Explorer(Pictured):
 
     def _stored_values(self, name: str) -> list[Any]:
         """List the values of a control from which the stored ones are chosen."""
-        known = list(_all_values(self.controls[name]))
+        known = list(_places.all_values(self.controls[name]))
         wanted = self._stored.get(name, known)
         if not known or not set(wanted) <= set(known):
             raise ValueError(f"stored[{name!r}] must hold values of its control, got {wanted!r}")
@@ -596,58 +594,12 @@ def _tried(box: Box, controls: Sequence[Any]) -> Box:
     """Return `box`; if TRIAL asks for it, visit the places where callbacks tend to fail first."""
     if os.environ.get(TRIAL):
         start = [control.value for control in controls]
-        for places in [*_visits(controls), start]:
+        for places in [*_places.visits(controls), start]:
             for control, place in zip(controls, places):
                 control.value = place
                 if box.error is not None:
                     raise box.error
     return box
-
-
-def _visits(controls: Sequence[Any], n_random: int = 3, seed: int = 0) -> Iterator[list[Any]]:
-    """Yield values for all controls: each at its ends and its middle, then random combinations."""
-    start, draw = [control.value for control in controls], random.Random(seed)
-    marked = [_ends_and_middle(control) for control in controls]
-    for k, values in enumerate(marked):
-        yield from ([*start[:k], value, *start[k + 1 :]] for value in values)
-    for _ in range(n_random):
-        yield [draw.choice(list(_all_values(c)) or values) for c, values in zip(controls, marked)]
-
-
-def _places(controls: Sequence[Any]) -> Iterator[tuple[Hashable, ...]]:
-    """Yield all combinations of values, first those that one control leads to, nearest first."""
-    start, options = [c.value for c in controls], [list(_all_values(c)) for c in controls]
-    here = [values.index(value) if value in values else 0 for value, values in zip(start, options)]
-    moves = sorted(
-        (
-            (abs(j - here[k]), k, j)
-            for k, values in enumerate(options)
-            for j in range(len(values))
-            if j != here[k]
-        )
-    )
-    near = {(*start[:k], options[k][j], *start[k + 1 :]): None for _, k, j in moves}
-    yield from near
-    yield from (place for place in itertools.product(*options) if place not in near)
-
-
-def _all_values(control: Any) -> Sequence[Any]:
-    """List the values that a control can take; return an empty list if they cannot be listed."""
-    if hasattr(control, "options"):
-        return [item[1] if isinstance(item, tuple) else item for item in control.options]
-    whole = isinstance(control, ipywidgets.IntSlider | ipywidgets.BoundedIntText)
-    return range(control.min, control.max + 1, control.step) if whole else []
-
-
-def _text(control: Any, value: Any) -> str:
-    """Return the words that a control has for one of its values."""
-    texts = [str(item[0] if isinstance(item, tuple) else item) for item in control.options]
-    return texts[list(_all_values(control)).index(value)]
-
-
-def _ends_and_middle(control: Any) -> list[Any]:
-    values = _all_values(control) or [control.min, (control.min + control.max) / 2, control.max]
-    return [values[0], values[len(values) // 2], values[-1]]
 
 
 def _redraw(

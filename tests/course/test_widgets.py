@@ -5,14 +5,19 @@ import base64
 import functools
 import html
 import io
+import json
+import re
+import time
 
 import ipywidgets
+import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 
-from scalinv_utils.course import _pictures, audio, widgets
-from scalinv_utils.course.widgets import explore, film, frame_player, slider
+from scalinv_utils.course import _pictures, _stored, audio, plotting, widgets
+from scalinv_utils.course._stored import Control, thinned
+from scalinv_utils.course.widgets import Question, choice, explore, film, frame_player, slider
 
 
 def draw(ax, number):
@@ -96,6 +101,7 @@ def test_ready_made_frames_and_the_film_strip(n):
     p.slider.value = n - 1
     assert p.picture.value == frames[-1]
     width, height = size(frames[0])
+    height += plotting.LINE_HEIGHT  # a label above each
     assert size(p.still()) == (width * min(n, 2), height * -(-min(n, 6) // 2))
 
 
@@ -256,6 +262,222 @@ def test_controls_are_labelled_and_wait_for_the_release():
     control = slider("momentum", [0, 0.5, 0.99], 0.5)
     assert control.description == "momentum" and control.continuous_update is False
     assert isinstance(control, ipywidgets.SelectionSlider) and control.options == (0, 0.5, 0.99)
+
+
+def test_a_choice_is_a_row_of_buttons():
+    control = choice("wavelet", [("Cauchy", "cauchy"), "gmw"], "gmw")
+    assert isinstance(control, ipywidgets.ToggleButtons)
+    assert (control.description, control.value) == ("wavelet", "gmw")
+
+
+def test_a_slow_picture_is_dimmed_until_the_next_one_is_there(monkeypatch):
+    def slow(slope, steps):
+        time.sleep(0.3 if steps == 5 else 0)
+        if boxes:
+            seen.append((*boxes[0].picture._dom_classes, "drawing ..." in boxes[0].heading.value))
+        return slope * steps
+
+    seen, boxes = [], []
+    monkeypatch.setattr(widgets, "SLOW", 0.1)
+    boxes.append(explorer(slow))
+    for steps in (5, 6):
+        boxes[0].controls["steps"].value = steps
+        assert boxes[0].picture._dom_classes == ()
+        assert "drawing ..." not in boxes[0].heading.value
+    assert seen == [(widgets.DIMMED, True), (False,)]
+
+
+# -- predictions -------------------------------------------------------------------------------
+
+QUESTIONS = [
+    Question("Is it <red>?", ("yes", "no"), "no", "It is blue."),
+    Question("Is it steep?", ("yes", "no"), "yes", "Its slope is 6."),
+]
+
+
+def asking():
+    return frame_player(film(draw, (2, 1)), "ab", "A line", "Words.", predict=QUESTIONS)
+
+
+def covered(box):
+    return [widget.layout.display == "none" for widget in box.children[2:]]
+
+
+def test_everything_is_covered_until_all_questions_have_an_answer():
+    p = asking()
+    assert all(covered(p)) and p.words in p.children[2:]
+    first, second = p.predictions.choices
+    first.value = "yes"
+    assert all(covered(p)) and not p.predictions.verdicts[0].value
+    second.value = "yes"
+    assert not any(covered(p))
+    texts = [verdict.value for verdict in p.predictions.verdicts]
+    assert texts == ["You chose yes; it is no. It is blue.", "Right. Its slope is 6."]
+    assert "&lt;red&gt;" in p.predictions.children[1].value
+
+
+def test_questions_can_be_passed_over_and_a_trial_does_not_wait(monkeypatch):
+    p = asking()
+    p.predictions.skip.click()
+    assert not any(covered(p))
+    assert p.predictions.verdicts[0].value == "Answer: no. It is blue."
+    monkeypatch.setenv(widgets.TRIAL, "yes")
+    assert not any(covered(asking()))
+
+
+def test_the_right_answer_is_one_of_the_choices():
+    with pytest.raises(ValueError, match="predict: the choices of 'Why'"):
+        explore(lambda: 0, draw, {}, "A", "B", predict=[Question("Why", ("a", "b"), "c", ".")])
+
+
+# -- the stored form ---------------------------------------------------------------------------
+
+
+def data_of(box):
+    """What the stored form of a box hands to its script."""
+    written = re.search(r'<script type="application/json">(.*?)</script>', box.element(), re.S)[1]
+    return json.loads(written.replace("<\\/", "</"))
+
+
+def stored_pictures(data):
+    """The pictures that are stored, in order."""
+    width, height = data["size"]
+    for sheet in data["sheets"]:
+        image = Image.open(io.BytesIO(base64.b64decode(sheet.split(",")[1])))
+        for y in range(0, image.height, height):
+            yield image.crop((0, y, width, y + height))
+
+
+def assert_alike(picture, png):
+    """Two pictures differ by no more than what few colours do to them."""
+    whole = Image.open(io.BytesIO(png)).convert("RGB")
+    differences = ImageChops.difference(picture.convert("RGB"), whole).convert("L")
+    assert differences.getextrema()[1] < 64 and ImageStat.Stat(differences).mean[0] < 1
+
+
+def test_a_stored_film_has_every_frame_and_its_label():
+    data = data_of(player(20))
+    (control,) = data["controls"]
+    assert control["texts"][:2] == ["1 of 20", "2 of 20"] and control["kind"] == "range"
+    assert data["labels"][7] == "frame 7 of 20" and data["interval"] == 200
+    assert (data["title"], data["alt"]) == ("A line", "A line turns upwards.")
+    pictures = list(stored_pictures(data))
+    assert len(pictures) == 20
+    for k in (0, 7, 15, 16, 19):
+        assert_alike(pictures[k], reference(k))
+
+
+def test_a_stored_grid_has_a_picture_for_each_combination():
+    e = explorer()
+    data = data_of(e)
+    slope, steps = data["controls"]
+    assert (slope["texts"], slope["start"]) == (["1", "2", "4"], 1)
+    assert (steps["texts"], steps["start"]) == ([str(k) for k in range(8)], 3)
+    pictures = list(stored_pictures(data))
+    assert len(pictures) == 24 and "labels" not in data and "sounds" not in data
+    for k, number in ((0, 0), (8 + 3, 6), (23, 28)):
+        assert_alike(pictures[k], reference(number))
+
+
+def test_the_author_may_say_which_values_are_stored():
+    controls = {"x": slider("x", range(9), 4), "name": choice("name", [("A", 1), ("B", 2)], 2)}
+    e = explore(lambda x, name: x, draw, controls, "A", "B", stored={"x": (0, 4), "name": (2,)})
+    x, name = data_of(e)["controls"]
+    assert (x["texts"], x["start"]) == (["0", "4"], 1)
+    assert (name["texts"], name["kind"]) == (["B"], "choice")
+    with pytest.raises(ValueError, match="stored must be"):
+        explore(lambda x: x, draw, {"x": slider("x", range(9), 4)}, "A", "B", stored={"y": (1,)})
+    e = explore(lambda x: x, draw, {"x": slider("x", range(9), 4)}, "A", "B", stored={"x": (10,)})
+    with pytest.raises(ValueError, match=r"stored\['x'\] must hold values"):
+        e.element()
+
+
+def test_sounds_and_questions_are_stored_and_code_stands_once():
+    levels = slider("level", [1, 2], 1)
+    e = explore(
+        lambda level: level,
+        draw,
+        {"level": levels},
+        "A",
+        "B",
+        figsize=(2, 1),
+        listen=Sounding,
+        predict=QUESTIONS,
+    )
+    data = data_of(e)
+    assert data["sounds"] == ["<b>1</b>", "<b>2</b>"]
+    assert data["questions"][0] == {
+        "text": "Is it <red>?",
+        "choices": ["yes", "no"],
+        "right": 1,
+        "because": "It is blue.",
+    }
+    assert e.element().count("let a = 1") == 1
+
+
+class Sounding:
+    """Players with code of their own."""
+
+    def __init__(self, level):
+        self.level = level
+
+    def _repr_html_(self):
+        return f'<b>{self.level}</b><script data-scalinv="x">let a = 1</script>'
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 12), st.booleans(), st.floats(0, 1)), min_size=1, max_size=4),
+    st.integers(1, 60),
+)
+def test_thinning_keeps_ends_and_start_and_all_categories(shapes, most):
+    controls = [
+        Control("c", [str(k) for k in range(count)], round(share * (count - 1)), ordered)
+        for count, ordered, share in shapes
+    ]
+    kept = thinned(controls, most)
+    product, can_shrink = 1, False
+    for control, places in zip(controls, kept):
+        count = len(control.texts)
+        fewest = {0, control.start, count - 1}
+        assert places == sorted(set(places)) and fewest <= set(places) <= set(range(count))
+        assert control.ordered or len(places) == count
+        product *= len(places)
+        can_shrink |= control.ordered and len(places) > len(fewest)
+    assert product <= most or not can_shrink
+
+
+def test_what_is_kept_is_evenly_spread():
+    (kept,) = thinned([Control("c", [""] * 25, 6, True)], 5)
+    assert kept == [0, 6, 12, 18, 24]
+
+
+def test_a_heavy_film_gets_fewer_colours_and_then_fewer_frames(monkeypatch):
+    random = np.random.default_rng(0)
+    frames = [noise(random) for _ in range(12)]
+    p = player(12, frames)
+    whole = data_of(p)
+    assert len(whole["labels"]) == 12
+    weight = sum(len(base64.b64decode(sheet.split(",")[1])) for sheet in whole["sheets"])
+    monkeypatch.setattr(_stored, "LIGHT", weight // 3)
+    monkeypatch.setattr(_stored, "LARGEST", weight // 3)
+    data = data_of(p)
+    labels = data["labels"]
+    assert 3 <= len(labels) < 12
+    assert (labels[0], labels[-1]) == ("frame 0 of 12", "frame 11 of 12")
+    assert sum(len(base64.b64decode(s.split(",")[1])) for s in data["sheets"]) <= weight // 3
+
+
+def noise(random):
+    buffer = io.BytesIO()
+    Image.fromarray(random.integers(0, 256, (30, 40, 3), dtype=np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_the_element_comes_along_only_while_notebooks_are_stored(monkeypatch):
+    p = player(2)
+    assert "text/html" not in p._repr_mimebundle_()[0]
+    monkeypatch.setenv(_stored.STORE, "yes")
+    assert p._repr_mimebundle_()[0]["text/html"] == p.element()
 
 
 def test_titles_are_text_and_not_markup():
