@@ -1,6 +1,9 @@
 """The app alone, as `python -m scalinv_utils app` serves it: controls and no code."""
 
+import contextlib
 import importlib.util
+import json
+import shutil
 import timeit
 
 import browsing
@@ -12,6 +15,7 @@ from nbclient import NotebookClient
 
 from scalinv_utils.app import session
 from scalinv_utils.tools import cli
+from scalinv_utils.tools.environment import ROOT
 
 from .moves import check_players, path_of
 
@@ -48,11 +52,14 @@ def address(chromium, tmp_path_factory):
     options += ["--Voila.ip=127.0.0.1", "--port={port}", "--show_tracebacks=True"]
     # The braces of the settings are no place for a port.
     options = [o.replace("{'", "{{'").replace("000}", "000}}") for o in options]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(session.UPLOAD, "12000000")
-        with browsing.server(module, tmp_path_factory.mktemp("app"), *options) as (process, place):
-            browsing.answer(process, f"{place}/nothing_such")
-            yield place
+    with contextlib.ExitStack() as running:
+        with pytest.MonkeyPatch.context() as patch:  # for the kernels of this server alone
+            patch.setenv(session.UPLOAD, "12000000")
+            folder = tmp_path_factory.mktemp("app")
+            server = browsing.server(module, folder, *options)
+            process, place = running.enter_context(server)
+        browsing.answer(process, f"{place}/nothing_such")
+        yield place
 
 
 @pytest.fixture
@@ -107,9 +114,31 @@ def test_it_is_shown_in_an_eighth_of_the_time_of_the_whole_notebook(page, addres
     assert max(before, after) < whole / 8
 
 
+@pytest.mark.slow
+def test_it_opens_beside_jupyterlab_by_the_path_that_readme_gives_for_binder(page, lab):
+    path = cli.APP.relative_to(ROOT).as_posix()
+    assert f"?urlpath=voila/render/{path}" in (ROOT / "README.md").read_text("utf-8")
+    (lab.folder / path).parent.mkdir(parents=True)
+    shutil.copy(cli.APP, lab.folder / path)
+    page.goto(f"{lab.address}/voila/render/{path}?token={lab.token}", timeout=browsing.PATIENCE)
+    page.locator(".scalinv-app .widget-toggle-button").first.wait_for()
+    # What such a server takes is what the app says it takes.
+    data = page.locator("scalinv-upload script").first.text_content()
+    assert json.loads(data) == {"largest": session.SMALLEST_LIMIT}
+    browsing.end_kernels(lab)
+
+
 def recover(app):
     app.locator("button[title=Recover]").first.click()
     app.get_by_role("link", name="Download").wait_for()
+
+
+def a_player_that_a_script_drives_plays(page, app):
+    sounds = app.locator("scalinv-sounds").first
+    sounds.get_by_role("button").first.click()
+    browsing.wait_for(
+        page, "sounds => sounds.playing || sounds.position > 0", sounds.element_handle(), "a sound"
+    )
 
 
 def another_method_greys_what_another_one_made(app):
@@ -122,7 +151,8 @@ def another_method_greys_what_another_one_made(app):
 
 def a_phone_shows_it_all(page, app):
     page.set_viewport_size(PHONE)
-    page.wait_for_timeout(500)
+    narrow = "app => app.clientWidth < innerWidth && innerWidth < 400"
+    browsing.wait_for(page, narrow, app.element_handle(), "the app to be as narrow as a phone")
     assert page.evaluate(LOST_WIDTH) <= 0
     assert app.evaluate(SMALL_TARGETS) == []
     names = app.evaluate(NAMES)
@@ -131,6 +161,7 @@ def a_phone_shows_it_all(page, app):
         "app => [...app.querySelectorAll('.scalinv-pictures img')].map(i => i.width)"
     )
     assert len(widths) == 4 and all(300 < width <= 390 for width in widths)
+    nothing_serious_is_found_by_axe(page)
     page.set_viewport_size({"width": 1280, "height": 900})
 
 

@@ -131,7 +131,8 @@ def keep(request, page, box, name):
     """Write a screenshot into the folder that --screenshots names, if it names one."""
     folder = request.config.getoption("--screenshots")
     if folder:
-        page.set_viewport_size({"width": 1280, "height": 2000})
+        tall = round(box.bounding_box()["height"]) + 300
+        page.set_viewport_size({"width": 1280, "height": tall})
         box.scroll_into_view_if_needed()
         page.wait_for_timeout(1000)
         shot = in_few_colours(box.screenshot())
