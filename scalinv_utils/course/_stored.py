@@ -22,9 +22,9 @@ from . import _web
 # their stored form along.
 STORE = "SCALINV_STORE_EXPLORERS"
 
-# At most so many pictures, and so many bytes of them. Above LIGHT pictures get fewer colours, and
+# At most so many pictures, and so many bytes of them. Above MODEST pictures get fewer colours, and
 # above LARGEST there are fewer pictures.
-MOST_OF_GRID, MOST_OF_FILM, LIGHT, LARGEST = 36, 41, 110_000, 200_000
+MOST_OF_GRID, MOST_OF_FILM, MODEST, LARGEST = 36, 41, 110_000, 200_000
 
 # Pictures of one sheet. A sheet of 16 takes 30 MB in the browser's memory.
 ROWS = 16
@@ -144,7 +144,7 @@ def _within_budget(
         for colours in COLOURS:
             sheets = _sheets(pictures, colours)
             weight = sum(map(len, sheets))
-            if weight <= LIGHT:
+            if weight <= MODEST:
                 break
         fewer = math.floor(len(pictures) * LARGEST / weight)
         if weight <= LARGEST or thinned(controls, fewer) == kept:

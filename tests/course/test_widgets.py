@@ -458,7 +458,7 @@ def test_a_heavy_film_gets_fewer_colours_and_then_fewer_frames(monkeypatch):
     whole = data_of(p)
     assert len(whole["labels"]) == 12
     weight = sum(len(base64.b64decode(sheet.split(",")[1])) for sheet in whole["sheets"])
-    monkeypatch.setattr(_stored, "LIGHT", weight // 3)
+    monkeypatch.setattr(_stored, "MODEST", weight // 3)
     monkeypatch.setattr(_stored, "LARGEST", weight // 3)
     data = data_of(p)
     labels = data["labels"]
