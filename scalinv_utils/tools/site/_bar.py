@@ -20,14 +20,14 @@ animations work in any browser; code, exercises and your own data need Python.
 
 ## On your own computer
 
-Two commands, in a clone of the repository:
+Three commands, in a clone of the repository:
 
     python3 -m scalinv_utils lab     # sets up .venv on first use, opens JupyterLab
+    python3 -m scalinv_utils app     # the app alone: bring a sound or a scalogram, listen, download
     python3 -m scalinv_utils test    # the same set-up, then all tests
 
 The environment takes about 2 GB, the CPU build of PyTorch most of it, and a few minutes the first
-time. `python3 -m scalinv_utils app` opens the app alone: bring a recording or a scalogram, recover,
-listen, download.
+time.
 
 ## With your own scalogram
 
