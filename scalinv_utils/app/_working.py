@@ -15,7 +15,8 @@ import numpy as np
 import torch
 
 from ..course import _web, audio
-from ..course.widgets import LABEL, Pictured
+from ..course.plotting import in_few_colours
+from ..course.widgets import FEW, LABEL, Pictured
 
 __all__ = ["Heard", "Working", "choice", "download", "overview", "pictures", "row", "uploader"]
 
@@ -97,6 +98,12 @@ class Working(Pictured):
         made: Any = self.children  # by Pictured; the first of them is the heading
         self.children = [dress, made[0], *controls, self.message, self.found]
         self.add_class("scalinv-app")
+
+    def element(self) -> str:
+        """Return the picture as HTML: without a kernel an app can do no more than show it."""
+        still = in_few_colours(self.still(), FEW)
+        uri = "data:image/png;base64," + base64.b64encode(still).decode()
+        return f'<img alt="{html.escape(self.alt)}" src="{uri}" style="max-width: 100%">'
 
     def _be_ready(self) -> None:
         """Make what the thread needs, before any control acts."""

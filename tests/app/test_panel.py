@@ -14,7 +14,7 @@ import torch
 from hypothesis import given, settings, strategies as st
 
 from scalinv_utils.app import Studio, session
-from scalinv_utils.course import plotting, signals
+from scalinv_utils.course import _stored, plotting, signals, widgets
 
 CONTROLS = ("recording", "length", "wavelet", "voices", "method")
 CHOICES = {
@@ -84,7 +84,7 @@ def test_it_opens_with_a_sound_that_is_recovered():
     assert app.result.waveform_db < -60 and app.result.task is app.task
     assert app.sound.value.count("<audio") == 4 and "original waveform" in app.scores.value
     data, _ = app._repr_mimebundle_()
-    assert base64.b64decode(data["image/png"]) == plotting.in_few_colours(app.still())
+    assert base64.b64decode(data["image/png"]) == plotting.in_few_colours(app.still(), widgets.FEW)
     assert "recover() recovered" in data["text/plain"]
 
 
@@ -239,6 +239,17 @@ def test_the_whole_sound_is_shown_with_the_stretch_marked(app):
     seconds = 320 / 3.53  # the width of the picture
     assert abs(float(left) / seconds - 2.0) < 0.02 and abs(float(width) / seconds - 0.256) < 0.02
     app.recording.value = "tabla"
+
+
+def test_the_stored_form_is_the_picture_in_html(app, fast, monkeypatch):
+    monkeypatch.setenv(_stored.STORE, "yes")
+    app.recording.value = "bell"
+    app.go.click()
+    app.wait(30)
+    data, metadata = app._repr_mimebundle_()
+    assert metadata["image/png"]["alt"] == app.alt
+    assert data["text/html"].startswith(f'<img alt="{html.escape(app.alt)}"')
+    assert data["image/png"] in data["text/html"]
 
 
 def test_scripts_of_players_run(app, fast):
