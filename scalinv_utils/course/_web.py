@@ -18,8 +18,21 @@ USES = re.compile(r"^// uses ([\w-]+)\.js$", re.MULTILINE)
 
 @functools.cache
 def code(name: str) -> str:
-    """Return the JavaScript that defines the element ``scalinv-<name>``."""
+    """Return the JavaScript of web/<name>.js, which defines the element ``scalinv-<name>``."""
     return (FOLDER / f"{name}.js").read_text(encoding="utf-8")
+
+
+def lean(source: str) -> str:
+    """Leave out indentation, and lines that are comments: notebooks hold many copies.
+
+    Examples
+    --------
+    >>> from scalinv_utils.course import _web
+    >>> _web.lean("// Why.\\n  if (a) {\\n    b(); // once\\n\\n  }\\n")
+    'if (a) {\\nb(); // once\\n}'
+    """
+    lines = [line.strip() for line in source.splitlines()]
+    return "\n".join(line for line in lines if line and not line.startswith("//"))
 
 
 def element(name: str, data: Any, fallback: str = "") -> str:
@@ -49,7 +62,7 @@ def element(name: str, data: Any, fallback: str = "") -> str:
     written = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
     tag = f"scalinv-{name}"
     scripts = [
-        f'<script data-scalinv="{part}">{code(part)}</script>'
+        f'<script data-scalinv="{part}">{lean(code(part))}</script>'
         for part in [*USES.findall(code(name)), name]
     ]
     data_and_words = f'<script type="application/json">{written}</script>{fallback}'
