@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent / "web"
+# The code of an element in HTML that `element` wrote.
+CODE = re.compile(r'(<script data-scalinv="([\w-]+)">).*?(</script>)', re.DOTALL)
 # A file that needs another one says so at its top.
 USES = re.compile(r"^// uses ([\w-]+)\.js$", re.MULTILINE)
 
@@ -23,16 +25,29 @@ def code(name: str) -> str:
 
 
 def lean(source: str) -> str:
-    """Leave out indentation, and lines that are comments: notebooks hold many copies.
+    r"""Leave out indentation, and lines that are comments: notebooks hold many copies.
 
     Examples
     --------
     >>> from scalinv_utils.course import _web
-    >>> _web.lean("// Why.\\n  if (a) {\\n    b(); // once\\n\\n  }\\n")
-    'if (a) {\\nb(); // once\\n}'
+    >>> _web.lean("// Why.\n  if (a) {\n    b(); // once\n\n  }\n")
+    'if (a) {\nb(); // once\n}'
     """
     lines = [line.strip() for line in source.splitlines()]
     return "\n".join(line for line in lines if line and not line.startswith("//"))
+
+
+def renewed(html: str) -> str:
+    """Put the code of today into HTML that `element` wrote on another day.
+
+    Examples
+    --------
+    >>> from scalinv_utils.course import _web
+    >>> html = _web.element("idea-circle", {})
+    >>> _web.renewed(html.replace("const", "var")) == html
+    True
+    """
+    return CODE.sub(lambda found: found[1] + lean(code(found[2])) + found[3], html)
 
 
 def element(name: str, data: Any, fallback: str = "") -> str:

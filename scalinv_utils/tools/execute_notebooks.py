@@ -19,6 +19,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 from tqdm import tqdm
 
+from ..course import _web
 from ..course._stored import STORE
 
 NOTEBOOKS_FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
@@ -156,6 +157,16 @@ def _kept(output: NotebookNode) -> Iterator[NotebookNode]:
         yield nbformat.v4.new_output("display_data", {"text/html": alive})
 
 
+def renew_scripts(path: Path) -> None:
+    """Put the code that custom elements have today into the stored outputs; no cell runs."""
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if "text/html" in output.get("data", {}):
+                output.data["text/html"] = _web.renewed(output.data["text/html"])
+    nbformat.write(notebook, path)
+
+
 def find(name: str) -> Path:
     """Find the one notebook with this number, beginning of the name, or path.
 
@@ -180,14 +191,18 @@ def find(name: str) -> Path:
 def main(names: Sequence[str]) -> str | None:
     """Execute and store the notebooks of these names, or all of them without any.
 
+    With "--scripts" before the names only the code of custom elements is renewed.
+
     Returns
     -------
     str or None
         None after success; otherwise a sentence that says what went wrong, for `sys.exit`.
     """
     try:
-        for path in [find(name) for name in names] or sorted(NOTEBOOKS_FOLDER.glob("*.ipynb")):
-            store(path)
+        act = renew_scripts if "--scripts" in names else store
+        given = [find(name) for name in names if name != "--scripts"]
+        for path in given or sorted(NOTEBOOKS_FOLDER.glob("*.ipynb")):
+            act(path)
     except NotebookError as error:
         return str(error)
     except KeyboardInterrupt:

@@ -12,6 +12,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from scalinv_utils.course import _web
 from scalinv_utils.tools import execute_notebooks
 
 STORED = sorted(execute_notebooks.NOTEBOOKS_FOLDER.glob("*.ipynb"))
@@ -235,6 +236,28 @@ def test_a_fault_is_found_by_its_check_and_no_other(fault, check, tmp_path):
 
 
 # -- storing, which makes notebooks pass the checks above --------------------------------------
+
+
+@pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
+def test_elements_are_stored_with_the_code_of_today(path):
+    """If not: python -m scalinv_utils notebooks --scripts."""
+    stored = "".join(
+        output.get("data", {}).get("text/html", "")
+        for cell in nbformat.read(path, as_version=4).cells
+        for output in cell.get("outputs", [])
+    )
+    assert _web.renewed(stored) == stored
+
+
+def test_scripts_are_renewed_and_nothing_else_changes(tmp_path):
+    old = _web.element("idea-circle", {"a": 1}).replace("const", "var")
+    cell = new_code_cell("x", outputs=[new_output("display_data", {"text/html": old})])
+    path = tmp_path / "one.ipynb"
+    nbformat.write(new_notebook(cells=[cell]), path)
+    execute_notebooks.renew_scripts(path)
+    (renewed,) = nbformat.read(path, as_version=4).cells
+    assert renewed.outputs[0].data == {"text/html": _web.element("idea-circle", {"a": 1})}
+    assert (renewed.source, renewed.id) == (cell.source, cell.id)
 
 
 def test_tidy_keeps_the_picture_of_a_widget_and_drops_the_widget():

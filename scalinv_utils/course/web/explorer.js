@@ -40,7 +40,8 @@ if (!customElements.get("scalinv-explorer")) {
     .label > * { grid-area: 1 / 1; }
     .longest { visibility: hidden; }
     .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
-    .stage { position: relative; overflow: hidden; max-width: 100%; border-radius: 6px;
+    .view { max-width: 100%; overflow-x: auto; }
+    .stage { position: relative; overflow: hidden; max-width: max(100%, 600px); border-radius: 6px;
       background: #fff; color: #222; }
     .stage img { display: block; width: 100%; transition: opacity 0.1s; }
     .stage.waiting img { opacity: 0.35; }
@@ -103,7 +104,15 @@ if (!customElements.get("scalinv-explorer")) {
         make("p", { className: "title" }, title), ...this.ask(questions), this.inputs,
         make("p", { className: "label" }, this.said,
           make("span", { className: "longest", ariaHidden: "true" }, labels ? longest : "")),
-        this.stage, make("slot", { name: "sound" }));
+        this.view = make("div", { className: "view" }, this.stage), make("slot", { name: "sound" }));
+      // A picture that is wider than the screen scrolls, by the keyboard too.
+      new ResizeObserver(() => {
+        const scrolls = this.view.scrollWidth > this.view.clientWidth + 1;
+        const given = { tabindex: "0", role: "region", "aria-label": `Picture: ${title}` };
+        for (const [name, value] of Object.entries(given)) {
+          if (scrolls) this.view.setAttribute(name, value); else this.view.removeAttribute(name);
+        }
+      }).observe(this.view);
     }
 
     range(control) {

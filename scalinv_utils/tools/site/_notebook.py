@@ -10,9 +10,10 @@ from pathlib import Path
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
+from ...course import _web
+
 DATA_URI = re.compile(r"data:image/(webp|png);base64,([A-Za-z0-9+/=]+)")
 ELEMENT = re.compile(r"<scalinv-([\w-]+)>")
-CODE = re.compile(r'<script data-scalinv="([\w-]+)">.*?</script>', re.DOTALL)
 #: What the check of an exercise says before anybody has answered: of no use without a kernel. Hint
 #: and solution follow it.
 UNANSWERED = re.compile(r"<div[^>]*>\s*\*\*Exercise [\d.]+\*\* is not answered yet.*?</div>", re.S)
@@ -121,7 +122,7 @@ def element(text: str, frames: Path, defined: set[str]) -> str:
     """
 
     def script(found: re.Match[str]) -> str:
-        name = found.group(1)
+        name = found.group(2)
         if name in defined:
             return ""
         defined.add(name)
@@ -130,7 +131,7 @@ def element(text: str, frames: Path, defined: set[str]) -> str:
     def picture(found: re.Match[str]) -> str:
         return _stored(base64.b64decode(found.group(2)), found.group(1), frames)
 
-    return DATA_URI.sub(picture, CODE.sub(script, text))
+    return DATA_URI.sub(picture, _web.CODE.sub(script, text))
 
 
 def _stored(picture: bytes, suffix: str, frames: Path) -> str:

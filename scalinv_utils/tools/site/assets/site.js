@@ -141,5 +141,12 @@
     ${combine("SourceGraphic", "far", [1, 0, 0, 0], "kept-far")}
     ${combine("changed-near", "kept-far", [0, 1, 1, 0], "result")}
     </filter></svg>`;
-  document.body.append(holder.firstElementChild);
+  const filter = holder.firstElementChild;
+  document.body.append(filter);
+  // A name is looked up in the tree of the element that it is used on: explorers get a copy.
+  window.addEventListener("load", () => {
+    for (const explorer of document.querySelectorAll("scalinv-explorer")) {
+      explorer.shadowRoot?.append(filter.cloneNode(true));
+    }
+  });
 })();
