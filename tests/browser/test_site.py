@@ -358,10 +358,19 @@ SCREENS = Path(__file__).parent / "screens"
 LOOKED_AT = [("index.html", "first"), ("notebooks/00_start_here.html", "course")]
 
 
-def coarse(picture):
+def coarse(picture, size):
     """A screenshot as a small grey picture, in which fonts and their smoothing hardly show."""
-    size = picture.width // 16, picture.height // 16
     return np.asarray(picture.convert("L").resize(size, Image.Resampling.BOX), float)
+
+
+def alike(one, other):
+    """Tell whether two screenshots show the same, by their coarse pictures.
+
+    A missing picture, style sheet or theme changes far more than another font does.
+    """
+    size = one.width // 16, one.height // 16
+    difference = np.abs(coarse(one, size) - coarse(other, size))
+    return difference.mean() < 6 and (difference > 60).mean() < 0.03
 
 
 @pytest.mark.browser
@@ -376,10 +385,17 @@ def test_a_page_looks_as_it_was_seen_by_its_authors(visit, request, name, short,
     file = f"{short}_{width}_{theme}.webp"
     folder = Path(request.config.getoption("--screenshots") or "nowhere")
     if folder.name == SCREENS.name:
-        taken.convert("RGB").save(folder / file, quality=60)
-    seen = coarse(Image.open(SCREENS / file))
-    now = coarse(taken)
-    assert now.shape == seen.shape
-    difference = np.abs(now - seen)
-    # A missing picture, style sheet or theme changes far more than another font does.
-    assert difference.mean() < 6 and (difference > 60).mean() < 0.03
+        half = taken.convert("RGB").resize((taken.width // 2, taken.height // 2))
+        half.save(folder / file, quality=60)
+    assert alike(taken, Image.open(SCREENS / file))
+
+
+@pytest.mark.browser
+def test_a_page_without_its_pictures_or_in_the_other_theme_looks_different(visit):
+    seen = Image.open(SCREENS / "first_390_light.webp")
+    without = visit("index.html", 390)
+    without.add_style_tag(content="img { visibility: hidden; }")
+    without.wait_for_timeout(300)
+    assert not alike(Image.open(io.BytesIO(without.screenshot())), seen)
+    dark = visit("index.html", 390, "dark")
+    assert not alike(Image.open(io.BytesIO(dark.screenshot())), seen)
