@@ -4,8 +4,8 @@
 // Boxes. One that is wider than its place can have the focus, and the arrow keys scroll it.
 (() => {
   const NAMES = { picture: "Picture", formula: "Formula", "table-wrapper": "Table" };
-  const name = (box) =>
-    box.tagName === "PRE" ? "Code" : NAMES[[...box.classList].find((c) => c in NAMES)];
+  const name = (box) => box.tagName !== "PRE" ? NAMES[[...box.classList].find((c) => c in NAMES)]
+    : box.closest(".cell_output") ? "Output" : "Code";
   const look = () => {
     for (const box of document.querySelectorAll("pre, .picture, .formula, .table-wrapper")) {
       const scrolls = box.scrollWidth > box.clientWidth + 1;
