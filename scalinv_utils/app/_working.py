@@ -15,8 +15,7 @@ import numpy as np
 import torch
 
 from ..course import _web, audio
-from ..course.plotting import in_few_colours
-from ..course.widgets import FEW, LABEL, Pictured
+from ..course.widgets import LABEL, Pictured
 
 __all__ = ["Heard", "Working", "choice", "download", "overview", "pictures", "row", "uploader"]
 
@@ -100,10 +99,8 @@ class Working(Pictured):
         self.add_class("scalinv-app")
 
     def element(self) -> str:
-        """Return the picture as HTML: without a kernel an app can do no more than show it."""
-        still = in_few_colours(self.still(), FEW)
-        uri = "data:image/png;base64," + base64.b64encode(still).decode()
-        return f'<img alt="{html.escape(self.alt)}" src="{uri}" style="max-width: 100%">'
+        """Return no HTML: without a kernel an app is its still picture."""
+        return ""
 
     def _be_ready(self) -> None:
         """Make what the thread needs, before any control acts."""

@@ -179,8 +179,8 @@ class Pictured(ipywidgets.VBox):
         still = in_few_colours(self.still(), FEW)
         data["image/png"] = base64.b64encode(still).decode()
         data["text/plain"] = self.alt
-        if os.environ.get(_stored.STORE):
-            data["text/html"] = self.element()
+        if os.environ.get(_stored.STORE) and (alive := self.element()):
+            data["text/html"] = alive
         return data, {"image/png": {"alt": self.alt}}
 
 
