@@ -261,10 +261,10 @@ def save_wav(
 
 
 def _audio(label: str, uri: str) -> str:
-    """Write one cell of the table; `label` is escaped already."""
+    """Write the player of the browser; `label` is escaped already."""
     return (
-        f'<td><audio controls preload="metadata" style="width:{WIDTH}" title="{label}" '
-        f'src="{uri}"></audio></td>'
+        f'<audio controls preload="metadata" style="width:{WIDTH}" title="{label}" '
+        f'src="{uri}"></audio>'
     )
 
 

@@ -215,3 +215,8 @@ def test_save_wav_as_float_is_exact_and_takes_open_files(tone):
     buffer.seek(0)
     x, rate = signals.load(buffer)
     assert rate == 8000 and torch.equal(x, 3 * tone)
+
+
+def test_each_cell_of_the_table_is_closed_before_the_next_one_opens():
+    table = audio.players({"a": signals.tones(800), "b": signals.tones(800)}, 8000)._table()
+    assert re.findall("</?t[dh]", table) == ["<th", "</th"] * 2 + ["<td", "</td"] * 4
