@@ -13,7 +13,7 @@ from typing import Any
 
 FOLDER = Path(__file__).parent / "web"
 # The code of an element in HTML that `element` wrote.
-CODE = re.compile(r'(<script data-scalinv="([\w-]+)">).*?(</script>)', re.DOTALL)
+ELEMENT_CODE = re.compile(r'(<script data-scalinv="([\w-]+)">).*?(</script>)', re.DOTALL)
 # A file that needs another one says so at its top.
 USES = re.compile(r"^// uses ([\w-]+)\.js$", re.MULTILINE)
 
@@ -47,7 +47,7 @@ def renewed(html: str) -> str:
     >>> _web.renewed(html.replace("const", "var")) == html
     True
     """
-    return CODE.sub(lambda found: found[1] + lean(code(found[2])) + found[3], html)
+    return ELEMENT_CODE.sub(lambda found: found[1] + lean(code(found[2])) + found[3], html)
 
 
 def element(name: str, data: Any, fallback: str = "") -> str:

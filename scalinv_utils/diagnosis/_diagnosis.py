@@ -83,6 +83,8 @@ WHOLE = 0.95
 # Two recoveries differ above this error. The second may be meant as well if its consistency is
 # within so many dB of the first one's, or below TOO_WELL_DB: wrong solutions fit as well as that.
 DIFFERENT_DB, AS_WELL_DB, TOO_WELL_DB = -20.0, 3.0, -60.0
+# Starts that all fit to TOO_WELL_DB and differ by more than this have found different signals, too.
+APART_DB = -30.0
 
 # Any two of its multiples are different angles.
 GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
@@ -506,8 +508,9 @@ class _Examination:
         worst = max(others, key=lambda x: waveform_error_db(x, first))
         error, within = waveform_error_db(worst, first), island_error_db(worst, first, W)
         turned = _islands_turned(first, W)
-        cost, same = (consistency_db(x, S, W) for x in (turned, first))
-        if error > DIFFERENT_DB:
+        cost, same, fit = (consistency_db(x, S, W) for x in (turned, first, worst))
+        # A good fit leaves little room: signals that differ although all fit are no one signal.
+        if error > (APART_DB if max(same, fit) < TOO_WELL_DB else DIFFERENT_DB):
             self.findings["ambiguous"] = (
                 f"{starts} starts led to signals that differ by {error:.0f} dB after one rotation, "
                 f"and by {within:.0f} dB if each island is turned by itself. {AMBIGUOUS_CURE}"

@@ -131,7 +131,7 @@ def element(text: str, frames: Path, defined: set[str]) -> str:
     def picture(found: re.Match[str]) -> str:
         return _stored(base64.b64decode(found.group(2)), found.group(1), frames)
 
-    return DATA_URI.sub(picture, _web.CODE.sub(script, text))
+    return DATA_URI.sub(picture, _web.ELEMENT_CODE.sub(script, text))
 
 
 def _stored(picture: bytes, suffix: str, frames: Path) -> str:
