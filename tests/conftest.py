@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from unittest.mock import patch
 
 # One thread for each process, kernels included: threads that wait for each other on cores that are
 # busy with something else make everything ten times slower.
@@ -58,9 +59,11 @@ def pytest_collection_modifyitems(config, items):
 
 
 @pytest.fixture(autouse=True)
-def no_figures_left_and_no_trials(monkeypatch):
+def nothing_left_behind(monkeypatch):
+    """Close figures and restore the environment, whatever a test has written into either."""
     monkeypatch.delenv(TRIAL, raising=False)
-    yield
+    with patch.dict(os.environ):
+        yield
     from matplotlib import pyplot
 
     pyplot.close("all")
