@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+from ._tensors import WITHOUT_DOUBLE
+
 __all__ = [
     "check_callable",
     "check_choice",
@@ -323,12 +325,17 @@ def _as_real_tensor(value: ArrayLike, name: str, wanted: str) -> torch.Tensor:
     tensor = _as_tensor(value, name, wanted)
     if tensor.is_complex():
         raise TypeError(f"{name} must be {wanted}, got {_type_name(tensor)}")
-    return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.double()
+    if tensor.dtype in (torch.float32, torch.float64):
+        return tensor
+    # Half precision and whole numbers stay on their device, in single precision if it has no other.
+    return tensor.float() if tensor.device.type in WITHOUT_DOUBLE else tensor.double()
 
 
 def _as_tensor(value: ArrayLike, name: str, wanted: str) -> torch.Tensor:
     """Return `value` as a tensor; refuse all but arrays of numbers."""
     tensor = value if isinstance(value, torch.Tensor) else _tensor_from_array(value, name, wanted)
+    if tensor.device.type == "meta":
+        raise ValueError(f"{name} must be {wanted}, got a tensor on 'meta', which has no values")
     if tensor.dtype == torch.bool:
         raise TypeError(f"{name} must be {wanted}, got {_type_name(tensor)}")
     return tensor
