@@ -12,6 +12,7 @@ reason. All of them can be differentiated any number of times, in forward mode t
 ``torch.func``.
 """
 
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -66,6 +67,7 @@ class Bank:
             for rows, bins in _spans(filters, max(1, COEFFICIENTS_PER_BLOCK // n_samples))
         ]
         self._buffer: torch.Tensor | None = None
+        self._lock = threading.Lock()
 
     def analyse(self, x: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
         """Compute complex coefficients (..., n_freqs, n_samples) of signals (..., n_samples).
@@ -94,7 +96,8 @@ class Bank:
     def _at_once(self, spectrum: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
         """Compute all coefficients in one buffer, which is kept unless it is large."""
         # The buffer is taken out and put back, so that another thread makes its own meanwhile.
-        product, self._buffer = self._buffer, None
+        with self._lock:
+            product, self._buffer = self._buffer, None
         if product is None or product.shape != shape:
             product = spectrum.new_zeros(shape)
         for rows, bins, weights in self._blocks:

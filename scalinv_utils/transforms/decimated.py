@@ -20,6 +20,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch.nn.functional import pad
 
+from .._levels import unit
 from .._validation import check_magnitudes, check_share
 from ._filter_bank import modulus
 from .scalogram import Scalogram
@@ -89,7 +90,9 @@ class Decimated:
         list of Tensors, each (..., rows of one hop, n_samples / hop); units of x
             The groups of rows go from high to low frequency, as the rows of W do.
         """
-        spectrum = torch.fft.fft(self.W.check_signal(x))[..., None, :]
+        x = self.W.check_signal(x)
+        self.W.check_heard(x)
+        spectrum = torch.fft.fft(x)[..., None, :]
         return [modulus(self._rows(spectrum, *group)) for group in self._groups]
 
     def keep(self, S: ArrayLike) -> list[torch.Tensor]:
@@ -144,9 +147,11 @@ class Decimated:
     ) -> torch.Tensor:
         """Interpolate the power of part number k to every sample, and take its root."""
         shape = rows.stop - rows.start, self.W.n_samples // hop
-        power = check_magnitudes(part, shape, f"parts[{k}]").to(self.W.filters).square()
+        given = check_magnitudes(part, shape, f"parts[{k}]").to(self.W.filters)
+        level = unit(given, (-2, -1))
+        power = (given / level).square()
         power = hop * torch.fft.irfft(torch.fft.rfft(power), n=self.W.n_samples)
-        return power.clamp_min(0).sqrt()
+        return power.clamp_min(0).sqrt() * level
 
 
 def _band(row: torch.Tensor, tolerance: float, n_samples: int) -> range:

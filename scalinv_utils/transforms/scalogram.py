@@ -12,6 +12,7 @@ W*W is diagonal in the Fourier domain, so that its inverse costs one division: t
 frame needs no iteration.
 """
 
+import copy
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Literal
@@ -22,6 +23,8 @@ from numpy.typing import ArrayLike
 from ssqueezepy import Wavelet
 from torch import nn
 
+from .. import _band
+from .._tensors import like, require_single_or_double
 from .._validation import (
     check_choice,
     check_coefficients,
@@ -110,7 +113,8 @@ class Scalogram(nn.Module):
     Notes
     -----
     The filters come from ssqueezepy; rows of W agree with ``ssqueezepy.cwt(x, padtype=None)``.
-    Results are float64 unless the transform is converted (``.float()``). For frames and duals see
+    Results have the dtype and the device of the transform, whatever those of the input: float64 and
+    the CPU unless it is converted (``.float()``, ``.to("cuda")``). For frames and duals see
     Mallat, A Wavelet Tour of Signal Processing, 3rd ed. (2009), section 5.1; for Morse wavelets
     Lilly and Olhede (2009), doi:10.1109/TSP.2008.2007607.
 
@@ -305,6 +309,12 @@ class Scalogram(nn.Module):
         )
         return made.to(self.filters)
 
+    def in_double(self) -> "Scalogram":
+        """Return the transform in float64 on the CPU: itself if it is there, or else a copy."""
+        there = self.filters.device.type == "cpu" and self.filters.dtype == torch.float64
+        # The device comes first: not every one has double precision.
+        return self if there else copy.deepcopy(self).cpu().double()
+
     def _begin(
         self,
         n_samples: int,
@@ -386,8 +396,15 @@ class Scalogram(nn.Module):
         Returns
         -------
         real Tensor, shape (..., n_freqs, n_samples), in the units of x
+
+        Raises
+        ------
+        ValueError, TypeError
+            If x is bad (`check_signal`), or W hears next to nothing of it (`check_heard`).
         """
-        return self.modulus(self(x))
+        x = self.check_signal(x)
+        _band.check_heard(x, self.band, self.sample_rate, "x")
+        return self.modulus(self.coefficients(x))
 
     def modulus(self, c: torch.Tensor) -> torch.Tensor:
         """Compute |c|; the row of a "signed" lowpass keeps its sign."""
@@ -476,7 +493,7 @@ class Scalogram(nn.Module):
         >>> bool(W.project(torch.ones(64)).abs().max() < 1e-12)  # 0 Hz lies outside the band
         True
         """
-        return self.filtered(self.check_signal(x), self.band.to(self.gain.dtype))
+        return _band.restricted(self.check_signal(x), self.band)
 
     def whiten(self, x: ArrayLike) -> torch.Tensor:
         """Compute (W*W)^{-1/2} x on the band: W applied to it is a tight frame with bound 1."""
@@ -485,6 +502,60 @@ class Scalogram(nn.Module):
     def unwhiten(self, x: ArrayLike) -> torch.Tensor:
         """Compute (W*W)^{1/2} x on the band, the inverse of `whiten` there."""
         return self.filtered(self.check_signal(x), torch.where(self.band, self.gain, 0.0).sqrt())
+
+    def share_in_band(self, x: ArrayLike) -> Any:
+        """Compute the share of the energy of x in the band: what a scalogram can tell of x.
+
+        The mean of x does not count, unless a lowpass hears it. Silence has the share 1.
+
+        Parameters
+        ----------
+        x : real array, shape (..., n_samples)
+
+        Returns
+        -------
+        float from 0 to 1 (a Tensor for a batch)
+
+        Examples
+        --------
+        >>> W = Scalogram(256, 8000, f_min=1000)
+        >>> t = torch.arange(256).double() / 8000
+        >>> x = torch.cos(2 * torch.pi * 2000 * t) + 3 * torch.cos(2 * torch.pi * 250 * t)
+        >>> round(W.share_in_band(x), 3)
+        0.1
+        """
+        share = _band.shares(self.check_signal(x), self.band)[0]
+        return share if share.ndim else float(share)
+
+    def check_heard(self, x: ArrayLike, name: str = "x") -> None:
+        """Refuse signals with next to no energy in the band; warn if nearly all lies outside.
+
+        Parameters
+        ----------
+        x : real array, shape (..., n_samples)
+        name : str
+            Name that the caller gives this argument; the messages use it.
+
+        Raises
+        ------
+        ValueError
+            If less than a billionth of the energy (-90 dB) lies in the band, or so little that it
+            consists of rounding errors. What is recovered then is not x.
+
+        Warns
+        -----
+        UserWarning
+            If less than a hundredth of the energy (-20 dB) lies in the band.
+
+        Examples
+        --------
+        >>> W = Scalogram(256, 8000, f_min=1000)
+        >>> W.check_heard(torch.cos(2 * torch.pi * 250 / 8000 * torch.arange(256)))
+        Traceback (most recent call last):
+            ...
+        ValueError: x must have energy in the band of W, 843.75 to 3968.75 Hz, got ...
+        """
+        _band.check_heard(self.check_signal(x), self.band, self.sample_rate, name)
 
     # -- what is known about it ----------------------------------------------------------------
 
@@ -640,6 +711,11 @@ class Scalogram(nn.Module):
             self._laid_out = Bank(self.filters, self.n_samples, self.angles)
         return self._laid_out
 
+    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], *args: Any) -> "Scalogram":
+        """Convert type or device for ``.float()`` and ``.to()``; refuse half precision."""
+        require_single_or_double(fn(self.gain[:1]).dtype, "W")
+        return super()._apply(fn, *args)
+
     def __getstate__(self) -> dict[str, Any]:
         """Leave the buffers of the inner loop out of copies and pickles."""
         return {**self.__dict__, "_laid_out": None}
@@ -662,9 +738,10 @@ class Scalogram(nn.Module):
         TypeError
             If x is complex or not numeric.
         ValueError
-            If x has NaN or infinite entries, or its last axis is not n_samples long.
+            If x has NaN or infinite entries, its last axis is not n_samples long, or its level
+            does not fit into single precision and this transform is in that.
         """
-        x = check_signal(x, name="x").to(self.filters)
+        x = like(check_signal(x, name="x"), self.filters, "x")
         if x.shape[-1] != self.n_samples:
             raise ValueError(
                 f"x must have n_samples = {self.n_samples} on its last axis, "
@@ -688,7 +765,7 @@ class Scalogram(nn.Module):
             negative), or its shape is not (..., n_freqs, n_samples).
         """
         n_signed = int(self.lowpass == "signed")
-        return check_magnitudes(S, self.shape, name, n_signed).to(self.filters)
+        return like(check_magnitudes(S, self.shape, name, n_signed), self.filters, name)
 
 
 def _filter_bank(

@@ -12,6 +12,7 @@ on, describes each row, and renormalises coefficients. A loss for each order is 
 kymatio is an optional dependency: only making a `Scattering` imports it.
 """
 
+import copy
 import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
@@ -19,11 +20,16 @@ from typing import Any, Literal
 import torch
 from numpy.typing import ArrayLike
 
+from .._levels import unit
+from .._tensors import require_single_or_double
 from .._validation import check_choice, check_count, check_number, check_positive, check_signal
 
 __all__ = ["Renormalized", "Scattering"]
 
 FORMS = ("parent", "log", "both")
+
+# Moduli may be negative by this share of the floor, after an average by a filter.
+NEGATIVE = 1e-3
 
 
 class Scattering(torch.nn.Module):
@@ -120,11 +126,18 @@ class Scattering(torch.nn.Module):
             raise ValueError(
                 f"x must have {self.n_samples} samples, got shape {tuple(signal.shape)}"
             )
-        paths = self.bank(signal.to(self.frequencies).contiguous())  # kymatio refuses strides
+        level = unit(signal, -1)  # kymatio squares its coefficients
+        signal = (signal / level).to(self.frequencies)
+        paths = self.bank(signal.contiguous())  # kymatio refuses strides
         rows = [path["coef"] for path in paths if len(path["n"]) in self.orders]
         if self.T == "global":
             rows = [row.mean(-1, keepdim=True) for row in rows]
-        return torch.stack(rows, dim=-2)
+        return torch.stack(rows, dim=-2) * level[..., None].to(self.frequencies)
+
+    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], *args: Any) -> "Scattering":
+        """Convert type or device; refuse half precision."""
+        require_single_or_double(fn(self.frequencies[:1]).dtype, "scattering")
+        return super()._apply(fn, *args)
 
     def split(self, S: ArrayLike) -> dict[int, torch.Tensor]:
         """Split coefficients by order: each Tensor has shape (..., paths of the order, n_frames).
@@ -188,7 +201,8 @@ class Renormalized(torch.nn.Module):
       contains already. The form is that of published code (V. Lostanlen's scattering.m, which also
       divides order 1 by |x| * phi_T + eps; that is no function of S and is left out here). It is
       usually credited to Andén and Mallat (2014, doi:10.1109/TSP.2014.2326991).
-    - "log": log(1 + c S / mu), where mu is the median of each row and c = 5 / mean of S / mu. This
+    - "log": log(1 + c |S| / mu) with the sign of S, which only order 0 may have, where mu is the
+      median of |S| in each row and c = 5 / mean of |S| / mu. This
       "median-log Gaussianisation" makes skewed coefficients less skewed. It is a variant, found in
       published code (J. Muradeli's WaveSpin), of equation 10 of Lostanlen et al. (2020,
       arXiv:2007.10926). There the median is taken over a data set and c depends on significant
@@ -268,11 +282,35 @@ class Renormalized(torch.nn.Module):
         return self.renormalize(self.scattering(x))
 
     def renormalize(self, S: ArrayLike) -> torch.Tensor:
-        """Renormalise given coefficients, real array of shape (..., n_paths, n_frames)."""
+        """Renormalise given coefficients, real array of shape (..., n_paths, n_frames).
+
+        Raises
+        ------
+        ValueError, TypeError
+            If they are bad, or negative in a row of order 1 or 2 beyond what rounding explains.
+        """
         S = check_signal(S, name="S")
+        self._require_moduli(S)
         if self.eps is not None:
             S = self._by_parents(S, self.eps)
-        return S if self.gain is None else torch.log1p(self.gain * S)
+        return S if self.gain is None else _signed_log(self.gain, S)
+
+    def _require_moduli(self, S: torch.Tensor) -> None:
+        for order, part in self.scattering.split(S).items():
+            if order > 0 and part.amin() < -NEGATIVE * self.floor * part.amax().clamp_min(0):
+                raise ValueError(
+                    f"S must not be negative in rows of order {order}, averages of moduli, got "
+                    f"{float(part.amin()):.3g}; are they logarithms or decibels?"
+                )
+
+    def member(self, index: tuple[int | slice, ...]) -> "Renormalized":
+        """Make the renormalisation of one signal of the batch that the target was."""
+        one = copy.copy(self)
+        one._buffers = {
+            name: value if value is None or value.ndim == 2 else value[index]
+            for name, value in self._buffers.items()
+        }
+        return one
 
     def _by_parents(self, S: torch.Tensor, eps: torch.Tensor) -> torch.Tensor:
         """Divide each row of order 2 by the row of order 1 that it was made from."""
@@ -281,13 +319,19 @@ class Renormalized(torch.nn.Module):
 
     def _gain(self, S: torch.Tensor) -> torch.Tensor:
         """Compute c / mu of each row from the target's coefficients."""
-        mu = torch.empty_like(S[..., :1])
+        S, mu = S.abs(), torch.empty_like(S[..., :1])
         for order, part in self.scattering.split(S).items():
             median = part.median(-1, keepdim=True).values
             smallest = self.floor * median.amax(-2, keepdim=True)
             mu[..., self.scattering.order == order, :] = torch.maximum(median, smallest)
         mu = or_one(mu)
         return 5 / or_one((S / mu).mean((-2, -1), keepdim=True)) / mu
+
+
+def _signed_log(gain: torch.Tensor, S: torch.Tensor) -> torch.Tensor:
+    """Compute log(1 + gain |S|) with the sign of S; its slope at zero is gain from both sides."""
+    falling, rising = (torch.log1p(gain * part.clamp_min(0)) for part in (-S, S))
+    return torch.where(S < 0, -falling, rising)
 
 
 def or_one(x: torch.Tensor) -> torch.Tensor:

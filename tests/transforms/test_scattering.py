@@ -275,3 +275,57 @@ def test_descent_on_renormalised_coefficients(form):
     f = Renormalized(W, W(noise(4, N)), form=form)
     run = invert_gradient(f(noise(4, N)), f, n_iter=30)
     assert run.history["consistency_db"][-1] < run.history["consistency_db"][0] - 10
+
+
+# -- signed rows -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("T", [16, "global"])
+def test_order_0_keeps_its_sign_under_the_logarithm(form, T):
+    W = scattering(T, (0, 1, 2))
+    x = noise(5, N) - 0.3
+    f = Renormalized(W, W(x), form=form)
+    rows, given = f(x), W(x)
+    assert torch.isfinite(rows).all()
+    assert torch.equal(rows.sign(), given.sign()) and (given[W.order == 0] < 0).any()
+    flipped = given.clone()
+    flipped[W.order == 0] *= -1
+    assert torch.equal(f.renormalize(flipped)[W.order == 0], -f.renormalize(given)[W.order == 0])
+    run = invert_gradient(rows, f, n_iter=10)
+    assert run.history["consistency_db"][-1] < run.history["consistency_db"][0] - 6
+
+
+def test_the_logarithm_of_order_0_by_hand():
+    W = scattering(16, (0, 1))
+    S = torch.zeros(len(W.order), 4, dtype=torch.float64)
+    S[W.order == 0] = torch.tensor([-2.0, 1.0, 2.0, -4.0], dtype=torch.float64)  # median of |S| 2
+    mean = 9 / 4 / 2 / len(W.order)
+    c = 5 / mean
+    wanted = torch.tensor([-1.0, 1.0, 1.0, -1.0]) * torch.log1p(c * S[W.order == 0].abs() / 2)
+    assert torch.allclose(Renormalized(W, S, form="log").renormalize(S)[W.order == 0], wanted)
+
+
+@pytest.mark.parametrize("orders", [(0, 1, 2), (1, 2)])
+def test_the_slope_of_the_signed_logarithm(orders):
+    W = Scattering(32, J=3, Q=2, T=8, orders=orders)
+    f = Renormalized(W, W(noise(1, 32)), form="log")
+    S = (W(noise(0, 32)).detach() * 1e-3).requires_grad_()
+    assert torch.autograd.gradcheck(f.renormalize, S)
+    zero = torch.zeros_like(S).requires_grad_()
+    f.renormalize(zero).sum().backward()
+    assert torch.allclose(zero.grad, f.gain.expand_as(zero))
+
+
+def test_negative_moduli_are_refused():
+    W = scattering(16, (0, 1, 2))
+    S = W(noise(0, N))
+    f = Renormalized(W, S)
+    for order in (1, 2):
+        bad = S.clone()
+        bad[W.order == order] -= bad[W.order == order].max()
+        with pytest.raises(ValueError, match=f"S must not be negative in rows of order {order}"):
+            f.renormalize(bad)
+        with pytest.raises(ValueError, match="logarithms or decibels"):
+            Renormalized(W, bad)
+    f.renormalize(torch.where(W.order[:, None] > 0, S - 1e-12 * S.max(), S))  # rounding is none
