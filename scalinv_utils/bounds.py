@@ -34,6 +34,8 @@ from numba import njit
 from numpy.typing import ArrayLike
 from scipy import special
 
+from ._levels import norm, rms, unit
+from ._tensors import double
 from ._validation import check_choice, check_count, check_number, check_signal
 from .metrics import analytic, decibels
 from .transforms.scalogram import Scalogram
@@ -241,7 +243,7 @@ def cramer_rao(
     point = W.project(_point(x, W))
     if check_choice(noise, INFORMATION, "noise") != "gaussian":
         S = W.magnitude(point)
-        sigma = S.square().mean().sqrt() * 10 ** (-check_number(snr_db, "snr_db") / 20)
+        sigma = rms(S) * 10 ** (-check_number(snr_db, "snr_db") / 20)
         told = INFORMATION[noise](S / sigma).to(S)
         weight = told if weight is None else told * W.check_scalogram(weight, "weight")
     return Bound(point, W, fisher_information(point, W, weight=weight))
@@ -279,7 +281,7 @@ class Bound:
     def rotation(self) -> torch.Tensor:
         """Hilbert transform of x, norm 1, shape (n_samples,): the direction in which x turns."""
         turning = self.W.project(analytic(self.x).imag)
-        return turning / turning.norm()
+        return turning / norm(turning)
 
     @cached_property
     def _complement(self) -> torch.Tensor:
@@ -316,8 +318,7 @@ class Bound:
 
     def sigma(self, snr_db: float) -> float:
         """Compute the standard deviation of the noise on the scalogram, in the units of x."""
-        level = self.W.magnitude(self.x).square().mean().sqrt()
-        return float(level) * 10 ** (-check_number(snr_db, "snr_db") / 20)
+        return float(rms(self.W.magnitude(self.x))) * 10 ** (-check_number(snr_db, "snr_db") / 20)
 
     def error_db(self, snr_db: float) -> float:
         """Compute the bound on the rms of `waveform_error_db` over the noise, in dB.
@@ -326,7 +327,7 @@ class Bound:
         direction is not determined.
         """
         deviation = (1 / self.eigenvalues).sum().sqrt() * self.sigma(snr_db)
-        return decibels(deviation / self.x.norm())
+        return decibels(deviation / norm(self.x))
 
     def per_sample(self, snr_db: float) -> torch.Tensor:
         """Bound the standard deviation of each sample, units of x, shape (n_samples,)."""
@@ -385,6 +386,8 @@ def maximum_likelihood(
     True
     """
     target, x = _modulus(S, W), W.project(_point(init, W, "init"))
+    level = unit(x)
+    target, x = target / level, x / level
     basis, damping = band_basis(W), 1e-9
     misfit = _misfit(x, target, W)
     for _ in range(check_count(n_iter, "n_iter")):
@@ -400,11 +403,11 @@ def maximum_likelihood(
                 break
             damping *= 10
         else:
-            return x
+            break
         x, damping = candidate, max(damping / 10, 1e-9)
         if misfit > (1 - 1e-9) * before:
             break
-    return x
+    return x * level
 
 
 def noisy(S: ArrayLike, snr_db: float, seed: int = 0, *, clip: bool = True) -> torch.Tensor:
@@ -413,6 +416,7 @@ def noisy(S: ArrayLike, snr_db: float, seed: int = 0, *, clip: bool = True) -> t
     Parameters
     ----------
     S : real array, shape (n_freqs, n_samples)
+        Each member of a batch, on leading axes, has a level of its own.
     snr_db : float
         Signal-to-noise ratio, rms of S over rms of the noise.
     seed : int
@@ -433,8 +437,9 @@ def noisy(S: ArrayLike, snr_db: float, seed: int = 0, *, clip: bool = True) -> t
     """
     S = check_signal(S, name="S")
     noise = torch.randn(S.shape, dtype=S.dtype, generator=torch.Generator().manual_seed(seed))
-    sigma = S.square().mean().sqrt() * 10 ** (-check_number(snr_db, "snr_db") / 20)
-    return (S + sigma * noise).clamp_min(0 if clip else -torch.inf)
+    level = rms(S, tuple(range(-min(S.ndim, 2), 0)))[(..., *[None] * min(S.ndim, 2))]
+    sigma = level * 10 ** (-check_number(snr_db, "snr_db") / 20)
+    return (S + sigma * noise.to(S)).clamp_min(0 if clip else -torch.inf)
 
 
 def rice_information(ratio: ArrayLike) -> torch.Tensor:
@@ -460,7 +465,7 @@ def rice_information(ratio: ArrayLike) -> torch.Tensor:
     >>> print(" ".join(f"{value:.2f}" for value in information))
     0.00 0.52 1.00
     """
-    ratio = check_signal(ratio, name="ratio").double().abs().cpu()
+    ratio = double(check_signal(ratio, name="ratio")).abs().cpu()
     # The table is equidistant in a/(1 + a), which maps the whole axis to [0, 1].
     places = np.linspace(0, 1, 1025)
     table = np.append(_squared_score(places[:-1] / (1 - places[:-1])), 1.0)
@@ -487,7 +492,7 @@ def censored_information(ratio: ArrayLike) -> torch.Tensor:
     >>> censored_information([0.0, 1.0, 10.0]).numpy().round(3).tolist()
     [0.818, 0.968, 1.0]
     """
-    r = check_signal(ratio, name="ratio").double().abs().cpu().clamp_max(30.0)
+    r = double(check_signal(ratio, name="ratio")).abs().cpu().clamp_max(30.0)
     density = torch.exp(-r.square() / 2) / (2 * torch.pi) ** 0.5
     below = torch.special.erfc(r / 2**0.5) / 2
     return 1 - below - r * density + density.square() / below
@@ -586,7 +591,8 @@ def _point(x: ArrayLike, W: Scalogram, name: str = "x") -> torch.Tensor:
     x = check_signal(x, name=name, ndim=1).to(W.filters)
     if len(x) != W.n_samples:
         raise ValueError(f"{name} must have n_samples = {W.n_samples} samples, got {len(x)}")
-    if not W.project(x).norm() > 0:
+    W.check_heard(x, name)
+    if not W.project(x).any():
         raise ValueError(
             f"{name} must have some energy in the band of W, got silence: the modulus "
             f"has no derivative at zero"

@@ -12,6 +12,9 @@ Levels are in dB, 20 log10 of a ratio of norms. Each score answers one question:
 Strictly analytic wavelets give x the same scalogram as every Hilbert rotation
 Re(exp(i theta) x_analytic). These rotations are a circle, not only the two signs x and -x: a score
 that removes only the sign (`sign_error_db`, kept for comparison) calls perfect recoveries wrong.
+
+Levels do not depend on the units of what is compared, and -inf means that nothing differs. They
+carry no gradient. Those of a batch are computed for each member alone.
 """
 
 import cmath
@@ -22,6 +25,8 @@ import torch
 from numpy.typing import ArrayLike
 from scipy import ndimage
 
+from . import _levels
+from ._tensors import double
 from ._validation import check_choice, check_magnitudes, check_number, check_signal
 from .transforms._derivatives import time_derivative
 from .transforms.scalogram import Scalogram
@@ -37,6 +42,7 @@ __all__ = [
     "hilbert_rotation",
     "island_error_db",
     "islands",
+    "level_db",
     "mean_error_db",
     "misfit_by_order",
     "misfit_db",
@@ -73,7 +79,8 @@ def decibels(ratio: ArrayLike) -> Level:
     >>> decibels(0.1)
     -20.0
     """
-    ratio = torch.as_tensor(ratio, dtype=torch.float64)
+    given = isinstance(ratio, torch.Tensor)
+    ratio = double(ratio) if given else torch.as_tensor(ratio, dtype=torch.float64)
     if not (ratio >= 0).all():
         raise ValueError(f"ratio must be of norms, zero or positive, got {ratio}")
     level = 20 * torch.log10(ratio)
@@ -154,7 +161,7 @@ def best_phase(a: torch.Tensor, b: torch.Tensor, dim: int = -1) -> torch.Tensor:
     >>> best_phase(a, 1j * a)
     tensor([0.+1.j])
     """
-    inner = (a.conj() * b).sum(dim, keepdim=True)
+    inner = (a.conj() / _levels.unit(a, dim) * (b / _levels.unit(b, dim))).sum(dim, keepdim=True)
     return torch.where(inner == 0, torch.ones_like(inner), torch.sgn(inner))
 
 
@@ -191,11 +198,11 @@ def align(
     own = check_signal(x)
     x, ref = _same_shape(x, ref)
     if by == "sign":
-        turned = torch.where((x * ref).sum(-1, keepdim=True) < 0, -x, x)
+        turned = torch.where(best_phase(x, ref) < 0, -x, x)
     else:
         a = analytic(x)
         turned = (best_phase(a, analytic(ref)) * a).real
-    return turned.to(own.dtype)
+    return turned.to(own)
 
 
 def consistency_db(x: ArrayLike, S: ArrayLike, W: Scalogram) -> Level:
@@ -227,7 +234,8 @@ def consistency_db(x: ArrayLike, S: ArrayLike, W: Scalogram) -> Level:
     -20.0
     """
     target = W.check_scalogram(S)
-    return _relative_error_db(W.magnitude(x) - target, target, dim=(-2, -1))
+    modulus = W.modulus(W.coefficients(W.check_signal(x)))
+    return level_db(modulus - target, target, dim=(-2, -1))
 
 
 def misfit_db(output: ArrayLike, target: ArrayLike) -> Level:
@@ -261,7 +269,7 @@ def misfit_db(output: ArrayLike, target: ArrayLike) -> Level:
             f"output must have a shape (..., *target.shape) with target.shape "
             f"{tuple(target.shape)}, got shape {tuple(output.shape)}"
         )
-    return _relative_error_db(output - target, target, dim=tuple(range(-target.ndim, 0)))
+    return level_db(output - target, target, dim=tuple(range(-target.ndim, 0)))
 
 
 def misfit_by_order(
@@ -318,8 +326,15 @@ def waveform_error_db(x: ArrayLike, ref: ArrayLike) -> Level:
     >>> round(waveform_error_db(1.1 * angle.sin(), angle.cos()), 6)
     -20.0
     """
-    a, b = (analytic(v) for v in _same_shape(x, ref))
-    return _relative_error_db(best_phase(a, b) * a - b, b)
+    x, ref = _same_shape(x, ref)
+    a, b = analytic(x), analytic(ref)
+    turned, as_it_is, negative = (
+        torch.as_tensor(level_db(*pair), dtype=torch.float64)
+        for pair in ((best_phase(a, b) * a - b, b), (x - ref, ref), (x + ref, ref))
+    )
+    # A difference that rounding has swallowed in the analytic signals is still one.
+    level = torch.where(torch.isneginf(turned), torch.minimum(as_it_is, negative), turned)
+    return level if level.ndim else float(level)
 
 
 def sign_error_db(x: ArrayLike, ref: ArrayLike) -> Level:
@@ -342,7 +357,7 @@ def sign_error_db(x: ArrayLike, ref: ArrayLike) -> Level:
     3.01
     """
     x, ref = _same_shape(x, ref)
-    return _relative_error_db(align(x, ref, by="sign") - ref, ref)
+    return level_db(align(x, ref, by="sign") - ref, ref)
 
 
 def islands(S: ArrayLike, *, floor_db: float = ISLAND_FLOOR_DB) -> tuple[np.ndarray, int]:
@@ -428,16 +443,16 @@ def island_error_db(
     True
     """
     check_signal(x, ndim=1)
-    a, b = (W(v) for v in _same_shape(x, ref))
+    a, b = _coefficients(x, ref, W)
     labels, n_islands = islands(b.abs(), floor_db=floor_db)
     if n_islands == 0:
-        return _relative_error_db(a.flatten(), b.flatten())
+        return level_db(a.flatten(), b.flatten())
     labels = torch.as_tensor(labels, device=b.device)
     error = torch.zeros_like(b)
     for island in range(1, n_islands + 1):
         land = labels == island
         error[land] = best_phase(a[land], b[land]) * a[land] - b[land]
-    return _relative_error_db(error.flatten(), torch.where(labels > 0, b, 0).flatten())
+    return level_db(error.flatten(), torch.where(labels > 0, b, 0).flatten())
 
 
 def frequency_error_db(
@@ -475,15 +490,15 @@ def frequency_error_db(
     True
     """
     check_signal(x, ndim=1)
-    a, b = (W(v).detach().cpu() for v in _same_shape(x, ref))
+    a, b = (c.detach().cpu() for c in _coefficients(x, ref, W))
     weight = torch.where(torch.from_numpy(islands(b.abs(), floor_db=floor_db)[0]) > 0, b.abs(), 0)
     wrong, right = (weight * _instantaneous_frequency(c) for c in (a, b))
-    return _relative_error_db((wrong - right).flatten(), right.flatten())
+    return level_db((wrong - right).flatten(), right.flatten())
 
 
 def _instantaneous_frequency(coefficients: torch.Tensor) -> torch.Tensor:
     """Compute Im(c'/c) in rad/sample, limited to 0 ... pi; it is 0 where c is zero."""
-    c = coefficients.numpy()
+    c = (coefficients / _levels.unit(coefficients)).numpy()
     power = np.abs(c) ** 2
     turning = np.imag(time_derivative(c) * c.conj())
     frequency = np.divide(turning, power, out=np.zeros_like(power), where=power > 0)
@@ -526,20 +541,48 @@ def mean_error_db(levels: ArrayLike) -> tuple[float, float]:
     return float(top + 10 * torch.log10(squares.mean())), float(10 / np.log(10) * spread)
 
 
-def _relative_error_db(
+def level_db(
     error: torch.Tensor, reference: torch.Tensor, dim: int | tuple[int, ...] = -1
 ) -> Level:
-    """Compute 20 log10(||error|| / ||reference||): -inf for no error, inf for a zero reference."""
-    error = torch.linalg.vector_norm(error.detach(), dim=dim)
-    reference = torch.linalg.vector_norm(reference.detach(), dim=dim)
-    return decibels(torch.where(error == 0, error, error / reference))
+    """Compute 20 log10(||error|| / ||reference||): -inf for no error, inf for a zero reference.
+
+    Parameters
+    ----------
+    error, reference : real or complex Tensors
+    dim : int or tuple of int
+        The axes of the norms.
+
+    Returns
+    -------
+    float (a Tensor for a batch), in dB
+
+    Examples
+    --------
+    >>> quiet, loud = torch.tensor([[1e-200], [1e200]], dtype=torch.float64)
+    >>> level_db(quiet, loud)
+    -8000.0
+    """
+    error, reference = double(_levels.norm(error, dim)), double(_levels.norm(reference, dim))
+    ratio = error / reference
+    exact = (ratio > torch.finfo(ratio.dtype).tiny) & torch.isfinite(ratio)
+    # Where the ratio itself would under- or overflow, the logarithms are subtracted.
+    level = 20 * torch.where(exact, ratio.log10(), error.log10() - reference.log10())
+    level = torch.where(error == 0, -torch.inf, level)
+    return level if level.ndim else float(level)
 
 
 def _same_shape(x: ArrayLike, ref: ArrayLike) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return two signals of one shape in double precision, on the device of the first."""
-    x, ref = check_signal(x), check_signal(ref, name="ref")
+    """Return two signals of one shape in double precision, on one device: that of x if it can."""
+    x, ref = double(check_signal(x)), double(check_signal(ref, name="ref"))
     if x.shape != ref.shape:
         raise ValueError(
             f"x and ref must have one shape, got {tuple(x.shape)} and {tuple(ref.shape)}"
         )
-    return x.double(), ref.to(x.device).double()
+    return x, ref.to(x.device)
+
+
+def _coefficients(x: ArrayLike, ref: ArrayLike, W: Scalogram) -> tuple[torch.Tensor, torch.Tensor]:
+    """Compute the coefficients of two signals, of which W has to hear the second."""
+    x, ref = _same_shape(x, ref)
+    W.check_heard(ref, "ref")
+    return W.coefficients(W.check_signal(x)), W.coefficients(W.check_signal(ref))
