@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 from scipy.interpolate import CubicSpline
 from scipy.ndimage import distance_transform_edt
 
+from .._levels import unit
 from .._validation import check_count, check_magnitudes, check_plane
 from ..metrics import consistency_db, decibels, island_error_db, islands, waveform_error_db
 from ..recovery import recover
@@ -51,6 +52,9 @@ ORDER = (
     "unseen",
     "ambiguous",
 )
+
+# Beyond these levels S is not examined as it stands.
+EXTREME = 2.0**100
 
 # A row is not aliased if its power reaches lags that columns cannot tell by less than this.
 UNALIASED = 1e-9
@@ -189,6 +193,7 @@ class _Examination:
         self.findings: dict[str, str] = {}
         self.notes: list[str] = []
         self.hop, self.rounding, self.from_db, self.periodic = 1, 0.0, False, True
+        self.unit = 1.0
         self.grows = self.gaps = False
 
     def carry_out(self, starts: int) -> None:
@@ -225,13 +230,21 @@ class _Examination:
             )
             self.gaps = not np.isneginf(self.S[~finite]).all()
             self.S = np.where(finite, self.S, self.S[finite].min() if finite.any() else 0.0)
+        self._set_level()
+
+    def _set_level(self) -> None:
+        """Divide S by a power of two where its fourth powers would under- or overflow."""
+        largest = float(unit(torch.from_numpy(self.S)))
+        if self.S.any() and not 1 / EXTREME < largest < EXTREME:
+            self.S, self.unit = self.S / largest, largest
 
     def silent(self) -> bool:
         """Whether all values are the same, so that there is nothing to examine."""
         if np.ptp(self.S) > 0:
             return False
+        value = self.S.flat[0] * self.unit
         self.findings["silent"] = (
-            f"S is silent: all its values are {self.S.flat[0]:g}, and the signal is zero."
+            f"S is silent: all its values are {value:g}, and the signal is zero."
         )
         return True
 
@@ -260,9 +273,10 @@ class _Examination:
         if looks_like_decibels(self.S):
             self._are_decibels()
             return
+        lowest = self.S.min() * self.unit
         self.findings["negative"] = (
             f"S has {100 * negative_share(self.S):.1f} % negative values, down to "
-            f'{self.S.min():.3g}. If they are noise, call recover(S, W, noise="gaussian").'
+            f'{lowest:.3g}. If they are noise, call recover(S, W, noise="gaussian").'
         )
 
     def _signed(self) -> bool:
@@ -284,9 +298,10 @@ class _Examination:
         self._say_rounding(values)
         share = floor_share(values)
         if share:
+            lowest = values.min() * self.unit
             self.findings["floor"] = (
-                f"{100 * share:.1f} % of the values are exactly {values.min():.6g}, a floor. Pass "
-                f"Measured(S, W, floor={values.min():.6g})."
+                f"{100 * share:.1f} % of the values are exactly {lowest:.6g}, a floor. Pass "
+                f"Measured(S, W, floor={lowest:.6g})."
             )
             self.rounding = math.hypot(self.rounding, self.S.min() * math.sqrt(share))
 
@@ -295,10 +310,11 @@ class _Examination:
         if grid is None:
             return
         in_db = grid.in_db or self.from_db
+        step = grid.step if in_db else grid.step * self.unit
         self.findings["rounding"] = (
-            f"The values are rounded to steps of {grid.step:.4g}{' dB' if in_db else ''}, "
+            f"The values are rounded to steps of {step:.4g}{' dB' if in_db else ''}, "
             f"{grid.levels} levels or {grid.bits} bits. Pass "
-            f"Measured(S, W, {'step_db' if in_db else 'step'}={grid.step:.4g})."
+            f"Measured(S, W, {'step_db' if in_db else 'step'}={step:.4g})."
         )
         relative, self.grows = grid.step * math.log(10) / 20, in_db
         error = relative * self._rms() if in_db else grid.step
@@ -465,9 +481,9 @@ class _Examination:
             and sigma > UNEXPLAINED * self.rounding
         ):
             self.findings["noise"] = (
-                f"S has noise of standard deviation {sigma:.3g}, {-level:.0f} dB below its rms: "
-                "recover(S, W) finds its level by itself, and error_bars tells how good the "
-                "signal is."
+                f"S has noise of standard deviation {sigma * self.unit:.3g}, {-level:.0f} dB below "
+                "its rms: recover(S, W) finds its level by itself, and error_bars tells how good "
+                "the signal is."
             )
         elif not self.findings:
             self.notes.append(f"S is a scalogram of W, to {level:.0f} dB.")

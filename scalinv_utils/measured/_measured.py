@@ -14,6 +14,7 @@ all that is known is that the modulus is at most that.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -22,6 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+from .._levels import norm
 from .._validation import (
     check_choice,
     check_count,
@@ -30,7 +32,7 @@ from .._validation import (
     check_positive,
     check_signal,
 )
-from ..metrics import decibels
+from ..metrics import level_db
 from ..transforms._columns import Columns
 from ..transforms.scalogram import Scalogram
 from ._extension import ENDS, Extension
@@ -81,7 +83,10 @@ class Measured:
     Attributes
     ----------
     W : Scalogram
-        The transform of the extended signal.
+        The transform of the extended signal, in float64 on the CPU, where all methods treat what
+        was measured, whatever the dtype and the device of S.
+    given : Scalogram
+        The transform that was given.
     S : Tensor, shape (n_freqs, n_grid)
         The modulus on the grid of `columns`, 0 where it is not known.
     known, at_most : Tensors of bool, shape of S
@@ -141,6 +146,7 @@ class Measured:
         if W.lowpass is not None:
             raise ValueError(f"W must have no lowpass, got lowpass={W.lowpass!r}")
         self.extension = Extension.of(W, ends, pad, n_samples)
+        self.given, W = W, W.in_double()
         self.W = W if W.n_samples == self.extension.n_padded else W.like(self.extension.n_padded)
         self.n_samples = self.extension.n_samples
         given = _numbers(S, W.n_freqs)
@@ -198,16 +204,17 @@ class Measured:
         """Add the variances of noise and rounding."""
         if sigma is None and step is None and step_db is None:
             return None
-        variance = torch.zeros_like(self.S)
+        deviations = []
         if sigma is not None:
-            variance += self._placed(sigma, places, 0.0).square()
+            deviations.append(self._placed(sigma, places, 0.0))
         if step is not None:
-            variance += check_positive(step, "step") ** 2 / 12
+            deviations.append(torch.full_like(self.S, check_positive(step, "step") / 12**0.5))
         if step_db is not None:
             relative = check_positive(step_db, "step_db") * math.log(10) / 20
-            variance += (relative * self.S).square() / 12
-        least = variance[self.known & (variance > 0)].min() if (variance > 0).any() else 1.0
-        return variance.clamp_min(least).sqrt().masked_fill(~self.known, math.inf)
+            deviations.append(relative * self.S / 12**0.5)
+        total = norm(torch.stack(deviations), 0)
+        least = total[self.known & (total > 0)].min() if (total > 0).any() else 1.0
+        return total.clamp_min(least).masked_fill(~self.known, math.inf)
 
     # -- the measurement -------------------------------------------------------------------------
 
@@ -264,7 +271,14 @@ class Measured:
     def consistency_db(self, x: torch.Tensor) -> float:
         """Compute the norm of the misfit of x relative to that of S, in dB."""
         misfit = self.misfit(self.magnitude(x.to(self.W.filters)))
-        return decibels(misfit.norm() / self.S.norm())
+        return level_db(misfit, self.S, dim=(-2, -1))
+
+    def at_level(self, level: float) -> Measured:
+        """Divide S and its errors by a level, a power of two so that no digit changes."""
+        scaled = copy.copy(self)
+        scaled.S = self.S / level
+        scaled.sigma = None if self.sigma is None else self.sigma / level
+        return scaled
 
     @property
     def is_plain(self) -> bool:

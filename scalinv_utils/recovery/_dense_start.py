@@ -13,6 +13,7 @@ from typing import Any, Literal
 import torch
 from numpy.typing import ArrayLike
 
+from .._levels import unit
 from .._validation import check_choice, check_count
 from ..measured import Measured
 from ..metrics import analytic
@@ -76,10 +77,12 @@ def phase_gradient(
     Parameters
     ----------
     S : real array, shape (..., n_freqs, n_samples), or Measured
-        The scalogram. A batch is iterated as a whole; its history is that of the whole. For a
-        `Measured` "heap" takes a dense bank's scalogram, predicted from what is known.
+        The scalogram. Leading axes are a batch: its members are recovered one by one, each as if
+        it were alone, and its history is that of the batch as a whole. For a `Measured` "heap"
+        takes a dense bank's scalogram, predicted from what is known. No gradient flows back to S.
     W : Scalogram
-        Any wavelet will do, with 16 voices per octave or more. Not needed with a `Measured`.
+        Any wavelet will do, with 16 voices per octave or more. The signal gets its dtype and its
+        device. Not needed with a `Measured`.
     method : "heap" or "eigen"
         "heap" integrates the phase's gradient, then corrects it (this module; fast). "eigen"
         solves the phase equation, one linear system per round (`solve_phase_equation`; one
@@ -89,7 +92,8 @@ def phase_gradient(
         `tolerance`.
     callback : callable, optional
         Called as ``callback(iteration, x, consistency_db)`` after each iteration, with a copy of
-        the signal. A true return value stops.
+        the signal. A true return value stops. Of a batch it gets all signals, zeros where they are
+        not known yet, and the fit of the member in work.
     keep_every : int, optional
         Keep a copy of every `keep_every`-th iterate in ``Recovery.iterates``.
     progress : bool
@@ -146,6 +150,8 @@ def _of_measured(M: Measured, seed: int, run: Run, n_iter: int = START_TURNS) ->
             f"of at most {LONGEST_LIFTABLE} samples, for its phase to be integrated, got {M!r}; "
             "griffin_lim, invert_gradient and recover take it"
         )
+    run.unit = float(unit(M.S))
+    M = M.at_level(run.unit)
     silence = None if M.S.any() else M.S.new_zeros(M.n_samples)
 
     def stage(S: torch.Tensor, W: Scalogram, run: Run) -> None:
@@ -178,13 +184,14 @@ def start_from_phase(S: torch.Tensor, W: Scalogram, *, seed: int = 0) -> torch.T
     Tensor, shape (..., n_samples)
     """
     few = W.voices_per_octave < SPARSE and W.lowpass is None and S.ndim == 2 and bool(S.any())
-    if not few or not is_liftable(M := Measured(S, W)):
+    level = float(unit(S))
+    if not few or not is_liftable(M := Measured(S / level, W)):
         return phase_gradient(S, W, seed=seed).signal
     bank = Completion(M, CAUCHY_BETAS[0])
     x = started(bank, seed)
     for _ in range(START_TURNS):
         x = min(x, gauss_newton(M.S, M, turned(bank, x), START_NEWTON), key=M.consistency_db)
-    return x
+    return x * level
 
 
 def started(bank: Completion, seed: int) -> torch.Tensor:

@@ -22,6 +22,7 @@ import torch
 from numpy.typing import ArrayLike
 from scipy.sparse.csgraph import connected_components
 
+from .._levels import unit
 from .._validation import check_choice, check_positive, check_signal
 from ..bounds import Bound, band_basis, cramer_rao
 from ..measured import Measured
@@ -138,16 +139,25 @@ def error_bars(
     if isinstance(S, Measured):
         return _of_measured(x, S)
     plane, W = scalogram_of(S, W)
-    given = one_scalogram(plane, W, negative=noise == "gaussian")
+    given = one_scalogram(plane, W, where="error_bars", negative=noise == "gaussian")
+    W = W.in_double()
     _require_short(W)
-    sigma = noise_level(given, W, model=noise) if sigma is None else check_positive(sigma, "sigma")
+    level = float(unit(given))
+    told = None if sigma is None else check_positive(sigma, "sigma") / level
+    sigma = noise_level(given / level, W, model=noise) if told is None else told
     if sigma == 0:
         raise ValueError("sigma must be given: S has no bin that tells the level of its noise")
-    y = W.project(check_signal(x, name="x")).double()
+    y = _heard(x, W) / level
     modulus = W.magnitude(y)
     bound = cramer_rao(y, W, noise=noise, snr_db=_snr_db(modulus, sigma))
-    chi2 = Likelihood(given, sigma, noise).surprise(modulus, len(bound.fisher))
-    return _bars(bound, modulus, sigma, chi2)
+    chi2 = Likelihood(given / level, sigma, noise).surprise(modulus, len(bound.fisher))
+    return _bars(bound, modulus, sigma, chi2, level)
+
+
+def _heard(x: ArrayLike, W: Scalogram) -> torch.Tensor:
+    """Check x, and restrict it to the band of W."""
+    W.check_heard(check_signal(x, name="x"))
+    return W.project(x).detach()
 
 
 def _of_measured(x: ArrayLike, M: Measured) -> ErrorBars:
@@ -155,7 +165,10 @@ def _of_measured(x: ArrayLike, M: Measured) -> ErrorBars:
     if M.sigma is None or not M.extension.is_identity:
         raise ValueError(f"S must have errors and be periodic to have error bars, got {M!r}")
     _require_short(M.W)
-    y = M.W.project(check_signal(x, name="x")).double()
+    level = float(unit(M.S))
+    M = M.at_level(level)
+    assert M.sigma is not None
+    y = _heard(x, M.W) / level
     modulus = M.magnitude(y)
     counts = M.known & ~(M.at_most & (modulus <= M.S))
     sigma = float(M.sigma[M.known].square().mean().sqrt())
@@ -163,7 +176,7 @@ def _of_measured(x: ArrayLike, M: Measured) -> ErrorBars:
     bound = cramer_rao(y, M.W, weight=M.columns.spread(weight))
     squares = torch.where(counts, (M.misfit(modulus) / M.sigma).square(), 0.0).sum()
     chi2 = float(squares) / max(int(counts.sum()) - len(bound.fisher), 1)
-    return _bars(bound, M.W.magnitude(y), sigma, chi2)
+    return _bars(bound, M.W.magnitude(y), sigma, chi2, level)
 
 
 def _require_short(W: Scalogram) -> None:
@@ -175,12 +188,14 @@ def _snr_db(modulus: torch.Tensor, sigma: float) -> float:
     return decibels(modulus.square().mean().sqrt() / sigma)
 
 
-def _bars(bound: Bound, modulus: torch.Tensor, sigma: float, chi2: float) -> ErrorBars:
-    """Gather what the bound at the estimate says."""
+def _bars(
+    bound: Bound, modulus: torch.Tensor, sigma: float, chi2: float, level: float
+) -> ErrorBars:
+    """Gather what the bound at the estimate says; signal and sigma were divided by a level."""
     snr_db = _snr_db(modulus, sigma)
     labels, parts, deviations = _parts(bound, bound.sigma(snr_db))
     return ErrorBars(
-        sigma,
+        sigma * level,
         chi2,
         bound.error_db(snr_db),
         _within_db(bound, parts[labels], len(deviations), snr_db),

@@ -76,7 +76,9 @@ def descend(
         return signal_of(torch.linalg.solve_triangular(C, v[:, None], upper=True)[:, 0], W)
 
     X = torch.fft.rfft(x)[W.band]
-    objective = Objective(likelihood.S, lambda v: W.magnitude(signal(v)), likelihood.loss)
+    objective = Objective(
+        likelihood.S, lambda v: W.modulus(W.coefficients(signal(v))), likelihood.loss
+    )
     descend_lbfgs(
         objective,
         C @ torch.cat([X.real, X.imag]),

@@ -20,9 +20,12 @@ import torch
 from numpy.typing import ArrayLike
 from scipy.optimize import OptimizeResult, minimize
 
+from .._levels import rms
 from .._validation import check_callable, check_choice, check_count, check_number, check_positive
 from ..measured import Measured
+from ._batches import members_of
 from ._errors import DivergenceError
+from ._members import Index, one_by_one
 from ._objective import Equaliser, Objective, griffin_lim_step, spectral_gain
 from ._result import Recovery
 from ._stages import Callback, Run, Stage
@@ -70,6 +73,7 @@ def invert_gradient(
     lr_unit: Literal["own", "griffin-lim"] = "own",
     schedule: Plan | None = None,
     precondition: bool | None = None,
+    joint: bool = False,
 ) -> Recovery:
     """Find a signal whose transform is the given one, by descent.
 
@@ -78,6 +82,8 @@ def invert_gradient(
     target : real array, or list of them (or of kymatio's dicts with "coef")
         The output of the transform for the unknown signal. The signal gets the dtype and the
         device of the transform's filters, or of the target if the transform is a plain function.
+        Leading axes are a batch: its members are recovered one by one, each as if it were alone,
+        unless transform or loss make them depend on each other. No gradient flows back to it.
     transform : Scalogram, kymatio Scattering1D, or any differentiable callable
         Not needed where the target is a `Measured`. A Scalogram stands for its magnitude. Any
         other transform must be made of torch operations.
@@ -92,7 +98,8 @@ def invert_gradient(
         "lbfgs" is scipy's L-BFGS-B (Byrd et al. 1995, doi:10.1137/0916069). "bold" is momentum
         with a learning rate that grows on success and shrinks on failure
         (`schedules.BoldDriver`). A callable takes the list of parameters and returns a torch
-        optimiser whose step needs no closure.
+        optimiser whose step needs no closure. Results do not depend on the level of the target,
+        but for a callable, whose steps are its own.
     loss : "l2", "l1", "mse", "power", "log", "l2_to_l1" or a callable
         See `losses`. A callable takes the lists (output, target) and returns a scalar; if it has
         a method ``advance(iteration, consistency_db)``, that is called after each iteration and
@@ -107,12 +114,14 @@ def invert_gradient(
     n_samples : int, optional
         Length of the signal, needed if neither `init` nor `transform` tells it.
     seed : int
-        Seed of the white noise, 0 or above.
+        Seed of the white noise, 0 or above. Members of a batch get the noise that each gets alone,
+        but those whose targets are equal get noises of their own.
     keep_every : int, optional
         Keep a copy of every `keep_every`-th iterate in ``Recovery.iterates``.
     callback : callable, optional
         Called as ``callback(iteration, x, consistency_db)`` after each iteration, with a copy of
-        the signal. A true return value stops the descent.
+        the signal. A true return value stops the descent. Of a batch it gets all signals, zeros
+        where they are not known yet, and the fit of the member in work.
     progress : bool
         Show a progress bar on runs longer than two seconds.
     lr_unit : "own" or "griffin-lim"
@@ -125,6 +134,10 @@ def invert_gradient(
         Whether "lbfgs" descends in variables in which the transform responds to all frequencies
         more alike, half way to whitening; by default it does. The response comes from W*W for a
         Scalogram, and from an estimate (`spectral_gain`, 8 backward passes) otherwise.
+    joint : bool
+        Descend on the sum of the losses of a batch. A transform that takes a batch in hardly more
+        time than one signal, such as scattering, makes this faster, but members share their steps:
+        loud ones come first, and a quiet one next to a loud one may not be recovered at all.
 
     Returns
     -------
@@ -149,25 +162,46 @@ def invert_gradient(
     True
     """
     target, transform, loss = _of_measured(target, transform, loss)
-    objective = Objective(target, transform, loss)
+    objective = Objective(target, transform, loss, scaled=not callable(optimizer))
     name = optimizer if callable(optimizer) else check_choice(optimizer, OPTIMIZERS, "optimizer")
     _check_options(name, lr, lr_unit, schedule, precondition)
     n_iter = check_count(n_iter, "n_iter")
-    run = Run(
-        f"gradient descent ({name_of(name)}, {name_of(loss)})",
-        callback,
-        keep_every=keep_every,
-        progress=progress,
-    )
-    start = objective.start(init, n_samples, seed)
+    method = f"gradient descent ({name_of(name)}, {name_of(loss)})"
     descend = _descent(name, lr, lr_unit, momentum, schedule, precondition)
+    joint = check_choice(joint, (False, True), "joint")
+    init, shape, members = _split(objective, init, n_samples, joint)
 
-    def stage(objective: Objective, transform: Any, run: Run) -> None:
-        run.details.update(descend(objective, start, n_iter, run.step) or {})
+    def alone(index: Index, callback: Callback | None) -> Recovery:
+        own = members[index] if members else objective
+        run = Run(method, callback, keep_every=keep_every, progress=progress)
+        given = init[index] if isinstance(init, torch.Tensor) else init
+        start = own.start(given, n_samples, seed)
+        run.unit = own.level
 
-    silence = start if objective.silent else None
-    run.through([Stage(name_of(name), stage, n_iter)], objective, transform, silence)
-    return run.recovery(evaluations=objective.evaluations)
+        def stage(objective: Objective, transform: Any, run: Run) -> None:
+            run.details.update(descend(objective, start, n_iter, run.step) or {})
+
+        silence = start if own.silent else None
+        run.through([Stage(name_of(name), stage, n_iter)], own, transform, silence)
+        return run.recovery(evaluations=own.evaluations)
+
+    norms = [own.norm * own.unit for own in members.values()] if members else []
+    return one_by_one(alone, shape, torch.tensor(norms, dtype=torch.float64), callback)
+
+
+def _split(
+    objective: Objective, init: ArrayLike | None, n_samples: int | None, joint: bool
+) -> tuple[Any, tuple[int, ...], dict[Index, Objective] | None]:
+    """Find (start, shape of the batch, its members); (start, (), None) if it cannot be split."""
+    if init is None or isinstance(init, str):
+        wanted = objective.shape(n_samples)
+    else:
+        init = objective.given(init)
+        wanted = tuple(init.shape)
+    if not isinstance(wanted, tuple) or joint:
+        return init, (), None
+    members = members_of(objective, wanted[:-1], wanted[-1])
+    return init, wanted[:-1] if members else (), members
 
 
 class _Fitted:
@@ -260,7 +294,14 @@ def random_start(
     1.0
     """
     objective = Objective(target, transform, "l2")
-    return (objective.coloured if coloured else objective.noise)(n_samples, seed)
+    members = None
+    if isinstance(n_samples, tuple):
+        *batch, length = (check_count(n, "n_samples") for n in n_samples)
+        members = members_of(objective, tuple(batch), length)
+    if not isinstance(n_samples, tuple) or not members:
+        return (objective.coloured if coloured else objective.noise)(n_samples, seed)
+    starts = [(own.coloured if coloured else own.noise)(length, seed) for own in members.values()]
+    return torch.stack(starts).reshape(n_samples)
 
 
 def _check_options(
@@ -421,14 +462,14 @@ def _lbfgs_run(
         nonlocal latest_db
         loss, gradient, latest_db = objective.value_and_gradient(signal(u))
         gradient = to_signal(gradient) * (level / scale)
-        return loss / scale, gradient.double().flatten().cpu().numpy()
+        return loss / scale, gradient.cpu().double().flatten().numpy()
 
     def after(intermediate_result: OptimizeResult) -> None:
         if steps(signal(intermediate_result.x), latest_db) or steps.changed:
             raise StopIteration
 
     options = dict(maxiter=n_iter, maxfun=10 * n_iter, maxcor=REMEMBERED_GRADIENTS, ftol=0, gtol=0)
-    start = (from_signal(x) / level).double().flatten().cpu().numpy()
+    start = (from_signal(x) / level).cpu().double().flatten().numpy()
     result = minimize(value, start, jac=True, method="L-BFGS-B", callback=after, options=options)
     return signal(result.x)
 
@@ -436,7 +477,7 @@ def _lbfgs_run(
 def _first_lr(lr: float | None, lr_unit: str, objective: Objective, x: torch.Tensor) -> float:
     """Convert lr to the loss's own units; the default is one Griffin-Lim step."""
     if lr is not None and lr_unit == "own":
-        return check_positive(lr, "lr")
+        return objective.own_lr(check_positive(lr, "lr"))
     return objective.lr_unit(x) * (1.0 if lr is None else check_positive(lr, "lr"))
 
 
@@ -447,7 +488,8 @@ def _torch_optimizer(
 
     def make(objective: Objective, x: torch.Tensor) -> torch.optim.Optimizer:
         if name == "adam":
-            first = 0.1 * float(x.detach().square().mean().sqrt()) if lr is None else lr
+            own = lr if lr is None else check_positive(lr, "lr") / objective.level
+            first = 0.1 * float(rms(x)) if own is None else own
             return torch.optim.Adam([x], lr=check_positive(first, "lr"))
         if not 0 <= check_number(momentum, "momentum") < 1:
             raise ValueError(f"momentum must be in [0, 1), got {momentum!r}")

@@ -22,13 +22,16 @@ from typing import Any
 import torch
 from numpy.typing import ArrayLike
 
+from .._levels import norm, unit
+from .._tensors import detached, repetitions
 from .._validation import check_choice, check_count, check_signal
 from ..measured import Measured
 from ..metrics import decibels
 from ..transforms.scalogram import Scalogram
 from ._full_plane import FullPlane
+from ._members import Index, one_by_one
 from ._result import Recovery
-from ._stages import Callback, Run, Stage, scalogram_of, silence_of
+from ._stages import Callback, Run, Stage, at_unit, scalogram_of
 
 __all__ = [
     "RULES",
@@ -212,10 +215,11 @@ def griffin_lim(
     ----------
     S : real array, shape (..., n_freqs, n_samples), or Measured
         The scalogram. Only the row of a "signed" lowpass may be negative. Leading axes are a
-        batch; its history is that of the batch as a whole. Of a `Measured` each step takes what
-        is known, and keeps the signal's own coefficients elsewhere.
+        batch: its members are recovered one by one, each as if it were alone, and its history is
+        that of the batch as a whole. Of a `Measured` each step takes what is known, and keeps the
+        signal's own coefficients elsewhere. No gradient flows back to S.
     W : Scalogram
-        Not needed with a `Measured`.
+        The signal gets its dtype and its device. Not needed with a `Measured`.
     n_iter : int
         Number of iterations. Each costs one analysis and one synthesis, whichever the rule.
     momentum : float
@@ -225,7 +229,8 @@ def griffin_lim(
         or complex numbers of the shape of S, of which only the phase counts. The default is
         "random". For wavelets zero phase is a poor start: the rows of a steady tone cancel.
     seed : int
-        Seed of the random phases, 0 or above.
+        Seed of the random phases, 0 or above. Members of a batch get the phases that each gets
+        alone, but those that are equal get phases of their own.
     rule : "fast", "gl", "accelerated", "admm", "raar" or a callable
         A callable takes (S, W, c) and generates (x, W x), as the functions in ``RULES`` do:
         ``functools.partial(RULES["admm"], rho=0.5)``.
@@ -233,7 +238,8 @@ def griffin_lim(
         Keep a copy of every `keep_every`-th iterate in ``Recovery.iterates``.
     callback : callable, optional
         Called as ``callback(iteration, x, consistency_db)`` after each iteration, with a copy of
-        the signal. A true return value stops.
+        the signal. A true return value stops. Of a batch it gets all signals, zeros where they are
+        not known yet, and the fit of the member in work.
     progress : bool
         Show a progress bar on runs longer than two seconds.
 
@@ -260,25 +266,44 @@ def griffin_lim(
     >>> griffin_lim(S, W, n_iter=5, rule=functools.partial(RULES["admm"], rho=0.5)).method
     'griffin_lim (custom)'
     """
-    S, W = _on_plane(S, W)
+    S, plane, level = _on_plane(S, W)
     n_iter = check_count(n_iter, "n_iter")
+    check_count(seed, "seed", 0)
     name, iterate = _rule(rule, momentum)
-    run = Run(f"griffin_lim ({name})", callback, keep_every=keep_every, progress=progress)
-    stage = functools.partial(alternate, iterate=iterate, init=init, seed=seed, n_iter=n_iter)
-    silence = silence_of(S)
-    if silence is not None and isinstance(W, FullPlane):
-        silence = silence.new_zeros(W.M.n_samples)
-    return run.through([Stage(name, stage, n_iter)], S, W, silence).recovery()
+    init = _checked(init, S, plane)
+    shape = tuple(S.shape[:-2])
+    repeated = repetitions([S], shape)
+
+    def alone(index: Index, callback: Callback | None) -> Recovery:
+        run = Run(f"griffin_lim ({name})", callback, keep_every=keep_every, progress=progress)
+        member = at_unit(S[index], plane, run)
+        run.unit *= level
+        begin = init
+        if isinstance(init, torch.Tensor):
+            begin = init[index] if init.is_complex() else init[index] / run.unit
+        stage = functools.partial(
+            alternate,
+            iterate=iterate,
+            init=begin,
+            seed=seed,
+            n_iter=n_iter,
+            repetition=int(repeated[index]),
+        )
+        silence = None if member.any() else member.new_zeros(plane.n_samples)
+        return run.through([Stage(name, stage, n_iter)], member, plane, silence).recovery()
+
+    return one_by_one(alone, shape, norm(S, (-2, -1)), callback)
 
 
-def _on_plane(S: ArrayLike | Measured, W: Scalogram | None) -> tuple[torch.Tensor, Any]:
-    """Return (S, W), the scalogram checked, or a measured one on the full plane."""
+def _on_plane(S: ArrayLike | Measured, W: Scalogram | None) -> tuple[torch.Tensor, Any, float]:
+    """Return (S, W, level), the scalogram checked, or a measured one / level on the full plane."""
     if isinstance(S, Measured) and not S.is_plain:
         scalogram_of(S, W)
-        plane = FullPlane(S)
-        return plane.S, plane
+        level = float(unit(S.S))
+        plane = FullPlane(S.at_level(level))
+        return plane.S, plane, level
     given, W = scalogram_of(S, W)
-    return W.check_scalogram(given).detach(), W
+    return detached(W.check_scalogram(given), "S", "griffin_lim"), W, 1.0
 
 
 @torch.no_grad()
@@ -288,22 +313,21 @@ def alternate(
     run: Run,
     *,
     iterate: Rule,
-    init: ArrayLike | None,
+    init: str | torch.Tensor,
     seed: int,
     n_iter: int,
+    repetition: int = 0,
 ) -> None:
     """Carry out the stage: `n_iter` steps of a rule."""
-    norm = float(S.norm())
-    for x, c in itertools.islice(_pairs(S, W, iterate, init, seed), n_iter + 1):
-        if run.step(x, decibels(float((W.modulus(c) - S).norm()) / norm)):
+    total = float(S.norm())
+    start = _start(init, S, W, seed, repetition)
+    for x, c in itertools.islice(_pairs(S, W, iterate, start), n_iter + 1):
+        if run.step(x, decibels(float((W.modulus(c) - S).norm()) / total)):
             break
 
 
-def _pairs(
-    S: torch.Tensor, W: Scalogram, iterate: Rule, init: ArrayLike | None, seed: int
-) -> Pairs:
+def _pairs(S: torch.Tensor, W: Scalogram, iterate: Rule, x: torch.Tensor) -> Pairs:
     """Generate (x, W x), the start first."""
-    x = _start(init, S, W, seed)
     c = W.coefficients(x)
     pairs = iterate(S, W, c)
     yield x, c
@@ -325,12 +349,11 @@ def _rule(rule: str | Rule, momentum: float) -> tuple[str, Rule]:
     return f"fast, momentum {momentum:g}", functools.partial(fast, momentum=momentum)
 
 
-def _start(init: ArrayLike | None, S: torch.Tensor, W: Scalogram, seed: int) -> torch.Tensor:
-    """Make the signal to start from, in the band of W."""
+def _checked(init: ArrayLike | None, S: torch.Tensor, W: Any) -> str | torch.Tensor:
+    """Return the name of a start, or a start that is a signal or coefficients, as a Tensor."""
     if init is None or isinstance(init, str):
-        kind = check_choice("random" if init is None else init, STARTS_BY_PHASE, "init")
-        return W.inverse(W.impose(S, _phase(kind, S, seed)))
-    init = torch.as_tensor(init)
+        return check_choice("random" if init is None else init, STARTS_BY_PHASE, "init")
+    init = detached(torch.as_tensor(init), "init", "griffin_lim")
     if init.is_complex():
         if init.shape != S.shape:
             raise ValueError(
@@ -339,25 +362,39 @@ def _start(init: ArrayLike | None, S: torch.Tensor, W: Scalogram, seed: int) -> 
             )
         if not torch.isfinite(init).all():
             raise ValueError("init must be finite, got NaN or infinite values")
-        return W.inverse(W.impose(S, init.to(W.filters.device, W.filters.dtype.to_complex())))
+        return init
     x = check_signal(init, name="init")
     if x.shape != (*S.shape[:-2], W.n_samples):
         raise ValueError(
             f"init must have the shape {(*S.shape[:-2], W.n_samples)} of the "
             f"signal, or be complex of the shape of S, got {tuple(x.shape)}"
         )
-    return W.project(x).detach()
+    return x
 
 
-def _phase(kind: str, S: torch.Tensor, seed: int) -> torch.Tensor:
+def _start(
+    init: str | torch.Tensor, S: torch.Tensor, W: Scalogram, seed: int, repetition: int
+) -> torch.Tensor:
+    """Make the signal to start from, in the band of W."""
+    if isinstance(init, str):
+        return W.inverse(W.impose(S, _phase(init, S, seed, repetition)))
+    if init.is_complex():
+        return W.inverse(W.impose(S, init.to(W.filters.dtype.to_complex()).to(W.filters.device)))
+    return W.project(init)
+
+
+def _phase(kind: str, S: torch.Tensor, seed: int, repetition: int) -> torch.Tensor:
     """Make complex numbers of modulus 1 and the shape of S: seeded random ones, or all 1."""
     if kind == "zero":
         return torch.ones_like(S, dtype=S.dtype.to_complex())
-    angles = random_angles(S, seed)
-    return torch.polar(torch.ones_like(angles), angles).to(S.device).to(S.dtype.to_complex())
+    angles = random_angles(S, seed, repetition)
+    # The type is changed first: not every device has double precision.
+    return torch.polar(torch.ones_like(angles), angles).to(S.dtype.to_complex()).to(S.device)
 
 
-def random_angles(S: torch.Tensor, seed: int) -> torch.Tensor:
+def random_angles(S: torch.Tensor, seed: int, repetition: int = 0) -> torch.Tensor:
     """Draw an angle in rad for each coefficient, float64 on the CPU; equal seeds, equal angles."""
     generator = torch.Generator().manual_seed(check_count(seed, "seed", 0))
+    for _ in range(repetition):  # the draws of earlier repetitions
+        torch.rand(S.shape, dtype=torch.float64, generator=generator)
     return 2 * math.pi * torch.rand(S.shape, dtype=torch.float64, generator=generator)

@@ -94,6 +94,7 @@ def noise_level(S: ArrayLike, W: Scalogram, *, model: str = "clipped") -> float:
     Parameters
     ----------
     S : real array, shape (n_freqs, n_samples)
+        At a level whose fourth powers can be computed.
     W : Scalogram
     model : str
         A key of `MODELS`.
@@ -103,7 +104,8 @@ def noise_level(S: ArrayLike, W: Scalogram, *, model: str = "clipped") -> float:
     float
         In units of S; 0 where no row has a bin to tell it.
     """
-    S = torch.as_tensor(S).to(W.filters)
+    W = W.in_double()
+    S = torch.as_tensor(S).detach().to(W.filters)
     wavelets = W.frequencies > 0
     power = S[wavelets].square()
     outside = (autocorrelation(W.filters[wavelets], W.n_samples) < OUTSIDE).numpy()
@@ -173,7 +175,7 @@ def denoise_jointly(
     -------
     Tensor, shape of S
     """
-    S = torch.as_tensor(S).to(W.filters)
+    S = torch.as_tensor(S).detach().to(W.filters)
     if not applies_to(W):
         return denoise(S.abs(), W)
     if about is None:

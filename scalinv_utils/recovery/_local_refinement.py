@@ -19,6 +19,7 @@ import torch
 from scipy.fft import prev_fast_len
 from scipy.ndimage import find_objects, label, maximum_filter1d
 
+from .._tensors import double
 from ..transforms.scalogram import DURATIONS, Scalogram
 from ._griffin_lim import settle
 
@@ -153,7 +154,7 @@ def mend(
 
 def _column_errors(S: torch.Tensor, W: Scalogram, c: torch.Tensor) -> torch.Tensor:
     """Sum the squared misfit of each column, in double precision: small squares would underflow."""
-    return (W.modulus(c) - S).double().square_().sum(-2)
+    return double(W.modulus(c) - S).square_().sum(-2)
 
 
 def _worst(error: np.ndarray) -> np.ndarray:

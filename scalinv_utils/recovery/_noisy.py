@@ -10,7 +10,6 @@ likelihood           descents on the scalogram as it was given (`_fisher`)
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 
 import torch
@@ -64,7 +63,7 @@ class Noisy:
     def __init__(
         self, S: torch.Tensor, W: Scalogram, sigma: float, *, seed: int = 0, model: str = "clipped"
     ) -> None:
-        self.W = W if W.filters.dtype == torch.float64 else copy.deepcopy(W).double()
+        self.W = W.in_double()
         self.S, self.sigma, self.seed, self.model = S, sigma, seed, model
         self.likelihood = Likelihood(S, sigma, model)
         self.cleaned = denoise_jointly(S, self.W, sigma, model=model)
@@ -86,11 +85,13 @@ class Noisy:
 
     def surprise(self, x: torch.Tensor) -> float:
         """Compare what x leaves unexplained with the noise, corrected for what x has fitted."""
-        return self.likelihood.surprise(self.W.magnitude(x), 2 * int(self.W.band.sum()))
+        return self.likelihood.surprise(
+            self.W.modulus(self.W.coefficients(x)), 2 * int(self.W.band.sum())
+        )
 
     def chi2(self, x: torch.Tensor) -> float:
         """Compute minus twice the logarithm of the likelihood."""
-        return self.likelihood.chi2(self.W.magnitude(x))
+        return self.likelihood.chi2(self.W.modulus(self.W.coefficients(x)))
 
     def explains(self, x: torch.Tensor) -> bool:
         """Whether noise of this level could have left what x leaves unexplained."""
@@ -157,7 +158,7 @@ class Noisy:
 
     def refine(self, S: torch.Tensor, W: Scalogram, run: Run) -> None:
         """Carry out the stage, for what is no noise: search and ascend as if the rest were."""
-        rest = self.S - self.W.magnitude(run.x)
+        rest = self.S - self.W.modulus(self.W.coefficients(run.x))
         self.sigma = float(rest.square().mean().sqrt())
         self.model, self.likelihood = "gaussian", Likelihood(self.S, self.sigma, "gaussian")
         self.search(S, W, run)
@@ -192,7 +193,7 @@ class Noisy:
     ) -> None:
         """Run L-BFGS in variables in which W is a tight frame."""
         W = self.W
-        objective = Objective(target, lambda u: W.magnitude(W.whiten(u)), loss)
+        objective = Objective(target, lambda u: W.modulus(W.coefficients(W.whiten(u))), loss)
         descend_lbfgs(
             objective,
             W.unwhiten(run.x),

@@ -4,6 +4,7 @@
 frequencies more alike; `griffin_lim_step` gives learning rates their unit.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any
@@ -12,11 +13,14 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+from .. import _levels
+from .._tensors import detached
 from .._validation import check_callable, check_count, check_signal
 from ..metrics import decibels
+from ..transforms.scalogram import Scalogram
 from ._dense_start import start_from_phase
 from ._errors import DivergenceError
-from .losses import LOSSES, Loss, resolve
+from .losses import LOSSES, Loss, degree_of, resolve
 
 __all__ = ["Equaliser", "Objective", "griffin_lim_step", "spectral_gain"]
 
@@ -28,12 +32,18 @@ NAMED_STARTS = ("noise", "coloured", "phase_gradient")
 # The power gain of the transform is taken to be at least this share of its maximum.
 GAIN_FLOOR = 1e-2
 
+# Factors between levels stay between this power of two and its inverse.
+LARGEST_EXPONENT = 1000.0
+
 # The share of the whitening that is applied: 0 is none, 1 is all of it.
 WHITENING = 0.5
 
 # Backward passes of `spectral_gain`, and iterations of `griffin_lim_step`.
 PROBES = 8
 POWER_ITERATIONS = 12
+
+# The method that a word about gradients names.
+WHERE = "invert_gradient"
 
 # From a signal to the flat list of the transform's tensors.
 Analysis = Callable[[torch.Tensor], list[torch.Tensor]]
@@ -42,9 +52,15 @@ Analysis = Callable[[torch.Tensor], list[torch.Tensor]]
 class Objective:
     """Evaluate a loss, its gradient and the consistency, for any optimiser.
 
+    Squares of a very quiet or a very loud target would under- or overflow, and optimisers have
+    constants of their own. So an optimiser sees signals in units of `level`, and a loss that knows
+    no level (`losses.degree_of`) sees output and target in units of `unit`. Both are powers of two.
+
     Parameters
     ----------
     target, transform, loss : as in `invert_gradient`
+    scaled : bool
+        With False both units are one, for an optimiser whose steps have units of their own.
 
     Attributes
     ----------
@@ -53,32 +69,68 @@ class Objective:
     target : list of Tensor
     evaluations : int
         How often the transform was evaluated.
+    unit, level : float
+        `start` sets the level.
     norm : float
-        The norm of the target.
+        The norm of the target / unit.
     silent : bool
         Whether the target is zero everywhere.
+    repetition : int
+        How many draws of random numbers to leave out before that of a start.
     """
 
-    def __init__(self, target: Any, transform: Callable[..., Any], loss: str | Loss) -> None:
+    def __init__(self, target: Any, transform: Any, loss: str | Loss, scaled: bool = True) -> None:
         self.transform: Any = transform
         self.analyse = _analysis(transform)
         self.target = _check_target(target, transform)
-        self.loss = resolve(loss)
-        self.evaluations = 0
-        self.norm = _norm(self.target)
-        self.silent = self.norm == 0
+        self.loss, self.scaled = resolve(loss), scaled
+        self.evaluations = self.repetition = 0
+        self.silent = not any(t.any() for t in self.target)
+        loudest = max(float(_levels.unit(t)) for t in self.target)
+        self.unit = loudest if scaled and not self.silent else 1.0
+        self.level = 1.0
+        self._goal = self._in_units(self.target)
+        self.norm = _norm(self._goal)
+
+    def _in_units(self, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
+        return tensors if self.unit == 1.0 else [t / self.unit for t in tensors]
+
+    def outputs(self, u: torch.Tensor) -> list[torch.Tensor]:
+        """Compute the outputs, in their unit, of a signal in units of the level."""
+        return self._in_units(self.analyse(u if self.level == 1.0 else u * self.level))
+
+    def _loss_of(self, output: list[torch.Tensor], loss: Loss) -> torch.Tensor:
+        """Evaluate a loss of outputs in their unit, in that unit if it has a degree."""
+        if degree_of(loss) is None and self.unit != 1.0:
+            return loss([o * self.unit for o in output], self.target)
+        return loss(output, self._goal)
+
+    def own_lr(self, lr: float) -> float:
+        """Convert a learning rate in the units of the loss and the signal to the units used here.
+
+        In these, dx = -lr dL/dx is du = -lr unit^d / level^2 dL'/du, d the degree of the loss L.
+        """
+        exponent = (degree_of(self.loss) or 0.0) * math.log2(self.unit) - 2 * math.log2(self.level)
+        return lr * 2.0 ** min(max(exponent, -LARGEST_EXPONENT), LARGEST_EXPONENT)
+
+    def member(self, index: tuple[int | slice, ...]) -> "Objective":
+        """Make the objective of one member of a batch."""
+        transform = getattr(self.transform, "member", lambda index: self.transform)(index)
+        target = [t[index] for t in self.target]
+        target = target[0] if len(target) == 1 else target
+        return Objective(target, transform, self.loss, scaled=self.scaled)
 
     def __call__(self, x: torch.Tensor) -> tuple[torch.Tensor, float]:
-        """Evaluate (loss, consistency in dB) at x."""
+        """Evaluate (loss, consistency in dB) at x, in units of the level as all below."""
         if not torch.isfinite(x).all():
             raise DivergenceError
         self.evaluations += 1
-        output = self.analyse(x)
-        loss = self.loss(output, self.target)
+        output = self.outputs(x)
+        loss = self._loss_of(output, self.loss)
         if not torch.isfinite(loss):
             raise DivergenceError
         with torch.no_grad():
-            residual = _norm([o - t for o, t in zip(output, self.target)])
+            residual = _norm([o - t for o, t in zip(output, self._goal)])
         return loss, decibels(residual / self.norm)
 
     def value_and_gradient(self, x: torch.Tensor) -> tuple[float, torch.Tensor, float]:
@@ -92,8 +144,8 @@ class Objective:
         """Evaluate the gradient of the loss, or of another one, at x."""
         x = x.detach().clone().requires_grad_()
         self.evaluations += 1
-        (gradient,) = torch.autograd.grad((loss or self.loss)(self.analyse(x), self.target), x)
-        return gradient
+        value = self._loss_of(self.outputs(x), loss or self.loss)
+        return torch.autograd.grad(value, x)[0]
 
     def advance(self, iteration: int, consistency_db: float) -> bool:
         """Tell a loss that changes how far the descent is, and return whether it has changed."""
@@ -120,9 +172,10 @@ class Objective:
     def _griffin_lim_step(self, x: torch.Tensor) -> float:
         """Take the step from the frame bounds if they are known, and measure it otherwise."""
         if hasattr(self.transform, "frame_bounds") and x.any():  # at silence there is no gradient
-            return 1 / (2 * self.transform.frame_bounds[1])
+            ratio = self.unit / self.level
+            return ratio * ratio / (2 * self.transform.frame_bounds[1])
         self.evaluations += 2 * POWER_ITERATIONS
-        return griffin_lim_step(self.analyse, x)
+        return griffin_lim_step(self.outputs, x)
 
     # -- starts ----------------------------------------------------------------------------------
 
@@ -131,6 +184,8 @@ class Objective:
         shape = n_samples if isinstance(n_samples, tuple) else (n_samples,)
         shape = [check_count(n, "n_samples") for n in shape]
         generator = np.random.default_rng([check_count(seed, "seed", 0), START_STREAM])
+        for _ in range(self.repetition):
+            generator.standard_normal(shape)
         x = torch.from_numpy(generator.standard_normal(shape)).to(self.target[0])
         # No descent can change what no filter sees: noise outside the band would stay for ever.
         x = self.transform.project(x) if hasattr(self.transform, "project") else x
@@ -143,7 +198,7 @@ class Objective:
         phases of noise.
         """
         x = self.noise(n_samples, seed).requires_grad_()
-        (shaped,) = torch.autograd.grad(self.analyse(x), x, grad_outputs=self.target)
+        (shaped,) = torch.autograd.grad(self.analyse(x), x, grad_outputs=self._goal)
         self.evaluations += 1
         return self._at_level(shaped)
 
@@ -160,32 +215,44 @@ class Objective:
     def _at_level(self, x: torch.Tensor) -> torch.Tensor:
         """Scale x so that its transform has the norm of the target, if it is of degree one."""
         with torch.no_grad():
-            return x * (self.norm / (_norm(self.analyse(x)) or 1.0))
+            own = float(_levels.norm(torch.stack([_levels.norm(o) for o in self.analyse(x)])))
+            return x * (self.norm * self.unit / (own or 1.0))
 
     def start(self, init: ArrayLike | None, n_samples: int | None, seed: int) -> torch.Tensor:
-        """Make the start, and check that the transform gives there the shapes of the target."""
+        """Make the start, and check that the transform gives there the shapes of the target.
+
+        Its unit becomes the level in units of which it is returned.
+        """
         init = "noise" if init is None else init
         if isinstance(init, str) and init in NAMED_STARTS:
-            x = getattr(self, init)(self._shape(n_samples), seed)
+            x = getattr(self, init)(self.shape(n_samples), seed)
         else:
-            x = self._given(init)
-        output = self.analyse(x.requires_grad_())
+            x = self.given(init)
+        if self.scaled:
+            self.level = float(_levels.unit(x)) if x.any() else self.unit
+        x = (x.detach() / self.level).requires_grad_()
+        output = self.outputs(x)
         self._require_fit(output, x)
-        _require_scalar(self.loss(output, self.target))
+        _require_scalar(self._loss_of(output, self.loss))
         return x.detach()
 
-    def _given(self, init: ArrayLike) -> torch.Tensor:
+    def given(self, init: ArrayLike) -> torch.Tensor:
         """Check a start that is a signal; for a silent target it is silence."""
-        x = check_signal(init, name="init").detach().to(self.target[0])
+        x = detached(check_signal(init, name="init"), "init", WHERE)
+        x = x.to(self.target[0])
         known = _transform_samples(self.transform)
         if known and x.shape[-1] != known:
             raise ValueError(
                 f"init must have {known} samples, as the transform takes, "
                 f"got shape {tuple(x.shape)}"
             )
-        return torch.zeros_like(x) if self.silent else x.clone()
+        if self.silent:
+            return torch.zeros_like(x)
+        if isinstance(self.transform, Scalogram):
+            self.transform.check_heard(x, "init")
+        return x.clone()
 
-    def _shape(self, n_samples: int | None) -> int | tuple[int, ...]:
+    def shape(self, n_samples: int | None) -> int | tuple[int, ...]:
         """Find the shape of a named start.
 
         If the transform fixes the length, the batch axes are those of the target.
@@ -220,7 +287,7 @@ class Objective:
                 f"shape {tuple(x.shape)}, {_brief(shapes[1])}, got "
                 f"{_brief(shapes[0])}"
             )
-        if self.silent and _norm(output):
+        if self.silent and any(o.any() for o in output):
             raise ValueError(
                 "target must not be all zero: this transform does not map silence "
                 "to zero, and errors are relative to the target's norm"
@@ -248,7 +315,7 @@ class Equaliser:
     def __init__(self, objective: Objective, x: torch.Tensor) -> None:
         gain = getattr(objective.transform, "gain", None)
         if not isinstance(gain, torch.Tensor) or gain.shape != (x.shape[-1] // 2 + 1,):
-            gain = spectral_gain(objective.analyse, x)
+            gain = spectral_gain(objective.outputs, x)
             objective.evaluations += PROBES
         highest = float(gain.max())
         flat = torch.ones_like(gain)
@@ -359,7 +426,7 @@ def griffin_lim_step(
     """
     analyse, x = _analysis(transform), _like_own(transform, check_signal(x).detach())
     v = torch.randn(x.shape, dtype=x.dtype, generator=torch.Generator().manual_seed(0)).to(x)
-    h = (1e-3 if x.dtype == torch.float32 else 1e-6) * (float(x.norm()) or 1.0)
+    h = (1e-3 if x.dtype == torch.float32 else 1e-6) * (float(_levels.norm(x)) or 1.0)
     for _ in range(check_count(n_power, "n_power")):
         v = v / v.norm()
         x0 = x.clone().requires_grad_()
@@ -386,6 +453,8 @@ def _transform_samples(transform: Any) -> int | None:
 
 def _analysis(transform: Callable[..., Any]) -> Analysis:
     """Turn the transform into a function from a signal to a list of real tensors."""
+    if isinstance(transform, Scalogram):  # without the checks of `magnitude`
+        return lambda x: [transform.modulus(transform.coefficients(x))]
     function = check_callable(
         getattr(transform, "magnitude", transform),
         "transform",
@@ -414,15 +483,18 @@ def _as_list(output: Any) -> list[Any]:
 def _check_target(target: Any, transform: Any) -> list[torch.Tensor]:
     """Check the target, and return it as a flat list of tensors."""
     if hasattr(transform, "check_scalogram"):
-        return [transform.check_scalogram(target, "target").detach()]
+        return [detached(transform.check_scalogram(target, "target"), "target", WHERE)]
     parts = _as_list(target)
     if not parts:
         raise ValueError(f"target must hold at least one tensor, got {target!r}")
-    return [_like_own(transform, check_signal(part, name="target").detach()) for part in parts]
+    checked = [detached(check_signal(part, name="target"), "target", WHERE) for part in parts]
+    return [_like_own(transform, part) for part in checked]
 
 
 def _like_own(transform: Any, tensor: torch.Tensor) -> torch.Tensor:
     """Convert a tensor to the dtype and device of the transform's own tensors, if it has any."""
+    if isinstance(transform, Scalogram):
+        return transform.check_signal(tensor)
     if not isinstance(transform, torch.nn.Module):
         return tensor
     own = chain(transform.parameters(), transform.buffers())

@@ -33,12 +33,13 @@ import torch
 from numpy.typing import ArrayLike
 from scipy import linalg
 
+from .._levels import unit
 from ..metrics import decibels
 from ..transforms._derivatives import scale_derivative, time_derivative
 from ..transforms.scalogram import Scalogram
 from ._griffin_lim import random_angles
 from ._result import Recovery
-from ._stages import Callback, Run, Stage, one_scalogram, silence_of
+from ._stages import Callback, Run, Stage, at_unit, one_scalogram, silence_of
 
 __all__ = ["PhaseEquation", "solve_phase_equation", "spectral_gap"]
 
@@ -269,6 +270,7 @@ def solve_phase_equation(
     S : real array, shape (n_freqs, n_samples)
         One scalogram; a batch is refused.
     W : Scalogram
+        All is computed in float64 on the CPU; the signal gets the dtype and the device of W.
     seed : int
         Seed of the random phase that the iteration starts from.
     ridges : sequence of float
@@ -296,8 +298,9 @@ def solve_phase_equation(
     >>> solve_phase_equation(W.magnitude(x), W).consistency_db < -100
     True
     """
-    S = one_scalogram(S, W)
+    S = one_scalogram(S, W, where="solve_phase_equation")
     run = Run("phase equation", callback, keep_every=keep_every, progress=progress, result="best")
+    S, W = at_unit(S, W, run), W.in_double()
     solve = functools.partial(_solve, seed=seed, ridges=ridges, target_db=target_db)
     stages = [Stage("phase equation", solve, len(ridges) - 1)]
     return run.through(stages, S, W, silence_of(S)).recovery()
@@ -367,9 +370,11 @@ def spectral_gap(S: ArrayLike, W: Scalogram, x: ArrayLike, *, ridge: float = 1e-
     >>> gap > 5 * gap_of_clicks
     True
     """
-    S = one_scalogram(S, W)
-    equation = PhaseEquation(S.numpy(), W)
-    A = _full(equation.matrix(equation.consistent_frequency(W(x).numpy())))
+    S, W = one_scalogram(S, W, where="spectral_gap"), W.in_double()
+    W.check_heard(x)
+    c = W(x).detach()
+    equation = PhaseEquation((S / unit(S)).numpy(), W)
+    A = _full(equation.matrix(equation.consistent_frequency((c / unit(c)).numpy())))
     A += ridge * np.trace(A).real / len(A) * np.eye(len(A))
     largest = linalg.eigh(
         _full(equation.weighted_gram(equation.power)),

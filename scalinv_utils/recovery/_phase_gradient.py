@@ -39,6 +39,8 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+from .._levels import norm
+from .._tensors import detached, double
 from .._validation import check_count, check_share
 from ..metrics import consistency_db, decibels
 from ..transforms.scalogram import Scalogram
@@ -46,9 +48,10 @@ from ._gauss_newton import gauss_newton
 from ._griffin_lim import random_angles, settle
 from ._heap_integration import Paths, integration_weights
 from ._local_refinement import mend
+from ._members import Index, one_by_one
 from ._phase_relations import phase_derivatives
 from ._result import Recovery
-from ._stages import Callback, Run, Stage, silence_of
+from ._stages import Callback, Run, Stage, at_unit, silence_of
 
 __all__ = [
     "corrected",
@@ -113,7 +116,8 @@ def integrate_phase(
     start : real array, shape of S
         The phase of the points where an island starts and of those that are never reached.
     tolerance : float in (0, 1)
-        Points below this share of the maximum of S are never reached.
+        Points below this share of the maximum of S are never reached; each member of a batch has a
+        maximum of its own.
 
     Returns
     -------
@@ -167,9 +171,9 @@ def _wavelets(W: Scalogram) -> slice:
 
 def paths_of(S: torch.Tensor, W: Scalogram, tolerance: float) -> dict[tuple[int, ...], Paths]:
     """Find the `Paths` of each scalogram of a batch, by its index."""
-    moduli = S.detach().double().cpu()[..., _wavelets(W), :].numpy()
-    threshold = tolerance * float(moduli.max())
-    return {item: Paths(moduli[item], threshold) for item in np.ndindex(S.shape[:-2])}
+    moduli = double(S.detach()).cpu()[..., _wavelets(W), :].numpy()
+    items = np.ndindex(S.shape[:-2])
+    return {item: Paths(moduli[item], tolerance * float(moduli[item].max())) for item in items}
 
 
 def _integrate(
@@ -197,20 +201,28 @@ def heap(
     tolerance: float = REACHED_DOWN_TO,
 ) -> Recovery:
     """Run the stage of this module alone; the parameters are those of `phase_gradient`."""
-    S = W.check_scalogram(S).detach()
+    S = detached(W.check_scalogram(S), "S", "phase_gradient")
     check_count(n_iter, "n_iter", 0)
     check_share(tolerance, "tolerance")
     check_count(seed, "seed", 0)
-    run = Run(
-        "phase gradient (heap)",
-        callback,
-        keep_every=keep_every,
-        progress=progress,
-        result="best",
+    carry_out = functools.partial(
+        integrate_and_correct, seed=seed, n_iter=n_iter, tolerance=tolerance
     )
-    stage = functools.partial(integrate_and_correct, seed=seed, n_iter=n_iter, tolerance=tolerance)
-    run.details["islands"] = 0
-    return run.through([Stage("phase gradient", stage, n_iter)], S, W, silence_of(S)).recovery()
+    stages = [Stage("phase gradient", carry_out, n_iter)]
+
+    def alone(index: Index, callback: Callback | None) -> Recovery:
+        run = Run(
+            "phase gradient (heap)",
+            callback,
+            keep_every=keep_every,
+            progress=progress,
+            result="best",
+        )
+        run.details["islands"] = 0
+        member = at_unit(S[index], W, run)
+        return run.through(stages, member, W, silence_of(member)).recovery()
+
+    return one_by_one(alone, tuple(S.shape[:-2]), norm(S, (-2, -1)), callback)
 
 
 def integrate_and_correct(
@@ -254,9 +266,9 @@ def best_of(
 
     `fit_of` gives the fit that the run records, if it is not that to S.
     """
-    norm, best = float(S.norm()), (math.inf, torch.empty(0))  # no signal yet
+    total, best = float(S.norm()), (math.inf, torch.empty(0))  # no signal yet
     for x, residual in iterates:
-        fit = decibels(residual / norm)
+        fit = decibels(residual / total)
         arrived = fit < ENOUGH_DB or (fit < NEARLY_ENOUGH_DB and fit > best[0] - 1)
         best = min(best, (fit, x), key=lambda pair: pair[0])
         if run.step(x, fit_of(x) if fit_of else fit) or arrived:

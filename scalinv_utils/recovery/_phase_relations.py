@@ -47,6 +47,8 @@ import torch
 from numpy.polynomial.polynomial import polyder, polyval
 from numpy.typing import ArrayLike
 
+from .._levels import unit
+from .._tensors import double
 from ..transforms._derivatives import time_derivative
 from ..transforms._wavelets import MORSE, Response
 from ..transforms.scalogram import Scalogram
@@ -168,7 +170,8 @@ def phase_derivatives(
     Parameters
     ----------
     S : real array, shape (..., n_freqs, n_samples)
-        A scalogram, its rows neighbours in scale. Its level does not matter.
+        A scalogram, its rows neighbours in scale. Its level does not matter, and each member of a
+        batch is treated as if it were alone. No gradient flows back to S.
     W : Scalogram
     exact : bool
         Use the wavelet's own relation if it has one (Morse wavelets of integer gamma, Morlet's),
@@ -206,10 +209,12 @@ def phase_derivatives(
     >>> round(float(dphi_dt[row, 128]) * 8000 / (2 * math.pi))  # Hz
     1000
     """
-    S = W.check_scalogram(S).detach().double().cpu()
+    S = double(W.check_scalogram(S).detach()).cpu()
     rows = slice(int((W.frequencies > 0).sum()))
+    S = S / unit(S, (-2, -1))
     power = S[..., rows, :].numpy() ** 2
-    floor = DERIVATIVE_POWER_FLOOR * (power.max() or 1.0)
+    highest = power.max((-2, -1), keepdims=True)
+    floor = DERIVATIVE_POWER_FLOOR * np.where(highest > 0, highest, 1.0)
     power += floor
     dphi_dt, dphi_dlogs = torch.zeros_like(S), torch.zeros_like(S)
     in_time, in_scale = dphi_dt.numpy()[..., rows, :], dphi_dlogs.numpy()[..., rows, :]

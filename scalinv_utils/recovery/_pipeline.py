@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from numpy.typing import ArrayLike
 
+from .._levels import unit
 from .._validation import check_choice, check_count, check_positive
 from ..measured import Measured
 from ..metrics import decibels
@@ -25,6 +26,7 @@ from ._stages import (
     Callback,
     Run,
     Stage,
+    at_unit,
     measured_of,
     one_scalogram,
     scalogram_of,
@@ -81,7 +83,8 @@ def recover(
     W : Scalogram
         Any wavelet will do, and not only a wavelet: where a method needs what a bank does not
         have, the next best start is used, and named in "stages". Dense rows (32 voices per
-        octave) determine the phase best.
+        octave) determine the phase best. All is computed in float64 on the CPU; the signal gets
+        the dtype and the device of W. No gradient flows back to S.
     noise : "clipped", "gaussian" or "rice"
         How noise came into S, if there is any. "clipped": white and Gaussian on the modulus, and
         negative values were put to zero. "gaussian": the same, and negative values were kept.
@@ -140,8 +143,10 @@ def recover(
     if M := measured_of(S, W, sigma):
         return _recover_measured(M, run, seed)
     given, W = scalogram_of(S, W)
-    signed = one_scalogram(given, W, negative=noise == "gaussian")
-    S = signed.clamp_min(0) if noise == "gaussian" else signed
+    signed = one_scalogram(given, W, where="recover", negative=noise == "gaussian")
+    signed, W = at_unit(signed, W, run), W.in_double()
+    sigma = None if sigma is None else sigma / run.unit
+    S = _moduli(signed, W)
     silence = silence_of(S)
     cleaned = denoise(S, W) if silence is None else S
     noise_db = decibels((cleaned - S).norm() / S.norm()) if silence is None else -math.inf
@@ -155,16 +160,23 @@ def recover(
         explained = noisy.explains(run.x)
         stages = [] if explained else [*_stages(None, seed), noisy.refinement, *_other_start(seed)]
         run.result = "last" if explained and not run.stopped else "best"
-        run.details["sigma"] = sigma
+        run.details["sigma"] = sigma * run.unit
         run.details["reduced_chi2"] = noisy.surprise(run.x)
     recovery = run.through(stages, S, W, silence).recovery(noise_db=noise_db)
     recovery.details["stages"] = run.stages
     return recovery
 
 
+def _moduli(S: torch.Tensor, W: Scalogram) -> torch.Tensor:
+    """Put the negative values of the rows that are moduli to zero."""
+    n_moduli = W.n_freqs - int(W.lowpass == "signed")
+    return torch.cat([S[:n_moduli].clamp_min(0), S[n_moduli:]])
+
+
 def _recover_measured(M: Measured, run: Run, seed: int) -> Recovery:
     """Run the stages of a measured scalogram; a long record ends with its last signal."""
-    run.goal_db = -math.inf
+    run.goal_db, run.unit = -math.inf, float(unit(M.S))
+    M = M.at_level(run.unit)
     if M.S.any():
         carry_out(M, run, seed)
     else:
@@ -207,7 +219,7 @@ def _more_stages(S: torch.Tensor, W: Scalogram, seed: int) -> list[Stage]:
 def _other_start(seed: int) -> list[Stage]:
     """List stages for a scalogram that no signal has: its best fit need not have its phase."""
     from_noise = functools.partial(
-        alternate, iterate=fast, init=None, seed=seed, n_iter=ALTERNATIONS
+        alternate, iterate=fast, init="random", seed=seed, n_iter=ALTERNATIONS
     )
     return [
         Stage("fast Griffin-Lim", from_noise, ALTERNATIONS),
@@ -224,7 +236,7 @@ def _integrate_denoised(
 
 def _polish(S: torch.Tensor, W: Scalogram, run: Run) -> None:
     """Carry out the stage: L-BFGS in variables in which W is a tight frame, until it stalls."""
-    objective = Objective(S, lambda u: W.magnitude(W.whiten(u)), "l2")
+    objective = Objective(S, lambda u: W.modulus(W.coefficients(W.whiten(u))), "l2")
     fits: list[float] = []
 
     def step(u: torch.Tensor, fit: float) -> bool:

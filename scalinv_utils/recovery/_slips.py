@@ -77,12 +77,12 @@ def _fitted(S: torch.Tensor, W: Scalogram, x: torch.Tensor) -> torch.Tensor:
 
 
 def _misfit(S: torch.Tensor, W: Scalogram, x: torch.Tensor) -> float:
-    return float((W.magnitude(x) - S).norm())
+    return float((W.modulus(W.coefficients(x)) - S).norm())
 
 
 def _worst_column(S: torch.Tensor, W: Scalogram, x: torch.Tensor) -> int:
     rows = _rows(W, SEEN_IN[0])
-    return int((W.magnitude(x) - S)[:rows].square().sum(0).argmax())
+    return int((W.modulus(W.coefficients(x)) - S)[:rows].square().sum(0).argmax())
 
 
 def turned_back(x: torch.Tensor, place: int, W: Scalogram) -> list[torch.Tensor]:
@@ -120,7 +120,7 @@ def places_of_slips(x: torch.Tensor, W: Scalogram, likelihood: Likelihood) -> li
         Without a lowpass and without negative frequencies.
     likelihood : Likelihood
     """
-    excess = likelihood.excess(W.magnitude(x))
+    excess = likelihood.excess(W.modulus(W.coefficients(x)))
     standing = np.full(W.n_samples, -np.inf)
     for depth in SEEN_IN:
         rows, width = _rows(W, depth), _width(W, depth)

@@ -6,6 +6,9 @@ says so, and leaves in `run.x` the signal from which the next stage goes on.
 
 The *run* does once the work that every method needs: it answers silence, records the history,
 copies iterates, calls the callback, moves the progress bar, stops, and keeps the best signal.
+
+Stages work at a level near one, where no square under- or overflows: a method divides S by its
+`unit` and tells the run, which multiplies by it whatever it hands out.
 """
 
 from __future__ import annotations
@@ -20,12 +23,22 @@ import torch
 from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 
-from .._validation import check_callable, check_count
+from .._levels import unit
+from .._tensors import detached, double
+from .._validation import check_callable, check_count, check_magnitudes
 from ..measured import Measured
 from ..transforms.scalogram import Scalogram
 from ._result import Recovery
 
-__all__ = ["Run", "Stage", "measured_of", "one_scalogram", "scalogram_of", "silence_of"]
+__all__ = [
+    "Run",
+    "Stage",
+    "at_unit",
+    "measured_of",
+    "one_scalogram",
+    "scalogram_of",
+    "silence_of",
+]
 
 # This many copies of the signal share one block. If each copy were allocated alone, between the
 # large arrays that come and go, it would keep their memory from being used again: 10 MB for each
@@ -77,6 +90,10 @@ class Run:
 
     Attributes
     ----------
+    unit : float
+        What the signals of the stages are multiplied by before they are handed out.
+    like : Tensor or None
+        A Tensor whose dtype and device the signals that are handed out get; None: as they are.
     x : Tensor
         The latest signal; stages go on from it.
     best_db : float
@@ -113,6 +130,8 @@ class Run:
         self.details: dict[str, Any] = {}
         self.stages: list[tuple[str, float]] = []
         self.best_db, self.stopped = math.inf, False
+        self.unit: float = 1.0
+        self.like: torch.Tensor | None = None
         self._bar: tqdm | None = None
         self._start = time.perf_counter()
 
@@ -171,25 +190,30 @@ class Run:
         if self._bar is not None:
             self._bar.update()
             self._bar.set_postfix_str(f"{fit:.1f} dB", refresh=False)
-        if self.callback and self.callback(iteration, x.detach().clone(), fit):
+        if self.callback and self.callback(iteration, self._out(x), fit):
             self.stopped = True
         return self.stopped
 
+    def _out(self, x: torch.Tensor) -> torch.Tensor:
+        """Copy a signal of a stage in the units, the dtype and on the device of the caller."""
+        x = x.detach() * self.unit
+        return x if self.like is None else x.to(self.like)
+
     def _copy(self, x: torch.Tensor) -> torch.Tensor:
         """Copy the signal into the next place of the present block."""
-        place = len(self.iterates) % COPIES_PER_BLOCK
+        x, place = self._out(x), len(self.iterates) % COPIES_PER_BLOCK
         if place == 0:
-            self._block = x.detach().new_empty((COPIES_PER_BLOCK, *x.shape))
-        return self._block[place].copy_(x.detach())
+            self._block = x.new_empty((COPIES_PER_BLOCK, *x.shape))
+        return self._block[place].copy_(x)
 
     def recovery(self, **details: Any) -> Recovery:
         """Make the Recovery: its signal is the last or the best iterate, as `result` says."""
         last, fit = len(self.history["seconds"]) - 1, self.history["consistency_db"][-1]
         if self.keep_every and self.iterates[-1][0] != last:
-            self.iterates.append((last, self._last.detach().clone()))
+            self.iterates.append((last, self._out(self._last)))
         x, fit = (self._best, self.best_db) if self.result == "best" else (self._last, fit)
         details = {**self.details, **details}
-        return Recovery(x.detach().clone(), self.method, fit, self.history, self.iterates, details)
+        return Recovery(self._out(x), self.method, fit, self.history, self.iterates, details)
 
 
 def scalogram_of(S: Any, W: Scalogram | None) -> tuple[Any, Scalogram]:
@@ -206,7 +230,7 @@ def scalogram_of(S: Any, W: Scalogram | None) -> tuple[Any, Scalogram]:
         if W is None:
             raise TypeError("W must be given with a scalogram that is no Measured, got None")
         return S, W
-    if W is not None and W is not S.W:
+    if W is not None and W is not S.W and W is not S.given:
         raise ValueError("W must be left out, or be S.W, where S is a Measured, got another W")
     return S.S, S.W
 
@@ -231,19 +255,28 @@ def measured_of(S: Any, W: Scalogram | None, sigma: float | None = None) -> Meas
 
 def silence_of(S: torch.Tensor) -> torch.Tensor | None:
     """Return the silent signal where the scalogram S is silent, None where it is not."""
-    return None if S.norm() > 0 else S.new_zeros(S.shape[:-2] + S.shape[-1:])
+    return None if S.any() else S.new_zeros(S.shape[:-2] + S.shape[-1:])
 
 
-def one_scalogram(S: ArrayLike, W: Scalogram, *, negative: bool = False) -> torch.Tensor:
-    """Check that S is one scalogram of W, and return it in double precision.
+def at_unit(S: torch.Tensor, W: Scalogram, run: Run) -> torch.Tensor:
+    """Divide S by its unit, which the run is told; signals get the dtype and the device of W."""
+    run.unit, run.like = float(unit(S)), W.filters
+    return S / run.unit
+
+
+def one_scalogram(
+    S: ArrayLike, W: Scalogram, *, where: str = "this method", negative: bool = False
+) -> torch.Tensor:
+    """Check that S is one scalogram of W, and return it in double precision on the CPU.
 
     Where noise may have made it `negative`, it still is to be real, finite and of W's shape.
+    `where` names the method.
     """
-    given = torch.as_tensor(S)
-    S = W.check_scalogram(given.abs() if negative else S).detach().double()
+    n_signed = W.n_freqs if negative else int(W.lowpass == "signed")
+    S = detached(check_magnitudes(S, W.shape, n_signed=n_signed), "S", where)
     if S.ndim != 2:
         raise ValueError(
             f"S must be one scalogram of shape (n_freqs, n_samples) = {W.shape}, "
             f"got shape {tuple(S.shape)}"
         )
-    return given.detach().to(S) if negative else S
+    return double(S).cpu()

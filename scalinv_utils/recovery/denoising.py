@@ -13,6 +13,7 @@ than S itself does.
 import torch
 from numpy.typing import ArrayLike
 
+from .._levels import unit
 from ..transforms.scalogram import Scalogram
 
 __all__ = ["OUTSIDE", "autocorrelation", "denoise"]
@@ -39,8 +40,8 @@ def denoise(S: ArrayLike, W: Scalogram) -> torch.Tensor:
     Returns
     -------
     real Tensor, shape of S
-        A cleaner scalogram; without noise it differs from S by about 1e-4. The row of a lowpass
-        stays as it is.
+        A cleaner scalogram, dtype and device of W; without noise it differs from S by about 1e-4.
+        The row of a lowpass stays as it is. No gradient flows back to S.
 
     Raises
     ------
@@ -59,6 +60,8 @@ def denoise(S: ArrayLike, W: Scalogram) -> torch.Tensor:
     True
     """
     S, wavelets = W.check_scalogram(S).detach(), W.frequencies > 0
+    level = unit(S, (-2, -1))
+    S = S / level
     power = S[..., wavelets, :].square()
     spectrum = torch.fft.rfft(power)
     energy = spectrum.abs().square()
@@ -68,7 +71,7 @@ def denoise(S: ArrayLike, W: Scalogram) -> torch.Tensor:
     cleaned[..., wavelets, :] = (
         torch.fft.irfft(gain.clamp_min(0) * spectrum, n=W.n_samples).clamp_min(0).sqrt()
     )
-    return cleaned
+    return cleaned * level
 
 
 def _noise_energy(energy: torch.Tensor, power: torch.Tensor, filters: torch.Tensor) -> torch.Tensor:
@@ -78,12 +81,12 @@ def _noise_energy(energy: torch.Tensor, power: torch.Tensor, filters: torch.Tens
     narrower row in proportion to their power, because noise on S is proportional to S in S^2.
     """
     outside = autocorrelation(filters, power.shape[-1]) < OUTSIDE
-    known = outside.double().mean(-1) > ENOUGH
+    known = outside.to(power.dtype).mean(-1) > ENOUGH
     if not known.any():
         return torch.zeros_like(power[..., :1])
     share = (energy * outside).sum(-1) / outside.sum(-1).clamp_min(1)
     share = share / power.mean(-1).clamp_min(torch.finfo(power.dtype).tiny)
-    rows = torch.arange(len(known)).clamp_min(int(known.double().argmax()))
+    rows = torch.arange(len(known)).clamp_min(int(known.to(torch.uint8).argmax()))
     return (share[..., rows] * power.mean(-1)).unsqueeze(-1)
 
 

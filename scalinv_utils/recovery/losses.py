@@ -40,6 +40,7 @@ __all__ = [
     "CoarseToFine",
     "L2ToL1",
     "Loss",
+    "degree_of",
     "gaussian",
     "log",
     "order_loss",
@@ -53,6 +54,25 @@ __all__ = [
 
 # (output, target) -> loss. A loss that changes has a method ``advance`` besides, see `L2ToL1`.
 Loss = Callable[[list[torch.Tensor], list[torch.Tensor]], torch.Tensor]
+
+
+def degree_of(loss: Loss) -> float | None:
+    """Return d if the loss of a * output and a * target is |a|^d times that of both, else None.
+
+    None stands for losses that know a level, such as the deviation of a noise.
+
+    Examples
+    --------
+    >>> degree_of(l2), degree_of(power(p=0.5)), degree_of(gaussian(0.1))
+    (2.0, 1.0, None)
+    """
+    return getattr(loss, "degree", None)
+
+
+def _of_degree(degree: float, loss: Loss) -> Loss:
+    """Note the degree of a loss."""
+    loss.degree = degree
+    return loss
 
 
 def l2(output: list[torch.Tensor], target: list[torch.Tensor]) -> torch.Tensor:
@@ -70,7 +90,11 @@ def mse(output: list[torch.Tensor], target: list[torch.Tensor]) -> torch.Tensor:
     return l2(output, target) / _count(target)
 
 
-LOSSES: dict[str, Loss] = {"l2": l2, "l1": l1, "mse": mse}
+LOSSES: dict[str, Loss] = {
+    "l2": _of_degree(2.0, l2),
+    "l1": _of_degree(1.0, l1),
+    "mse": _of_degree(2.0, mse),
+}
 
 
 def power(p: float = 2 / 3, floor: float = 1e-3) -> Loss:
@@ -103,9 +127,10 @@ def power(p: float = 2 / 3, floor: float = 1e-3) -> Loss:
     9.0
     """
     p, floor = check_positive(p, "p"), check_positive(floor, "floor")
-    return _compressed(
+    compressed = _compressed(
         lambda o, f: o * (o.square() + f * f) ** ((p - 1) / 2), floor, f"power {p:.3g}"
     )
+    return _of_degree(2.0 * p, compressed)
 
 
 def log(floor: float = 1e-2) -> Loss:
@@ -128,7 +153,8 @@ def log(floor: float = 1e-2) -> Loss:
     >>> round(float(loss([torch.tensor([1.0, 0.001])], [target])), 2)  # log(10)^2
     5.3
     """
-    return _compressed(lambda o, f: torch.asinh(o / f), check_positive(floor, "floor"), "log")
+    floor = check_positive(floor, "floor")
+    return _of_degree(0.0, _compressed(lambda o, f: torch.asinh(o / f), floor, "log"))
 
 
 def _compressed(
@@ -172,7 +198,11 @@ def gaussian(sigma: float | ArrayLike) -> Loss:
     6.0
     """
     sigma = _deviation(sigma)
-    return _likelihood(lambda o, t: ((o - t) / sigma).square().sum() / 2, "gaussian")
+
+    def term(o: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        return ((o - t) / sigma).square().sum() / 2
+
+    return _likelihood(term, "gaussian", sigma)
 
 
 def tobit(sigma: float | ArrayLike) -> Loss:
@@ -211,7 +241,7 @@ def tobit(sigma: float | ArrayLike) -> Loss:
         censored = (-ratio).expand_as(t)[~seen]
         return residual.square().sum() / 2 - torch.special.log_ndtr(censored).sum()
 
-    return _likelihood(term, "tobit")
+    return _likelihood(term, "tobit", sigma)
 
 
 def rice(sigma: float | ArrayLike) -> Loss:
@@ -250,14 +280,19 @@ def rice(sigma: float | ArrayLike) -> Loss:
         # log I0(a b) = a b + log i0e(a b): together with a^2/2 a square that does not overflow.
         return ((a - b).square() / 2 - torch.log(torch.special.i0e(a * b))).sum()
 
-    return _likelihood(term, "rice")
+    return _likelihood(term, "rice", sigma)
 
 
-def _likelihood(term: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], name: str) -> Loss:
+def _likelihood(
+    term: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    name: str,
+    sigma: float | torch.Tensor,
+) -> Loss:
     def loss(output: Any, target: Any) -> torch.Tensor:
-        return sum((term(o, t) for o, t in zip(output, target)), torch.zeros(()))
+        return sum((term(o, t) for o, t in zip(output, target)), output[0].new_zeros(()))
 
     loss.__name__ = name
+    loss.of_a_batch = isinstance(sigma, torch.Tensor) and sigma.ndim > 2
     return loss
 
 
@@ -325,7 +360,7 @@ class L2ToL1:
         self.below_db = -math.inf if below_db is None else check_number(below_db, "below_db")
         default = 50 if below_db is None else math.inf
         self.after = default if after is None else check_count(after, "after", 0)
-        self.swapped = False
+        self.swapped, self.degree = False, 2.0
         self.weight: float | None = None
         self.__name__ = "l2 to l1"
 
@@ -380,6 +415,7 @@ class CoarseToFine:
         self.loss, self.stage = resolve(loss), 1
         if hasattr(self.loss, "advance"):
             raise ValueError(f"loss must be one that stays the same, got {name_of(loss)!r}")
+        self.degree = degree_of(self.loss)
         self.__name__ = f"coarse to fine {name_of(loss)}"
 
     def __call__(self, output: list[torch.Tensor], target: list[torch.Tensor]) -> torch.Tensor:
@@ -449,7 +485,7 @@ def order_loss(scattering: Scattering, *, weights: dict[int, float] | None = Non
         )
 
     loss.__name__ = "l2 by order"
-    return loss
+    return _of_degree(0.0, loss)
 
 
 def _check_weights(weights: dict[int, float], orders: Iterable[int]) -> None:

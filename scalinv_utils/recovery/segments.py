@@ -18,15 +18,19 @@ that the windows carry over the edges of the band of W is lost; it shrinks with 
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 
+from .._band import check_heard, restricted
+from .._levels import norm, unit
+from .._tensors import double
 from .._validation import check_count, check_signal
 from ..metrics import analytic, decibels
 from ..transforms.scalogram import Scalogram
+from ._members import together
 from ._pipeline import recover
 from ._result import Recovery
 from ._stages import Callback, Run
@@ -103,9 +107,14 @@ class Slices:
         -------
         real Tensor, shape (n_samples,)
         """
-        x, edges = self._check(x), torch.where(self.W.band)[0] / self.W.n_samples
-        spectrum, f = torch.fft.rfft(x), torch.fft.rfftfreq(len(x), dtype=torch.float64)
-        return torch.fft.irfft(spectrum * ((f >= edges[0]) & (f <= edges[-1])), n=len(x))
+        x = self._check(x)
+        return restricted(x, self._band(len(x)))
+
+    def _band(self, n_samples: int) -> torch.Tensor:
+        """Mark the DFT bins of a sound that W sees."""
+        edges = torch.where(self.W.band)[0].cpu() / self.W.n_samples
+        f = torch.fft.rfftfreq(n_samples, dtype=torch.float64)
+        return (f >= edges[0]) & (f <= edges[-1])
 
     def split(self, x: ArrayLike) -> Iterator[torch.Tensor]:
         """Generate the slices w_k x in the band of W, each of shape (W.n_samples,).
@@ -130,8 +139,16 @@ class Slices:
         ----------
         x : real array, shape (n_samples,)
             A sound of any length.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If x is bad, or next to none of its energy is in the band of W; a single slice may lack
+            energy there.
         """
-        return (self.W.magnitude(part) for part in self.split(x))
+        x = self._check(x)
+        check_heard(x, self._band(len(x)), self.W.sample_rate, "x")
+        return (self.W.modulus(self.W.coefficients(part)) for part in self.split(x))
 
     def recover(
         self,
@@ -171,26 +188,26 @@ class Slices:
         ValueError, TypeError
             If scalograms do not fit W, or there are too few or too many of them.
         """
-        run, links, energies, before = Run("slices", callback), [], [], None
+        run, links, norms, before = Run("slices", callback), [], [], None
         n_padded = self.count(n_samples) * self.hop + self.overlap
         sound = torch.zeros(n_padded, dtype=torch.float64)
         for k, S in enumerate(self._counted(scalograms, n_samples, progress)):
             result = method(S, self.W, progress=False)
-            turned, link = self._turn(analytic(result.signal.double()), before)
+            turned, link = self._turn(analytic(double(result.signal).cpu()), before)
             links.append(link)
-            energies.append(float(torch.as_tensor(S).double().square().sum()))
+            norms.append(float(norm(double(torch.as_tensor(S)))))
             sound[k * self.hop :][: len(turned)] += turned.real
             before = turned
             if run.step(sound[self.overlap :][:n_samples], _fit(result)):
                 break
         recovery = run.recovery(links_db=links[1:])
-        recovery.consistency_db = _together(recovery.history["consistency_db"], energies)
+        recovery.consistency_db = together(recovery.history["consistency_db"], norms)
         return recovery
 
     @staticmethod
     def _check(x: ArrayLike) -> torch.Tensor:
-        """Check that x is one signal, and return it in double precision."""
-        x = check_signal(x, name="x").double()
+        """Check that x is one signal, and return it in double precision on the CPU."""
+        x = double(check_signal(x, name="x")).cpu()
         if x.ndim != 1:
             raise ValueError(f"x must be one signal, shape (n_samples,), got {tuple(x.shape)}")
         return x
@@ -215,13 +232,14 @@ class Slices:
         """Turn analytic slice z like the one before; return it and their shared level."""
         if before is None:
             return z, 0.0
-        rise, fall = self.window[: self.overlap], self.window[-self.overlap :]
+        loudness = unit(z)  # of both, so that their product neither under- nor overflows
+        rise, fall = self.window[: self.overlap] / loudness, self.window[-self.overlap :] / loudness
         u = torch.fft.fft(rise * before[-self.overlap :])
         v = torch.fft.fft(fall * z[: self.overlap])
         shared = torch.vdot(v, self._far_from_zero * u) / self.overlap
         if self.W.lowpass is not None:
             shared = shared.real.to(z.dtype)  # a lowpass leaves a sign and no rotation
-        level = decibels(shared.abs().sqrt() / z.norm()) if z.any() else -math.inf
+        level = decibels(shared.abs().sqrt() / (z / loudness).norm()) if z.any() else -math.inf
         return z * (torch.sgn(shared) if shared != 0 else 1), level
 
 
@@ -230,9 +248,3 @@ def _fit(result: Recovery) -> float:
     if result.consistency_db is None:
         raise TypeError(f"method must return a Recovery with a consistency, got {result!r}")
     return result.consistency_db
-
-
-def _together(levels: Sequence[float], energies: Sequence[float]) -> float:
-    """Combine the consistency of slices, each weighted by the energy of its scalogram; in dB."""
-    squares = [10 ** (level / 10) * energy for level, energy in zip(levels, energies)]
-    return decibels((sum(squares) / (sum(energies) or 1.0)) ** 0.5)

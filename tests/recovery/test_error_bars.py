@@ -209,7 +209,7 @@ def test_exact_and_extended_scalograms_have_none(options):
 )
 def test_transforms_that_are_refused(options, words):
     W = transform(**options)
-    x = torch.ones(W.n_samples).double()
+    x = torch.arange(W.n_samples).double().square().sin()
     with pytest.raises(ValueError, match=words):
         error_bars(x, W.magnitude(x), W, sigma=0.1)
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from small import noise, scalogram
 
 from scalinv_utils import metrics
 from scalinv_utils.bounds import cramer_rao, noisy
@@ -277,3 +278,14 @@ def test_the_level_of_the_scalogram_does_not_matter():
 def test_bad_scalograms_are_refused_by_name(S, message):
     with pytest.raises((ValueError, TypeError), match=message):
         recover(S, transform(), progress=False)
+
+
+def test_gaussian_noise_leaves_the_sign_of_a_signed_lowpass():
+    W = scalogram(lowpass="signed")
+    x = W.project(noise(3) - 0.5)
+    S = W.magnitude(x)
+    assert S[-1].min() < 0
+    for kind in ("gaussian", "clipped"):
+        found = recover(S, W, noise=kind, progress=False)
+        assert metrics.consistency_db(found.signal, S, W) < -100, kind
+    assert found.signal.mean() < 0

@@ -1,0 +1,179 @@
+"""Results have the type and the device of the transform, and every device is taken as it is."""
+
+import warnings
+
+import pytest
+import torch
+from small import N, noise, scalogram, scattering
+
+from scalinv_utils import metrics
+from scalinv_utils._tensors import double
+from scalinv_utils._validation import check_signal
+from scalinv_utils.measured import Measured
+from scalinv_utils.recovery import error_bars, griffin_lim, invert_gradient, phase_gradient, recover
+from scalinv_utils.recovery._phase_equation import solve_phase_equation, spectral_gap
+from scalinv_utils.recovery._phase_gradient import paths_of
+from scalinv_utils.recovery._phase_relations import phase_derivatives
+from scalinv_utils.recovery.denoising import denoise
+from scalinv_utils.recovery.segments import Slices
+from scalinv_utils.transforms.scattering import Renormalized
+
+W = scalogram(N, "cauchy", 16)
+X = W.project(noise(3, N))
+S = W.magnitude(X)
+
+
+class NoDouble(torch.Tensor):
+    """A tensor on a device without double precision, as far as one can be had without one."""
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        if func == torch.Tensor.device.__get__:
+            return torch.device("mps")
+        result = super().__torch_function__(func, types, args, kwargs or {})
+        others = [
+            a for a in args[1:] if isinstance(a, (str, torch.device)) or type(a) is torch.Tensor
+        ]
+        if func is torch.Tensor.cpu or (func is torch.Tensor.to and others):
+            return result.as_subclass(torch.Tensor)
+        if isinstance(result, torch.Tensor) and result.dtype in (torch.float64, torch.complex128):
+            raise TypeError("Cannot convert a MPS Tensor to float64 dtype")
+        return result
+
+
+def on_a_small_device(x, dtype=torch.float32):
+    return x.to(dtype).as_subclass(NoDouble)
+
+
+def test_the_device_of_the_test():
+    x = on_a_small_device(X)
+    assert x.device.type == "mps" and x.cpu().device.type == "cpu"
+    for convert in (torch.Tensor.double, lambda x: x.to(torch.float64)):
+        with pytest.raises(TypeError, match="float64"):
+            convert(x)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.int16])
+def test_no_type_is_converted_before_the_device_is_known(dtype):
+    x = on_a_small_device(100 * X, dtype)
+    checked = check_signal(x)
+    assert isinstance(checked, NoDouble) and checked.dtype == torch.float32
+    assert double(x).dtype == torch.float64 and not isinstance(double(x), NoDouble)
+    assert W.magnitude(x).dtype == torch.float64
+
+
+def test_scores_of_what_is_on_another_device():
+    x, ref = on_a_small_device(X + 0.1 * noise(4, N)), on_a_small_device(X)
+    plain = x.cpu(), ref.cpu()
+    for score in (metrics.waveform_error_db, metrics.sign_error_db, metrics.misfit_db):
+        assert score(x, ref) == pytest.approx(score(*plain), abs=1e-4)
+    for score in (metrics.island_error_db, metrics.frequency_error_db):
+        assert score(x, ref, W) == score(*plain, W)
+    assert metrics.consistency_db(x, on_a_small_device(S), W) == pytest.approx(
+        metrics.consistency_db(plain[0], S.float(), W)
+    )
+    assert isinstance(metrics.align(x, ref), NoDouble)
+    assert metrics.align(x, ref).dtype == torch.float32
+    assert metrics.decibels(on_a_small_device(torch.tensor([0.1]))).item() == pytest.approx(-20)
+
+
+def test_methods_take_what_is_on_another_device():
+    there = on_a_small_device(S)
+    here = there.cpu()
+    assert torch.equal(denoise(there, W), denoise(here, W))
+    for a, b in zip(phase_derivatives(there, W), phase_derivatives(here, W), strict=True):
+        assert torch.equal(a, b)
+    assert paths_of(there, W, 1e-6)[()].n_islands == paths_of(here, W, 1e-6)[()].n_islands
+    for method in (
+        lambda S: recover(S, W, progress=False),
+        lambda S: griffin_lim(S, W, n_iter=2),
+        lambda S: phase_gradient(S, W, n_iter=0),
+        lambda S: invert_gradient(S, W, n_iter=2),
+        lambda S: solve_phase_equation(S, W, ridges=(1e-3,)),
+        lambda S: griffin_lim(Measured(S, W, hop=2), n_iter=2),
+    ):
+        assert torch.equal(method(there).signal, method(here).signal)
+    x = on_a_small_device(torch.cat([X, X]))
+    assert next(iter(Slices(W).magnitude(x))).dtype == torch.float64
+
+
+METHODS = {
+    "recover": lambda S, W: recover(S, W, progress=False),
+    "griffin_lim": lambda S, W: griffin_lim(S, W, n_iter=2),
+    "griffin_lim, batch": lambda S, W: griffin_lim(torch.as_tensor(S)[None], W, n_iter=2),
+    "phase gradient": lambda S, W: phase_gradient(S, W, n_iter=0),
+    "phase equation": lambda S, W: solve_phase_equation(S, W, ridges=(1e-3,)),
+    "lbfgs": lambda S, W: invert_gradient(S, W, n_iter=2),
+    "adam": lambda S, W: invert_gradient(S, W, n_iter=2, optimizer="adam"),
+}
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS.keys())
+@pytest.mark.parametrize("given", [torch.float32, torch.float64])
+def test_signals_have_the_type_of_the_transform(method, given):
+    for transform, dtype in ((W, torch.float64), (W.like().float(), torch.float32)):
+        recovery = method(S.to(given), transform)
+        assert recovery.signal.dtype == dtype and recovery.signal.device == S.device
+        assert torch.isfinite(recovery.signal).all() and recovery.consistency_db < 1
+
+
+def test_a_transform_in_double_precision_is_made_at_need_only():
+    assert W.in_double() is W
+    single = W.like().float()
+    wide = single.in_double()
+    assert wide.filters.dtype == torch.float64 and single.filters.dtype == torch.float32
+    M = Measured(S, single, hop=2)
+    assert M.W.filters.dtype == torch.float64
+    assert griffin_lim(M, single, n_iter=1).signal.dtype == torch.float64
+    with pytest.raises(ValueError, match="got another W"):
+        griffin_lim(M, W.like(), n_iter=1)
+
+
+@pytest.mark.parametrize("convert", [torch.nn.Module.half, torch.nn.Module.bfloat16])
+def test_half_precision_is_refused_and_changes_nothing(convert):
+    F = scattering()
+    R = Renormalized(F, F(noise(0, 256)))
+    for transform, name in ((W.like(), "W"), (F, "scattering"), (R, "scattering")):
+        with pytest.raises(TypeError, match=f"{name} must be float32 or float64, got b?float16"):
+            convert(transform)
+    assert F(noise(0, 256)).dtype == torch.float64
+
+
+def test_half_precision_signals_are_taken():
+    assert W.magnitude(X.half()).dtype == torch.float64
+    assert metrics.misfit_db(W.magnitude(X.half()), S) < -50
+
+
+def test_tensors_without_values_are_refused():
+    with pytest.raises(ValueError, match="x must be a real signal .* got a tensor on 'meta'"):
+        W.magnitude(X.to("meta"))
+    with pytest.raises(ValueError, match="S must be real magnitudes .* got a tensor on 'meta'"):
+        recover(S.to("meta"), W)
+
+
+DETACHING = {
+    "recover": lambda S: recover(S, W, progress=False),
+    "griffin_lim": lambda S: griffin_lim(S, W, n_iter=1),
+    "phase_gradient": lambda S: phase_gradient(S, W, n_iter=0),
+    "solve_phase_equation": lambda S: solve_phase_equation(S, W, ridges=(1e-3,)),
+    "spectral_gap": lambda S: spectral_gap(S, W, X),
+    "error_bars": lambda S: error_bars(X, S, W, sigma=0.1),
+    "invert_gradient": lambda S: invert_gradient(S, W, n_iter=1),
+}
+
+
+@pytest.mark.parametrize("name", DETACHING)
+def test_a_gradient_that_ends_here_is_announced(name):
+    word = rf"(S|target) requires a gradient, but none flows through {name}"
+    with pytest.warns(UserWarning, match=word):
+        DETACHING[name](S.clone().requires_grad_())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        DETACHING[name](S)
+
+
+def test_a_start_with_a_gradient():
+    start = X.clone().requires_grad_()
+    for method in (griffin_lim, invert_gradient):
+        with pytest.warns(UserWarning, match=f"init requires .* through {method.__name__}"):
+            assert not method(S, W, init=start, n_iter=1).signal.requires_grad
