@@ -8,19 +8,21 @@ they fit any rate.
 
 import math
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib import resources
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 import numpy as np
-import soundfile
 import torch
 from numpy.typing import ArrayLike
 from scipy.signal import resample_poly
 
+from .._room import check_room
 from .._validation import check_choice, check_count, check_positive, check_signal
+from ._sound_file import SoundFileError, read_sound
 
 __all__ = [
     "RECORDINGS",
@@ -297,7 +299,7 @@ def white_noise(n_samples: int, sample_rate: float = 8000.0, seed: int = 0) -> t
     >>> float(signals.white_noise(256, seed=1).abs().max())
     1.0
     """
-    n_samples = check_count(n_samples, "n_samples")
+    n_samples = _count(n_samples)
     check_positive(sample_rate, "sample_rate")
     noise = torch.from_numpy(np.random.default_rng(seed).standard_normal(n_samples))
     return noise / noise.abs().max()
@@ -362,9 +364,20 @@ def synthetic(name: str, n_samples: int, sample_rate: float = 8000.0) -> torch.T
     return SYNTHETIC[check_choice(name, SYNTHETIC, "name")](n_samples, sample_rate)
 
 
+def _count(n_samples: int) -> int:
+    """Return a number of samples that fit into memory a few times."""
+    check_room(
+        32 * check_count(n_samples, "n_samples"),
+        "n_samples",
+        f"{n_samples:.3g} samples and what they are computed from",
+        "make a long signal in pieces",
+    )
+    return n_samples
+
+
 def _time(n_samples: int, sample_rate: float) -> tuple[torch.Tensor, float]:
     """Return the times of the samples and the duration, both in seconds."""
-    n_samples = check_count(n_samples, "n_samples")
+    n_samples = _count(n_samples)
     check_positive(sample_rate, "sample_rate")
     return torch.arange(n_samples, dtype=torch.float64) / sample_rate, n_samples / sample_rate
 
@@ -585,63 +598,47 @@ def loudest(x: torch.Tensor, n_samples: int) -> int:
 # --- Files ---------------------------------------------------------------------------------------
 
 
-class SoundFileError(ValueError):
-    """Report a sound file that holds no usable signal.
-
-    Attributes
-    ----------
-    reason : "unreadable", "empty" or "not finite"
-        libsndfile cannot read the file, it has no samples, or it holds NaN or infinite samples.
-
-    Examples
-    --------
-    >>> import io
-    >>> from scalinv_utils.course import signals
-    >>> try:
-    ...     signals.load(io.BytesIO(b"a letter"))
-    ... except signals.SoundFileError as error:
-    ...     print(error.reason)
-    unreadable
-    """
-
-    # The default lets pickle make the error from its message alone, before it restores `reason`.
-    def __init__(
-        self, message: str, reason: Literal["unreadable", "empty", "not finite"] = "unreadable"
-    ):
-        super().__init__(message)
-        self.reason = reason
-
-
 def load(
     path: str | os.PathLike[str] | BinaryIO,
     sample_rate: float | None = None,
     seconds: float | None = None,
+    channel: int | None = None,
 ) -> tuple[torch.Tensor, float]:
     """Read a sound file as one mono signal.
 
     Parameters
     ----------
     path : str, path or binary file object
-        WAV, FLAC, OGG, MP3, AIFF or another format that libsndfile reads.
+        WAV, FLAC, OGG, Opus, MP3, AIFF or another format that libsndfile reads.
     sample_rate : float, optional
         Resample to this many samples per second. Default: the file's own rate.
     seconds : float, optional
         Read no more than the beginning of the file. Default: all of it.
+    channel : int, optional
+        The channel to take, from 0. Default: the average of all channels that are not silent. Where
+        channels are not alike the average would lose sound (two in opposite polarity cancel, the
+        parts I and Q of a complex signal are two signals): then the loudest channel, with a
+        warning.
 
     Returns
     -------
     x : Tensor, shape (n_samples,)
-        Full scale is 1. Channels are averaged.
+        Full scale is 1.
     sample_rate : float
         Hz.
+
+    Warns
+    -----
+    UserWarning
+        A channel was left out that is not like the one taken, or the file breaks off.
 
     Raises
     ------
     FileNotFoundError
         There is no such file.
     SoundFileError
-        A ValueError with a `reason`: the file is no audio, is empty, or holds NaN or infinite
-        samples.
+        A ValueError with a `reason`: the file is no audio, is empty, holds NaN or infinite samples,
+        or its samples do not fit into memory.
 
     Examples
     --------
@@ -654,47 +651,13 @@ def load(
     >>> x.shape, rate
     (torch.Size([800]), 8000)
     """
-    if seconds is not None:
-        check_positive(seconds, "seconds")
-    samples, rate = _read(path, seconds)
-    x = torch.from_numpy(_checked(samples.mean(axis=1), path))
+    if sample_rate is not None:
+        check_positive(sample_rate, "sample_rate")
+    sound = read_sound(path, seconds=seconds, channel=channel)
+    for sentence in sound.said:
+        warnings.warn(sentence, stacklevel=2)
+    x, rate = torch.from_numpy(sound.samples), sound.sample_rate
     return (x, rate) if sample_rate is None else (resample(x, rate, sample_rate), sample_rate)
-
-
-def _read(
-    path: str | os.PathLike[str] | BinaryIO, seconds: float | None
-) -> tuple[np.ndarray, float]:
-    """Decode the beginning of a file: samples of shape (n_samples, n_channels) and their rate."""
-    source = open(path, "rb") if isinstance(path, str | os.PathLike) else path
-    try:
-        with soundfile.SoundFile(source) as file:
-            length = -1 if seconds is None else round(seconds * file.samplerate)
-            return file.read(length, dtype="float64", always_2d=True), file.samplerate
-    # Beside its own error soundfile raises TypeError for the header-less files named *.raw.
-    except (soundfile.LibsndfileError, TypeError) as error:
-        raise SoundFileError(
-            f"path must be an audio file that libsndfile reads (WAV, FLAC, OGG, MP3 ...), "
-            f"got {_named(path)}: {error}",
-            "unreadable",
-        ) from error
-    finally:
-        if source is not path:
-            source.close()
-
-
-def _checked(x: np.ndarray, path: str | os.PathLike[str] | BinaryIO) -> np.ndarray:
-    """Return `x`, or raise a SoundFileError if it is empty or not finite."""
-    if len(x) == 0:
-        raise SoundFileError(
-            f"path ({_named(path)}) must hold at least one sample, got none", "empty"
-        )
-    bad = np.count_nonzero(~np.isfinite(x))
-    if bad:
-        raise SoundFileError(
-            f"path ({_named(path)}) must be finite, got {bad} NaN or infinite of {len(x)} values",
-            "not finite",
-        )
-    return x
 
 
 def resample(x: ArrayLike, sample_rate: float, new_rate: float) -> torch.Tensor:
@@ -714,7 +677,8 @@ def resample(x: ArrayLike, sample_rate: float, new_rate: float) -> torch.Tensor:
     Raises
     ------
     ValueError
-        A rate is not positive, or their ratio lies outside 1/100,000 to 100,000.
+        A rate is not positive, their ratio lies outside 1/100,000 to 100,000, or the result does
+        not fit into memory.
 
     Examples
     --------
@@ -733,6 +697,13 @@ def resample(x: ArrayLike, sample_rate: float, new_rate: float) -> torch.Tensor:
     ratio = Fraction(quotient).limit_denominator(100_000)
     if ratio == 1:
         return x
+    # The result, and what resample_poly and the copy of its slice take beside it.
+    check_room(
+        24 * x.numel() * max(float(ratio), 1.0),
+        "new_rate",
+        f"{x.numel() * float(ratio):.3g} samples at {new_rate:.6g} Hz",
+        "cut x down first, or stay nearer to its rate",
+    )
     samples = resample_poly(x.detach().cpu().numpy(), ratio.numerator, ratio.denominator, axis=-1)
     return torch.from_numpy(samples).to(x.device)
 
@@ -767,8 +738,3 @@ def fade(x: ArrayLike, sample_rate: float, seconds: float = 0.01) -> torch.Tenso
     gain[:length] = ramp
     gain[len(gain) - length :] = ramp.flip(0)
     return x * gain
-
-
-def _named(path: str | os.PathLike[str] | BinaryIO) -> str:
-    """Name a file for a message: its path, or the type of an open file."""
-    return type(path).__name__ if hasattr(path, "read") else repr(str(path))

@@ -12,6 +12,7 @@ reason. All of them can be differentiated any number of times, in forward mode t
 ``torch.func``.
 """
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,6 +21,8 @@ import numpy as np
 import torch
 from numba import njit
 from torch.autograd import Function, forward_ad
+
+from .._room import check_room
 
 __all__ = ["Bank", "analyse", "cpu_without_autograd", "modulus", "synthesise", "turned"]
 
@@ -75,8 +78,10 @@ class Bank:
         A large result is written into `out` if it is given, because fresh memory costs as much
         time as the FFTs.
         """
-        spectrum = torch.fft.fft(x)[..., None, :]
         shape = (*x.shape[:-1], *self.shape)
+        if out is None:
+            _check_fits(x, shape)
+        spectrum = torch.fft.fft(x)[..., None, :]
         at_once = LARGEST_KEPT_BUFFER if out is None else COEFFICIENTS_PER_BLOCK
         if np.prod(shape) <= at_once or x.device.type != "cpu":
             return self._at_once(spectrum, shape)
@@ -128,6 +133,18 @@ class Bank:
             turned(S[..., block[0], :], c, _magnitude(c), at_zero=1.0, out=c)
             _gather(result, c, *block[1:])
         return torch.fft.ifft(result).real
+
+
+def _check_fits(x: torch.Tensor, shape: tuple[int, ...]) -> None:
+    """Refuse signals whose coefficients would not fit into the processor's memory."""
+    if x.device.type == "cpu":
+        check_room(
+            2.0 * x.element_size() * math.prod(shape),
+            "x",
+            f"its coefficients, of shape {shape},",
+            "transform fewer signals at once, or a long one in pieces by "
+            "scalinv_utils.recovery.segments.Slices",
+        )
 
 
 def _spans(filters: torch.Tensor, step: int) -> Iterator[tuple[slice, slice]]:

@@ -1,14 +1,20 @@
 """The rows of a bank: their order, their spacing, and the shape of their filters."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._room import check_room
 from .._validation import check_coefficients, check_count, check_signal
 
 __all__ = [
     "are_log_uniform",
+    "blocks",
     "check_filters",
+    "check_fits",
     "check_frequencies",
+    "largest",
     "time_bandwidth",
     "voices_per_octave",
     "without_empty_half",
@@ -17,6 +23,14 @@ __all__ = [
 # Steps in log scale that differ by less than this are equal; so is a number of voices and the
 # nearest whole number.
 UNIFORM = 1e-6
+
+# Arrays of all rows are worked on in blocks of so many numbers, so that what is made on the way
+# takes little memory.
+NUMBERS_PER_BLOCK = 2**20
+
+# Making a transform and holding it ready takes so many bytes for each row and sample: the filters
+# at all frequencies, a copy of their non-negative half, and its complex form.
+BYTES_EACH = 24
 
 
 def check_frequencies(frequencies: ArrayLike) -> np.ndarray:
@@ -44,6 +58,31 @@ def are_log_uniform(log_scales: np.ndarray) -> bool:
     """Tell whether the scales grow by one ratio from row to row."""
     steps = np.diff(log_scales)
     return not len(steps) or bool(steps.min() > 0 and np.ptp(steps) < UNIFORM * steps.max())
+
+
+def check_fits(n_freqs: int, n_samples: int, rows: str = "frequencies") -> None:
+    """Refuse a transform that would not fit into memory, before anything of its size is made.
+
+    `rows` is the argument that decides on their number.
+    """
+    check_room(
+        BYTES_EACH * n_freqs * n_samples,
+        f"n_samples and {rows}",
+        f"{n_freqs:,} filters for {n_samples:,} samples",
+        "take fewer rows, or a long signal in pieces, each with the Scalogram of one piece, by "
+        "scalinv_utils.recovery.segments.Slices",
+    )
+
+
+def blocks(n_rows: int, n_columns: int) -> Iterator[slice]:
+    """Generate slices of rows that together hold no more than a block's numbers."""
+    step = max(1, NUMBERS_PER_BLOCK // n_columns)
+    return (slice(first, min(first + step, n_rows)) for first in range(0, n_rows, step))
+
+
+def largest(rows: np.ndarray) -> float:
+    """Find the largest modulus without an array of all moduli."""
+    return max(float(np.abs(rows[part]).max()) for part in blocks(*rows.shape))
 
 
 def check_filters(
@@ -74,8 +113,8 @@ def check_filters(
 def without_empty_half(filters: np.ndarray, n_samples: int) -> np.ndarray:
     """Leave the negative bins out if no filter reaches them."""
     n_bins = n_samples // 2 + 1
-    leaks = np.abs(filters[:, n_bins:]).max(initial=0)
-    return filters if leaks > np.finfo(float).eps * np.abs(filters).max() else filters[:, :n_bins]
+    leaks = largest(filters[:, n_bins:]) if filters.shape[1] > n_bins else 0
+    return filters if leaks > np.finfo(float).eps * largest(filters) else filters[:, :n_bins]
 
 
 def time_bandwidth(filters: np.ndarray) -> float:

@@ -335,6 +335,7 @@ class Scalogram(nn.Module):
 
     def _sample_wavelet(self, frequencies: np.ndarray) -> None:
         """Sample the wavelet at the scales of these centre frequencies in Hz."""
+        _rows.check_fits(len(frequencies), self.n_samples)
         scales = self.peak * self.sample_rate / (2 * np.pi * frequencies)
         filters = _filter_bank(self.psi, scales, self.n_samples, self.lowpass is not None)
         if self.lowpass:
@@ -683,7 +684,9 @@ class Scalogram(nn.Module):
                 f"(by default the lowest frequency whose wavelet fits into "
                 f"n_samples = {self.n_samples})"
             )
-        steps = np.arange(int(self.voices_per_octave * np.log2(f_max / f_min) + 1e-9) + 1)
+        n_rows = int(self.voices_per_octave * np.log2(f_max / f_min) + 1e-9) + 1
+        _rows.check_fits(n_rows, self.n_samples, "voices_per_octave")
+        steps = np.arange(n_rows)
         return f_max * 2.0 ** (-steps / self.voices_per_octave)
 
     def _register_frame_operator(self) -> None:
@@ -775,13 +778,18 @@ def _filter_bank(
     w = 2 * np.pi * np.fft.fftfreq(n_samples)
     n_bins = n_samples // 2 + 1
     w[n_samples // 2] = abs(w[n_samples // 2])
-    rows = psi(np.outer(scales, w))
+    rows = np.empty((len(scales), n_samples))
+    parts = list(_rows.blocks(len(scales), n_samples))
+    for part in parts:
+        rows[part] = psi(np.outer(scales[part], w))
     if n_samples % 2 == 0:
         # Half of the Nyquist bin belongs to negative frequencies (as in ssqueezepy's cwt).
         rows[:, n_samples // 2] /= 2
     # Negligible filter values become zero, because products with them cost time; those that single
     # precision could hold only as subnormal numbers would cost most.
-    rows[np.abs(rows) < NEGLIGIBLE_RESPONSE * np.abs(rows).max()] = 0
+    negligible = NEGLIGIBLE_RESPONSE * _rows.largest(rows)
+    for part in parts:
+        rows[part][np.abs(rows[part]) < negligible] = 0
     if with_lowpass:
         return np.vstack([rows, _lowpass(rows, n_bins)])
     return _rows.without_empty_half(rows, n_samples)

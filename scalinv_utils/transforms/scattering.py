@@ -21,10 +21,14 @@ import torch
 from numpy.typing import ArrayLike
 
 from .._levels import unit
+from .._room import check_room
 from .._tensors import require_single_or_double
 from .._validation import check_choice, check_count, check_number, check_positive, check_signal
 
 __all__ = ["Renormalized", "Scattering"]
+
+# kymatio keeps so many bytes for each wavelet and sample: padded, and at several rates.
+BYTES_PER_FILTER_VALUE = 40
 
 FORMS = ("parent", "log", "both")
 
@@ -105,6 +109,7 @@ class Scattering(torch.nn.Module):
         self.sample_rate = float(check_positive(sample_rate, "sample_rate"))
         self.J, self.T = self._check_scales(J, T)
         self.orders = _check_orders(orders, self.T)
+        _check_fits(self.n_samples, self.J, Q)
         self.bank = _kymatio(self.n_samples, self.J, Q, self.T, max(max(self.orders), 1))
         paths = [path["n"] for path in self.bank(torch.zeros(self.n_samples).double())]
         self._describe([n for n in paths if len(n) in self.orders])
@@ -351,6 +356,17 @@ def _check_orders(orders: Iterable[int], T: float | str) -> tuple[int, ...]:
             f"orders must not hold 0 at T=0, where order 0 is the signal itself, got {chosen}"
         )
     return chosen
+
+
+def _check_fits(n_samples: int, J: int, Q: int | tuple[int, int]) -> None:
+    """Refuse a transform whose filters would not fit into memory."""
+    wavelets = J * (sum(Q) if isinstance(Q, tuple) else Q + 1)
+    check_room(
+        BYTES_PER_FILTER_VALUE * wavelets * n_samples,
+        "n_samples, J and Q",
+        f"{wavelets} filters for {n_samples:,} samples, as kymatio keeps them,",
+        "cut a long signal into pieces",
+    )
 
 
 def _kymatio(

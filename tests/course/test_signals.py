@@ -171,12 +171,12 @@ def test_load_reads_each_file_type(tmp_path, suffix, tolerance):
 
 def test_load_mixes_down_resamples_and_takes_open_files():
     x = signals.tones(44100, 44100, [440], [0.5])
-    stereo = torch.stack([x, torch.zeros_like(x)], dim=1).numpy()
+    stereo = torch.stack([x, x / 2], dim=1).numpy()
     buffer = io.BytesIO()
     soundfile.write(buffer, stereo, 44100, format="WAV", subtype="DOUBLE")
     buffer.seek(0)
     y, rate = signals.load(buffer, sample_rate=8000)
-    expected = signals.tones(8000, 8000, [440], [0.25])
+    expected = signals.tones(8000, 8000, [440], [0.375])
     assert rate == 8000 and y.shape == expected.shape
     assert (y - expected)[100:-100].abs().max() < 1e-3
 
