@@ -10,6 +10,7 @@ import contextlib
 import io
 import math
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -390,15 +391,11 @@ def _without_chatter(needed: bool) -> Iterator[None]:
     They stand in the way of our own sentences, in a notebook in red. libsndfile has no switch for
     them. Other threads lose what they write there during one block, which is a millisecond.
     """
-    if not needed:
+    if not needed or sys.__stderr__ is None:  # None: descriptor 2 may be anybody's file
         yield
         return
     with _chatter, contextlib.ExitStack() as undo:
-        try:
-            kept = os.dup(2)
-        except OSError:  # a process without a standard error has nothing to keep clean
-            yield
-            return
+        kept = os.dup(2)
         undo.callback(os.close, kept)
         undo.callback(os.dup2, kept, 2)
         with open(os.devnull, "wb") as nowhere:
