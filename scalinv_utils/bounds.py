@@ -30,10 +30,10 @@ from typing import Literal
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import ArrayLike
 from scipy import special
 
+from ._compiled import njit
 from ._levels import norm, rms, unit
 from ._tensors import double
 from ._validation import check_choice, check_count, check_number, check_signal
@@ -562,7 +562,7 @@ def pair_sums(
     return torch.from_numpy(A), torch.from_numpy(B)
 
 
-@njit(cache=True)
+@njit()
 def _pair_sums(
     p: np.ndarray, q: np.ndarray, psi: np.ndarray, ends: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import ssqueezepy
 import torch
 from numpy.typing import ArrayLike
 
 from .. import metrics
+from .._compiled import ssqueezepy
 from ..recovery._dense_start import phase_gradient
 from ..recovery._gradient_descent import invert_gradient
 from ..recovery._griffin_lim import RULES, griffin_lim, random_angles

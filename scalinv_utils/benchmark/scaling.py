@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import ssqueezepy
 import torch
 from tqdm.auto import tqdm
 
 from .. import metrics
+from .._compiled import ssqueezepy
 from ..course import signals
 from ..recovery._pipeline import recover
 from ..recovery.segments import Slices

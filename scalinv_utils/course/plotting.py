@@ -29,8 +29,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw, ImageFont
-from ssqueezepy import ssq_cwt
 
+from .._compiled import serial, ssqueezepy
 from .._validation import check_choice, check_count, check_magnitudes, check_positive, check_signal
 
 __all__ = [
@@ -485,7 +485,8 @@ def synchrosqueezed(
     check_positive(sample_rate, "sample_rate")
     # 16 rows per octave are about as many rows as a small picture has lines of pixels.
     options = {"wavelet": wavelet, "fs": sample_rate, "scales": "log", "nv": 16}
-    result: Any = ssq_cwt(samples, **options, preserve_transform=False)
+    with serial():
+        result: Any = ssqueezepy.ssq_cwt(samples, **options, preserve_transform=False)
     squeezed, _, frequencies, _ = result
     return scalogram(
         ax, np.abs(squeezed), frequencies, sample_rate, floor_db, reference, colorbar=colorbar

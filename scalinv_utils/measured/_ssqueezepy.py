@@ -18,8 +18,8 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from ssqueezepy import Wavelet
 
+from .._compiled import ssqueezepy
 from .._validation import check_choice, check_positive
 from ..transforms._wavelets import WaveletLike, named, peak_frequency, understood
 from ..transforms.scalogram import Scalogram
@@ -127,7 +127,7 @@ def _plain(wavelet: WaveletLike, l1_norm: bool) -> tuple[WaveletLike, float]:
 
     Without `l1_norm`, ssqueezepy gives Morse wavelets the energy 1, unless they name their norm.
     """
-    if isinstance(wavelet, Wavelet) or callable(wavelet):
+    if isinstance(wavelet, ssqueezepy.Wavelet) or callable(wavelet):
         return wavelet, 1.0
     name, parameters = named(wavelet)
     norm = parameters.pop("norm", "bandpass" if l1_norm else "energy")

@@ -7,7 +7,8 @@ and any number of gradients are added up along it.
 """
 
 import numpy as np
-from numba import njit
+
+from .._compiled import njit
 
 __all__ = ["Paths", "integration_weights"]
 
@@ -124,7 +125,7 @@ def _levels(moduli: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarra
     return levels, np.append(np.argmax(moduli), falling)
 
 
-@njit(cache=True)
+@njit()
 def _grow(levels: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     """Find (points in order, the step that reached each point, number of islands).
 
@@ -170,7 +171,7 @@ def _grow(levels: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return points[:count], directions, n_islands
 
 
-@njit(cache=True)
+@njit()
 def _add_up(
     points: np.ndarray,
     directions: np.ndarray,
@@ -194,14 +195,14 @@ def _add_up(
             phase[row, t] = phase[row + 1, t] - _downwards(in_scale, weights, row, t)
 
 
-@njit(cache=True)
+@njit()
 def _to_the_right(f: np.ndarray, row: int, t: int) -> float:
     """Integrate f from (row, t) to (row, t + 1), periodic in t."""
     n = f.shape[1]
     return _cubic(f[row, t - 1], f[row, t], f[row, (t + 1) % n], f[row, (t + 2) % n])
 
 
-@njit(cache=True)
+@njit()
 def _downwards(f: np.ndarray, weights: np.ndarray, row: int, t: int) -> float:
     """Integrate f from (row, t) to (row + 1, t)."""
     integral = weights[row, 1] * f[row, t] + weights[row, 2] * f[row + 1, t]
@@ -210,7 +211,7 @@ def _downwards(f: np.ndarray, weights: np.ndarray, row: int, t: int) -> float:
     return integral
 
 
-@njit(cache=True)
+@njit()
 def _cubic(before: float, here: float, there: float, after: float) -> float:
     """Integrate the cubic through four neighbours from `here` to `there`."""
     return (13 * (here + there) - before - after) / 24

@@ -9,7 +9,8 @@ neighbour. Regions that hardly stand out above the saddle towards another one ar
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from .._compiled import njit
 
 __all__ = ["regions"]
 
@@ -48,7 +49,7 @@ def regions(modulus: np.ndarray, sigma: float) -> tuple[np.ndarray, int]:
     return names[labels], len(kept)
 
 
-@njit(cache=True)
+@njit()
 def _flood(
     modulus: np.ndarray, order: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -81,7 +82,7 @@ def _flood(
     return labels, np.array(peaks), pairs, np.array(heights)
 
 
-@njit(cache=True)
+@njit()
 def _join(peaks: np.ndarray, saddles: np.ndarray, heights: np.ndarray, least: float) -> np.ndarray:
     """Join basins across their saddles, the highest first: the region of each basin."""
     region = np.arange(len(peaks))

@@ -27,8 +27,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numba import njit
 
+from .._compiled import njit
 from ..metrics import analytic
 from ..transforms.scalogram import Scalogram
 from ._lifted_power import MODELS
@@ -195,7 +195,7 @@ def _by_coefficient(
     return values[kept], region[kept], np.searchsorted(places[kept], np.arange(size + 1))
 
 
-@njit(cache=True)
+@njit()
 def _information(
     d: np.ndarray, region: np.ndarray, ends: np.ndarray, weight: np.ndarray, n_regions: int
 ) -> np.ndarray:
@@ -216,7 +216,7 @@ def _informed(information: np.ndarray) -> np.ndarray:
     return np.argwhere(information >= least)
 
 
-@njit(cache=True)
+@njit()
 def _normal_equations(
     d: np.ndarray,
     region: np.ndarray,

@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from torch.autograd import Function, forward_ad
 
+from .._compiled import njit
 from .._room import check_room
 
 __all__ = ["Bank", "analyse", "cpu_without_autograd", "modulus", "synthesise", "turned"]
@@ -187,7 +187,7 @@ def turned(
     return torch.from_numpy(result)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _turn(g, c, modulus, at_zero, result):
     for k in range(len(g)):
         if modulus[k] > 0:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
-from ssqueezepy import Wavelet
 
+from .._compiled import serial, ssqueezepy
 from .._validation import check_choice
 
 __all__ = [
@@ -33,7 +33,7 @@ MORSE = {"gmw": {"gamma": 3, "beta": 60}, "cauchy": {"gamma": 1, "beta": 30}}
 # A wavelet spelt out, (name, {parameters}), and its psi_hat.
 Named = tuple[str, dict[str, Any]]
 Response = Callable[[ArrayLike], np.ndarray]
-WaveletLike = str | tuple[str, Mapping[str, Any]] | Wavelet | Response
+WaveletLike = str | tuple[str, Mapping[str, Any]] | ssqueezepy.Wavelet | Response
 
 # The parameters in a `ssqueezepy.Wavelet` that are not the wavelet's own.
 NOT_PARAMETERS = {"dtype", "centered_scale"}
@@ -50,7 +50,7 @@ def understood(wavelet: WaveletLike) -> tuple[Named, Response]:
     """
     if isinstance(wavelet, (NamedResponse, GivenResponse)):
         return wavelet.wavelet, wavelet
-    if isinstance(wavelet, Wavelet):
+    if isinstance(wavelet, ssqueezepy.Wavelet):
         return _of_ssqueezepy(wavelet)
     if callable(wavelet):
         given = GivenResponse(wavelet)
@@ -59,7 +59,7 @@ def understood(wavelet: WaveletLike) -> tuple[Named, Response]:
     return spelt, response(spelt)
 
 
-def _of_ssqueezepy(wavelet: Wavelet) -> tuple[Named, Response]:
+def _of_ssqueezepy(wavelet: ssqueezepy.Wavelet) -> tuple[Named, Response]:
     """Spell out a `ssqueezepy.Wavelet`; defaults that change nothing are left out."""
     name = wavelet.name.split()[0].lower()
     config: Any = wavelet.config
@@ -105,7 +105,7 @@ def named(wavelet: str | tuple[str, Mapping[str, Any]]) -> Named:
     ('cauchy', {'gamma': 1, 'beta': 20})
     """
     name, parameters = (wavelet, {}) if isinstance(wavelet, str) else _pair(wavelet)
-    check_choice(name, sorted({*MORSE, *Wavelet.SUPPORTED}), "wavelet")
+    check_choice(name, sorted({*MORSE, *ssqueezepy.Wavelet.SUPPORTED}), "wavelet")
     parameters = {**MORSE.get(name, {}), **parameters}
     if name == "cauchy" and parameters["gamma"] != 1:
         raise ValueError(
@@ -126,13 +126,13 @@ def _pair(wavelet: Any) -> Named:
         ) from None
 
 
-def ssqueezepy_wavelet(wavelet: Named, dtype: str = "float64") -> Wavelet:
+def ssqueezepy_wavelet(wavelet: Named, dtype: str = "float64") -> ssqueezepy.Wavelet:
     """Make the `ssqueezepy.Wavelet` of a (name, {parameters})."""
     name, parameters = wavelet
     spelt: Any = ("gmw" if name in MORSE else name, parameters)
     try:
-        made = Wavelet(spelt, dtype=dtype)
-        with np.errstate(all="ignore"):
+        with serial(), np.errstate(all="ignore"):
+            made = ssqueezepy.Wavelet(spelt, dtype=dtype)
             made(np.ones(1))
     except (TypeError, ValueError) as error:
         raise ValueError(

@@ -20,10 +20,10 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from ssqueezepy import Wavelet
 from torch import nn
 
 from .. import _band
+from .._compiled import ssqueezepy
 from .._tensors import like, require_single_or_double
 from .._validation import (
     check_choice,
@@ -615,7 +615,7 @@ class Scalogram(nn.Module):
         """The filters with their phases, shape (n_freqs, n_bins); real where all phases are 0."""
         return self.filters if self.angles is None else torch.polar(self.filters, self.angles)
 
-    def ssqueezepy_wavelet(self, dtype: str = "float64") -> Wavelet:
+    def ssqueezepy_wavelet(self, dtype: str = "float64") -> ssqueezepy.Wavelet:
         """Make the `ssqueezepy.Wavelet` that these rows are sampled from."""
         return _wavelets.ssqueezepy_wavelet(_wavelets.named(self.wavelet), dtype)
 

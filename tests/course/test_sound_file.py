@@ -35,7 +35,7 @@ def read(content, **options):
     return read_sound(io.BytesIO(content), **options)
 
 
-# --- Lengths that a streaming writer left out ------------------------------------------------------
+# --- Lengths that a streaming writer left out ----------------------------------------------------
 
 WAV, FLAC = written(TONE, "WAV", "PCM_16"), written(TONE, "FLAC", "PCM_16")
 AU, CAF = written(TONE, "AU", "PCM_16", "BIG"), written(TONE, "CAF", "PCM_16")
@@ -140,7 +140,7 @@ def test_mp3_is_read_where_there_is_no_standard_error(monkeypatch):
         assert len(read(MP3).samples) == SECOND
 
 
-# --- Files that break off, and files that are no sound ---------------------------------------------
+# --- Files that break off, and files that are no sound -------------------------------------------
 
 
 @pytest.mark.parametrize("content", [MP3[:1200], FLAC[: len(FLAC) // 2]], ids=["mp3", "flac"])
@@ -264,6 +264,7 @@ def test_bad_samples_in_a_channel_that_is_not_taken_are_refused():
 
 
 # --- Memory ---------------------------------------------------------------------------------------
+
 
 def test_a_small_file_of_much_sound_takes_the_memory_of_what_is_kept(tmp_path):
     path, silence = tmp_path / "a.flac", np.zeros((2**16, 8), np.int16)
