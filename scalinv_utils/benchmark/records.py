@@ -4,6 +4,9 @@ Numbers are read back as numbers, and an empty field as None.
 """
 
 import csv
+import errno
+import io
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,11 +31,24 @@ def append(path: str | Path, columns: Sequence[str], rows: Iterable[Row]) -> Non
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        if file.tell() == 0:
+    with path.open("ab", buffering=0) as file:
+        before = file.tell()
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        if before == 0:
             writer.writeheader()
         writer.writerows([{name: spelt(row[name]) for name in columns} for row in rows])
+        _write_or_undo(file, text.getvalue().encode(), before)
+
+
+def _write_or_undo(file: io.FileIO, content: bytes, before: int) -> None:
+    """Write all at the end of a file, or leave it as it was: `before` bytes long."""
+    try:
+        if file.write(content) != len(content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), file.name)
+    except BaseException:
+        file.truncate(before)
+        raise
 
 
 def read(path: str | Path) -> list[Row]:
@@ -85,4 +101,4 @@ def drop_unfinished_line(path: Path) -> None:
         text = path.read_bytes()
         complete = text[: text.rfind(b"\n") + 1]
         if complete != text:
-            path.write_bytes(complete)
+            os.truncate(path, len(complete))  # this needs no room on the disk

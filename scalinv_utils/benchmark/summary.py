@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from .._whole_file import write_whole
 from ..course.plotting import render, use_style
 from .methods import CONTESTANTS
 from .records import Row, read
@@ -408,7 +409,7 @@ def report(rows: Sequence[Row], folder: Path) -> list[Path]:
     """Write leaderboard.md, error_against_time.png and profile.png and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     written = [folder / "leaderboard.md"]
-    written[0].write_text(markdown(rows), encoding="utf-8")
+    write_whole(written[0], markdown(rows))
     use_style()
     exact = select(rows, snr_db=None)
     pictures: dict[str, Callable[[Axes], list[Line2D]]] = {
@@ -419,5 +420,5 @@ def report(rows: Sequence[Row], folder: Path) -> list[Path]:
         figure = Figure(figsize=(9, 5), layout="constrained")
         draw(figure.subplots())
         written.append(folder / f"{name}.png")
-        written[-1].write_bytes(render(figure))
+        write_whole(written[-1], render(figure))
     return written

@@ -21,7 +21,7 @@ import soundfile
 
 from .._room import room
 from .._validation import check_count, check_positive
-from ._sound_header import foreign, is_mp3, repaired
+from ._sound_header import foreign, may_be_mp3, repaired
 
 __all__ = ["Sound", "SoundFileError", "read_sound"]
 
@@ -152,7 +152,7 @@ class _Reading:
         self, source: BinaryIO, name: str, seconds: float | None, most_samples: int | None
     ) -> None:
         self.name, self.said = name, []
-        self.source, self.quiet = _mended(source, name), is_mp3(source)
+        self.source, self.quiet = _mended(source, name), may_be_mp3(source)
         with self._opened() as file:
             self.rate, self.channels = file.samplerate, file.channels
             self.promised = file.frames if file.frames < UNKNOWN_LENGTH else None

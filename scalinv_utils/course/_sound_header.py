@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator
 from typing import Any, BinaryIO, cast
 
-__all__ = ["foreign", "is_mp3", "repaired"]
+__all__ = ["foreign", "may_be_mp3", "repaired"]
 
 # An MP3 stream is searched for in so many bytes; a frame has at most 1,441.
 SEARCHED = 2**16
@@ -35,6 +35,12 @@ FOREIGN = (
     (0, b"%PDF", "PDF"),
     (0, b"\x89PNG", "PNG"),
     (0, b"\xff\xd8\xff", "JPEG"),
+)
+
+# The beginnings of files that are no MP3 streams.
+OTHER_SOUNDS = (
+    *(b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b"caff"),
+    *(b".snd", b"dns.", b"fLaC", b"OggS"),
 )
 
 # kbit/s by [MPEG 1 or not][layer - 1], and Hz by version (0: MPEG 2.5, 2: MPEG 2, 3: MPEG 1).
@@ -68,15 +74,15 @@ def foreign(source: BinaryIO) -> str | None:
     return None
 
 
-def is_mp3(source: BinaryIO) -> bool:
-    """Tell whether a file is an MP3 stream, with or without a tag before it.
+def may_be_mp3(source: BinaryIO) -> bool:
+    """Tell whether libsndfile might take a file for an MP3 stream: it looks at two bytes only.
 
     Examples
     --------
-    >>> is_mp3(io.BytesIO(b"RIFF....WAVE"))
+    >>> may_be_mp3(io.BytesIO(b"RIFF....WAVE"))
     False
     """
-    return _head(source, 3) == b"ID3" or _first_frame(_head(source, SEARCHED)) is not None
+    return _head(source, 4) not in OTHER_SOUNDS
 
 
 def _after_tag(source: BinaryIO) -> int:
@@ -114,17 +120,12 @@ def repaired(source: BinaryIO) -> BinaryIO:
         patch = _au_length(head, n_bytes)
     elif head[:4] == b"caff":
         patch = _caf_length(source, n_bytes)
-    elif not _is_known(head):
+    elif head[:4] not in OTHER_SOUNDS:
         return _whole_mp3(source)
-    return source if patch is None else _view(source, 0, patch)
+    return _view(source, 0, patch)
 
 
 Patch = tuple[int, bytes]
-
-
-def _is_known(head: bytes) -> bool:
-    """Tell whether libsndfile finds the beginning of a stream by itself."""
-    return head[:4] in (b"fLaC", b"OggS", b"FORM", b"riff")
 
 
 def _wav_length(source: BinaryIO, n_bytes: int, order: str) -> Patch | None:
@@ -203,12 +204,12 @@ def _whole_mp3(source: BinaryIO) -> BinaryIO:
     source.seek(tag)
     start = _first_frame(source.read(SEARCHED))
     if start is None:
-        return source
+        return _view(source, 0)
     start += tag
     source.seek(start)
     first = source.read(200)
     if any(word in first for word in (b"Xing", b"Info", b"VBRI")):
-        return _view(source, start) if start > tag else source
+        return _view(source, start if start > tag else 0)
     return _view(source, start, before=_counting_frame(first, _count_frames(source, start)))
 
 
@@ -283,7 +284,10 @@ def _view(
 
 
 class _View(io.RawIOBase):
-    """A file from some byte on, with other bytes before it, or with some of its bytes replaced."""
+    """A file from some byte on, with other bytes before it, or with some of its bytes replaced.
+
+    It takes every place for one in the file: soundfile prints what a file raises.
+    """
 
     def __init__(self, source: BinaryIO, start: int, patch: Patch | None, before: bytes) -> None:
         self._source, self._shift = source, start - len(before)

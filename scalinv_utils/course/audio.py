@@ -15,6 +15,7 @@ import html
 import io
 import math
 import os
+import warnings
 from collections.abc import Iterable
 from typing import BinaryIO, Literal
 
@@ -24,6 +25,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from .._validation import check_choice, check_positive, check_signal
+from .._whole_file import write_whole
 from . import _web
 from ._thumbnails import thumbnails
 from .signals import resample
@@ -35,6 +37,18 @@ FULL_SCALE = 0.9
 
 # A gain above 40 dB would make the rounding errors of a silent signal audible.
 LARGEST_GAIN = 100.0
+
+# The subtype of libsndfile, and the bytes per sample.
+ENCODINGS = {"pcm16": ("PCM_16", 2), "float64": ("DOUBLE", 8)}
+
+# The size of a WAV file is stored in 32 bits; its header takes less than this.
+LARGEST_WAV = 2**32 - 2**12
+
+# A rate is stored as a whole number if that is nearer than this share, two cents of a semitone.
+NEAR = 1e-3
+
+# A peak below so many steps of 16 bits (-60 dB of full scale) is stored coarsely.
+COARSE = 2**5
 
 # This many players of this width fit side by side into a cell of JupyterLab on a laptop.
 COLUMNS, WIDTH = 3, "16em"
@@ -225,11 +239,17 @@ def save_wav(
     ----------
     path : str, path or binary file object
     x : array, shape (n_samples,)
+        A file of this name is replaced when the new one is complete.
     sample_rate : float
         Samples per second, rounded to whole hertz, since the format stores no fraction.
     encoding : "pcm16" or "float64"
         "pcm16" plays everywhere. The level is kept, unless the peak exceeds 0.9: then the whole
         signal is turned down to that. "float64" stores the samples as they are.
+
+    Warns
+    -----
+    UserWarning
+        The signal is so quiet that 16 bits store it coarsely.
 
     Returns
     -------
@@ -241,7 +261,10 @@ def save_wav(
     TypeError
         The signal is complex.
     ValueError
-        The signal is not mono or not finite, or the encoding is unknown.
+        The signal is not mono or not finite, or too quiet or too long for the file; the rate is no
+        whole number of hertz, not even nearly, or too high; or the encoding is unknown.
+    OSError
+        The file cannot be written. An earlier file of this name is as it was.
 
     Examples
     --------
@@ -251,13 +274,55 @@ def save_wav(
     0.45
     """
     x = _mono(x, "x").double()
-    rate = max(1, round(check_positive(sample_rate, "sample_rate")))
-    check_choice(encoding, ("pcm16", "float64"), "encoding")
+    subtype, width = ENCODINGS[check_choice(encoding, ENCODINGS, "encoding")]
+    rate = _stored_rate(sample_rate, width)
+    if len(x) * width > LARGEST_WAV:
+        raise ValueError(
+            f"x must have at most {LARGEST_WAV // width:,} samples, as a WAV file holds 4 GB, got "
+            f"{len(x):,}; save it in pieces"
+        )
     peak = float(x.abs().max())
     gain = FULL_SCALE / peak if encoding == "pcm16" and peak > FULL_SCALE else 1.0
-    subtype = {"pcm16": "PCM_16", "float64": "DOUBLE"}[encoding]
-    soundfile.write(path, (gain * x).numpy(), rate, format="WAV", subtype=subtype)
+    if encoding == "pcm16" and peak > 0:
+        _say_if_coarse(peak)
+    content = io.BytesIO()
+    soundfile.write(content, (gain * x).numpy(), rate, format="WAV", subtype=subtype)
+    write_whole(path, content.getvalue())
     return gain
+
+
+def _stored_rate(sample_rate: float, width: int) -> int:
+    """Return the whole number of hertz that a WAV file stores, if it is near enough."""
+    rate = round(check_positive(sample_rate, "sample_rate"))
+    highest = min(2**31 - 1, (2**32 - 1) // width)  # bytes per second have 32 bits
+    if rate > highest:
+        raise ValueError(
+            f"sample_rate must be at most {highest:,} Hz in a WAV file, got {sample_rate:.6g} Hz"
+        )
+    if abs(rate - sample_rate) > NEAR * sample_rate:
+        raise ValueError(
+            f"sample_rate must be a whole number of Hz, which is all that a WAV file stores, got "
+            f"{sample_rate:.6g} Hz; signals.resample brings x to one that is, and a multiple of "
+            f"the rate plays x faster and higher"
+        )
+    return rate
+
+
+def _say_if_coarse(peak: float) -> None:
+    """Refuse a signal that 16 bits would store as silence, and warn of one near that."""
+    steps = peak * 2**15
+    way_out = "save x / x.abs().max(), or take encoding='float64'"
+    if steps < 1:
+        raise ValueError(
+            f"x must reach one step of 16 bits, {2**-15:.2g}, or be silence, got a peak of "
+            f"{peak:.2g}, which would be stored as silence; {way_out}"
+        )
+    if steps < COARSE:
+        warnings.warn(
+            f"x has a peak of {peak:.2g}, which is {steps:.0f} steps of 16 bits: it is stored "
+            f"coarsely and sounds very soft; {way_out}",
+            stacklevel=3,
+        )
 
 
 def _audio(label: str, uri: str) -> str:

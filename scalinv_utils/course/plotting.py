@@ -62,6 +62,9 @@ PHASE_FLOOR_DB = -40.0
 # first two colours of the style sheet, and black.
 TRUTH, ATTEMPT, ERROR = "#0072B2", "#D55E00", "#000000"
 
+# The prefixes of units by their power of a thousand.
+PREFIXES = {-5: "f", -4: "p", -3: "n", -2: "µ", 1: "k", 2: "M", 3: "G", 4: "T"}
+
 # Phase fades to this grey level. It lies half way between the light and the dark end of the
 # colours of phase, so that it is not taken for one of them.
 FADED = 0.6
@@ -540,7 +543,7 @@ def _mesh(
 
 
 def _log_hertz(ax: Axes, which: Literal["x", "y"]) -> None:
-    """Make an axis logarithmic and label it 100, 200, 500, 1k, 2k ..."""
+    """Make an axis logarithmic and label it 100, 200, 500, 1k, 2k, ..., 1M."""
     getattr(ax, f"set_{which}scale")("log")
     axis = getattr(ax, f"{which}axis")
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -549,7 +552,14 @@ def _log_hertz(ax: Axes, which: Literal["x", "y"]) -> None:
 
 
 def _hertz_label(hertz: float, _position: int | None = None) -> str:
-    return f"{hertz / 1000:g}k" if hertz >= 1000 else f"{hertz:g}"
+    """Write a frequency with the prefix of its unit, so that three digits stand before the point.
+
+    A thousandth of a hertz is 0.001: numbers down to there are read more easily without a prefix.
+    """
+    if 1e-3 <= hertz < 1e3 or not 1e-15 <= hertz < 1e15:
+        return f"{hertz:g}"
+    group = math.floor(math.log10(hertz) / 3 + 1e-9)
+    return f"{hertz / 10.0 ** (3 * group):.4g}{PREFIXES[group]}"
 
 
 # --- Showing and storing -------------------------------------------------------------------------

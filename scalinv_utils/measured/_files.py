@@ -4,19 +4,42 @@ A file that `save` writes is numpy's .npz: the modulus at every sample, what is 
 transform, by the name of its wavelet or, where it has none, by its filters. It holds no code.
 """
 
+import io
 import json
+import math
+import os
+import tokenize
+import zipfile
+import zlib
 from os import PathLike
 from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile
+from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.lib import format as npy
 
+from .._room import check_room
 from .._validation import check_choice
+from .._whole_file import write_whole
 from ..transforms.scalogram import Scalogram
 from ._measured import Measured
 
 __all__ = ["arrays_of", "load", "save"]
+
+# What numpy and zipfile raise where a file is damaged; OSError: a place outside the file.
+DAMAGED = (
+    ValueError,
+    TypeError,
+    EOFError,
+    OSError,
+    KeyError,
+    SyntaxError,
+    NotImplementedError,
+    RuntimeError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def save(M: Measured, path: str | PathLike[str]) -> None:
@@ -26,12 +49,14 @@ def save(M: Measured, path: str | PathLike[str]) -> None:
     ----------
     M : Measured
     path : str or path-like
-        Its ending has to be .npz.
+        Its ending has to be .npz. A file of this name is replaced when the new one is complete.
 
     Raises
     ------
     ValueError
         If the path ends otherwise.
+    OSError
+        If the file cannot be written; an earlier one is as it was.
 
     Examples
     --------
@@ -45,7 +70,9 @@ def save(M: Measured, path: str | PathLike[str]) -> None:
     True
     """
     check_choice(Path(path).suffix, (".npz",), "the ending of path")
-    np.savez_compressed(path, **_told(M), **_transform_to_arrays(M.W))
+    content = io.BytesIO()
+    np.savez_compressed(content, **_told(M), **_transform_to_arrays(M.W))
+    write_whole(path, content.getvalue())
 
 
 def load(path: str | PathLike[str], W: Scalogram | None = None, **known: Any) -> Measured:
@@ -116,20 +143,50 @@ def arrays_of(path: str | PathLike[str]) -> dict[str, np.ndarray]:
     """Read the arrays of an .npy or .npz file; a single one is called S whatever its name."""
     # The file is opened here, because numpy leaves it open where it is none of its own.
     with open(path, "rb") as file:
-        try:
-            read = np.load(file, allow_pickle=False)
-            if isinstance(read, np.ndarray):
-                return {"S": read}
-            held = {name: read[name] for name in read.files}
-        except (ValueError, EOFError, BadZipFile) as error:
-            raise ValueError(
-                f"path must be an .npy or .npz file of numbers, got {path}: {error}"
-            ) from None
+        held = _read_all(file, path)
     if len(held) == 1:
         return {"S": next(iter(held.values()))}
     if "S" not in held:
         raise ValueError(f"path must hold an array S, got {path} with {', '.join(held) or 'none'}")
     return held
+
+
+def _read_all(file: BinaryIO, path: str | PathLike[str]) -> dict[str, np.ndarray]:
+    """Read every array of a file of numpy's by its name, or say that it is none."""
+    wanted = f"path must be an .npy or .npz file of numbers, got {path}"
+    try:
+        is_zip = zipfile.is_zipfile(file)
+        file.seek(0)
+        if not is_zip:
+            return {"S": _read_array(file, os.fstat(file.fileno()).st_size)}
+        with zipfile.ZipFile(file) as parts:
+            return {
+                part.filename.removesuffix(".npy"): _read_part(parts, part)
+                for part in parts.infolist()
+            }
+    except DAMAGED as error:
+        raise ValueError(f"{wanted}: {error or type(error).__name__}") from None
+
+
+def _read_part(parts: zipfile.ZipFile, part: zipfile.ZipInfo) -> np.ndarray:
+    # The array is looked at twice, because what is compressed is read from its beginning.
+    with parts.open(part) as head, parts.open(part) as whole:
+        return _read_array(whole, part.file_size, head)
+
+
+def _read_array(file: Any, n_bytes: int, head: Any = None) -> np.ndarray:
+    """Read one array, if as many numbers are there as its header says and memory has room."""
+    begin = file if head is None else head
+    version = npy.read_magic(begin)
+    reader = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, _, dtype = reader(begin)
+    promised = math.prod(shape) * dtype.itemsize
+    if promised > n_bytes:
+        raise ValueError(f"its header promises {promised:,} bytes, and it has {n_bytes:,}")
+    check_room(2 * promised, "path", "its arrays", "cut them into pieces")
+    if head is None:
+        file.seek(0)
+    return npy.read_array(file, allow_pickle=False)
 
 
 def _transform_to_arrays(W: Scalogram) -> dict[str, Any]:

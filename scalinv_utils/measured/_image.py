@@ -210,15 +210,19 @@ def _decibels(levels: Levels, db_range: float) -> tuple[np.ndarray, float, float
 def _picture(path: str | PathLike[str], box: Sequence[int] | None, cmap: str | None) -> Picture:
     """Open a file and cut out the box."""
     try:
-        from PIL import Image, UnidentifiedImageError
+        from PIL import Image
     except ImportError:
         raise ImportError("from_image needs pillow: pip install pillow") from None
-    try:
-        with Image.open(path) as opened:
-            image = opened if box is None else opened.crop(_checked(box, opened.size))
-            return _taken_apart(image, cmap in (None, "gray", "grey"))
-    except UnidentifiedImageError:
-        raise ValueError(f"path must be a picture that pillow can open, got {path}") from None
+    with open(path, "rb") as file:
+        try:
+            opened = Image.open(file)
+            opened.load()
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise ValueError(
+                f"path must be a picture that pillow can open, got {path}: {error}"
+            ) from None
+    image = opened if box is None else opened.crop(_checked(box, opened.size))
+    return _taken_apart(image, cmap in (None, "gray", "grey"))
 
 
 def _checked(box: Sequence[int], size: tuple[int, int]) -> tuple[int, int, int, int]:

@@ -17,8 +17,9 @@ extended signal vanishes at the Nyquist frequency, so that nothing hangs on that
 """
 
 import math
+import zlib
 from os import PathLike
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -32,6 +33,18 @@ from ._measured import Measured
 from ._planes import check_plane, check_rows
 
 __all__ = ["from_matlab"]
+
+# What scipy raises where a file is damaged; OSError: a place outside the file.
+DAMAGED = (
+    ValueError,
+    TypeError,
+    OSError,
+    KeyError,
+    IndexError,
+    MemoryError,
+    MatReadError,
+    zlib.error,
+)
 
 # Above this length MATLAB extends a signal by the logarithm of its length only.
 LONGEST_MIRRORED = 10**5
@@ -124,21 +137,25 @@ def from_matlab(
 
 def _variables(path: str | PathLike[str], *names: str) -> list[Any]:
     """Read variables of a .mat file, or say why that is impossible."""
-    try:
-        with open(path, "rb") as file:
-            held = loadmat(file)
-    except NotImplementedError:
-        raise ValueError(
-            f"path must be a .mat file of version 7 or older, got one of version 7.3: "
-            f"{path}; in MATLAB, save(..., '-v7') writes such a file"
-        ) from None
-    except (ValueError, TypeError, MatReadError) as error:
-        raise ValueError(f"path must be a .mat file, got {path}: {error}") from None
+    with open(path, "rb") as file:
+        held = _read_all(file, path)
     lacking = [name for name in names if name not in held]
     if lacking:
         there = ", ".join(name for name in held if not name.startswith("__")) or "nothing"
         raise ValueError(f"path must hold the variable {lacking[0]!r}, got {path} with {there}")
     return [held[name] for name in names]
+
+
+def _read_all(file: BinaryIO, path: str | PathLike[str]) -> dict[str, Any]:
+    try:
+        return loadmat(file)
+    except NotImplementedError:
+        raise ValueError(
+            f"path must be a .mat file of version 7 or older, got one of version 7.3: "
+            f"{path}; in MATLAB, save(..., '-v7') writes such a file"
+        ) from None
+    except DAMAGED as error:
+        raise ValueError(f"path must be a .mat file, got {path}: {error}") from None
 
 
 def _extension(n_samples: int) -> int:

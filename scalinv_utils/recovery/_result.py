@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field
 from os import PathLike
 from typing import Any
 
 import torch
 
+from .._whole_file import write_whole
 from ..metrics import analytic
 
 __all__ = ["Recovery"]
@@ -76,9 +78,17 @@ class Recovery:
         Parameters
         ----------
         path : str or path-like
+            A file of this name is replaced when the new one is complete.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written; an earlier one is as it was.
         """
         iterates = [(k, x.clone()) for k, x in self.iterates]  # without the rest of their blocks
-        torch.save({**vars(self), "iterates": iterates}, path)
+        content = io.BytesIO()
+        torch.save({**vars(self), "iterates": iterates}, content)
+        write_whole(path, content.getvalue())
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Recovery:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from .. import metrics
 from .._validation import check_choice
+from .._whole_file import write_whole
 from ..bounds import cramer_rao, noisy
 from ..course import plotting, signals
 from ..recovery._griffin_lim import griffin_lim
@@ -36,7 +37,7 @@ def build(names: Iterable[str] | None = None, folder: str | Path = FIGURES_FOLDE
     paths = [folder / f"{name}.png" for name in names]
     for name, path in zip(names, paths):
         print(f"drawing {path.name}")
-        path.write_bytes(plotting.render(FIGURES[name]()))
+        write_whole(path, plotting.render(FIGURES[name]()))
     return paths
 
 

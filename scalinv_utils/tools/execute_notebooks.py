@@ -19,6 +19,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 from tqdm import tqdm
 
+from .._whole_file import write_whole
 from ..course import _web
 from ..course._stored import STORE
 
@@ -56,12 +57,7 @@ def store(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     execute(notebook, path, {STORE: "yes"})
     tidy(notebook)
-    unfinished = path.with_suffix(".tmp")
-    try:
-        nbformat.write(notebook, unfinished)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write_whole(path, nbformat.writes(notebook) + "\n")
 
 
 def execute(

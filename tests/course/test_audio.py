@@ -220,3 +220,46 @@ def test_save_wav_as_float_is_exact_and_takes_open_files(tone):
 def test_each_cell_of_the_table_is_closed_before_the_next_one_opens():
     table = audio.players({"a": signals.tones(800), "b": signals.tones(800)}, 8000)._table()
     assert re.findall("</?t[dh]", table) == ["<th", "</th"] * 2 + ["<td", "</td"] * 4
+
+
+@pytest.mark.parametrize("encoding", ["pcm16", "float64"])
+@pytest.mark.parametrize("rate", [0.1, 0.4, 1.4, 12.5, 3e9, 1e300])
+def test_save_wav_refuses_a_rate_that_the_file_cannot_store(tone, rate, encoding, tmp_path):
+    with pytest.raises(ValueError, match="sample_rate must be .*WAV file"):
+        audio.save_wav(tmp_path / "a.wav", tone, rate, encoding)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("rate", "encoding", "stored"),
+    [
+        (1, "pcm16", 1),
+        (359.9, "pcm16", 360),
+        (11025.0, "float64", 11025),
+        (2**31 - 1, "pcm16", 2**31 - 1),
+        (2**29 - 1, "float64", 2**29 - 1),
+    ],
+)
+def test_save_wav_stores_the_nearest_whole_rate(tone, rate, encoding, stored):
+    buffer = io.BytesIO()
+    audio.save_wav(buffer, tone, rate, encoding)
+    assert soundfile.info(io.BytesIO(buffer.getvalue())).samplerate == stored
+
+
+def test_save_wav_says_what_16_bits_do_to_microvolts(tone):
+    for level in (1e-6, 3e-5, 1e-300):
+        with pytest.raises(ValueError, match="x must reach one step of 16 bits.*float64"):
+            audio.save_wav(io.BytesIO(), level * tone, 8000)
+    with pytest.warns(UserWarning, match="peak of 0.0005, which is 16 steps of 16 bits"):
+        audio.save_wav(io.BytesIO(), 5e-4 * tone, 8000)
+    buffer = io.BytesIO()
+    assert audio.save_wav(buffer, 1e-6 * tone, 8000, "float64") == 1
+    assert torch.equal(signals.load(buffer)[0], 1e-6 * tone)
+    assert audio.save_wav(io.BytesIO(), 0 * tone, 8000) == 1
+
+
+def test_save_wav_refuses_more_than_a_wav_file_holds(monkeypatch, tone):
+    monkeypatch.setattr(audio, "LARGEST_WAV", 2 * len(tone))
+    assert audio.save_wav(io.BytesIO(), tone, 8000) == pytest.approx(0.9)
+    with pytest.raises(ValueError, match="x must have at most 1,000 samples.*pieces"):
+        audio.save_wav(io.BytesIO(), tone, 8000, "float64")

@@ -286,3 +286,27 @@ def test_few_colours_weigh_half_and_look_alike():
         np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), int) for data in (png, few)
     )
     assert len(few) < 0.7 * len(png) and np.abs(after - before).max() < 24
+
+
+@pytest.mark.parametrize(
+    ("hertz", "label"),
+    [
+        (1e-5, "10µ"),
+        (5e-4, "500µ"),
+        (0.001, "0.001"),
+        (0.5, "0.5"),
+        (500, "500"),
+        (1000, "1k"),
+        (2500, "2.5k"),
+        (100_000, "100k"),
+        (1e6, "1M"),
+        (1e8, "100M"),
+        (5e9, "5G"),
+        (1e12, "1T"),
+        (1e15, "1e+15"),
+        (1e-15, "1f"),
+        (0, "0"),
+    ],
+)
+def test_frequencies_have_the_prefix_of_their_size(hertz, label):
+    assert plotting._hertz_label(hertz) == label
