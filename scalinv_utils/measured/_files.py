@@ -27,7 +27,7 @@ from ._measured import Measured
 __all__ = ["arrays_of", "load", "save"]
 
 # What numpy and zipfile raise where a file is damaged; OSError: a place outside the file.
-DAMAGED = (
+DAMAGED_NPZ = (
     ValueError,
     TypeError,
     EOFError,
@@ -164,7 +164,7 @@ def _read_all(file: BinaryIO, path: str | PathLike[str]) -> dict[str, np.ndarray
                 part.filename.removesuffix(".npy"): _read_part(parts, part)
                 for part in parts.infolist()
             }
-    except DAMAGED as error:
+    except DAMAGED_NPZ as error:
         raise ValueError(f"{wanted}: {error or type(error).__name__}") from None
 
 

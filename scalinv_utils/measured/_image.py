@@ -17,7 +17,8 @@ to those of the picture. A map and its reverse have the same colours. Between th
 in dB, a modulus has sharp dips, at its zeros, and round peaks.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any, Literal, NamedTuple
 
@@ -26,6 +27,7 @@ import torch
 from scipy.ndimage import binary_closing
 from scipy.spatial import KDTree
 
+from .._room import check_room
 from .._validation import check_choice, check_count, check_positive
 from ..transforms._wavelets import WaveletLike
 from ..transforms.scalogram import Scalogram
@@ -50,6 +52,13 @@ INSIDE = 0.2
 
 # A line around axes is darker than this (of 255), and lies this near to the pixels on the map.
 DARK, FRAME_PIXELS = 100, 3
+
+
+# Pictures of these formats are decoded: others would have pillow start other programs.
+FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP")
+
+# Each pixel takes so many bytes on the way: three colours as integers, and their comparison.
+BYTES_PER_PIXEL = 96
 
 
 class Picture(NamedTuple):
@@ -214,15 +223,24 @@ def _picture(path: str | PathLike[str], box: Sequence[int] | None, cmap: str | N
     except ImportError:
         raise ImportError("from_image needs pillow: pip install pillow") from None
     with open(path, "rb") as file:
-        try:
-            opened = Image.open(file)
-            opened.load()
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise ValueError(
-                f"path must be a picture that pillow can open, got {path}: {error}"
-            ) from None
+        opened = _unless_damaged(lambda: Image.open(file, formats=FORMATS), path)
+        n_bytes = BYTES_PER_PIXEL * math.prod(opened.size)
+        check_room(n_bytes, "path", "its pixels", "cut out the scalogram")
+        _unless_damaged(opened.load, path)
     image = opened if box is None else opened.crop(_checked(box, opened.size))
     return _taken_apart(image, cmap in (None, "gray", "grey"))
+
+
+def _unless_damaged(read: Callable[[], Any], path: str | PathLike[str]) -> Any:
+    """Open or decode a picture, or say that pillow cannot."""
+    from PIL.Image import DecompressionBombError
+
+    try:
+        return read()
+    except (OSError, SyntaxError, ValueError, DecompressionBombError) as error:
+        raise ValueError(
+            f"path must be a picture that pillow can open, got {path}: {error}"
+        ) from None
 
 
 def _checked(box: Sequence[int], size: tuple[int, int]) -> tuple[int, int, int, int]:
