@@ -45,7 +45,7 @@ ENCODINGS = {"pcm16": ("PCM_16", 2), "float64": ("DOUBLE", 8)}
 LARGEST_WAV = 2**32 - 2**12
 
 # A rate is stored as a whole number if that is nearer than this share, two cents of a semitone.
-NEAR = 1e-3
+RATE_TOLERANCE = 1e-3
 
 # A peak below so many steps of 16 bits (-60 dB of full scale) is stored coarsely.
 COARSE = 2**5
@@ -299,7 +299,7 @@ def _stored_rate(sample_rate: float, width: int) -> int:
         raise ValueError(
             f"sample_rate must be at most {highest:,} Hz in a WAV file, got {sample_rate:.6g} Hz"
         )
-    if abs(rate - sample_rate) > NEAR * sample_rate:
+    if abs(rate - sample_rate) > RATE_TOLERANCE * sample_rate:
         raise ValueError(
             f"sample_rate must be a whole number of Hz, which is all that a WAV file stores, got "
             f"{sample_rate:.6g} Hz; signals.resample brings x to one that is, and a multiple of "
