@@ -22,7 +22,7 @@ SOUND = signals.white_noise(4000)
 
 
 def stored_notebook(path, monkeypatch):
-    monkeypatch.setattr(execute_notebooks, "execute", lambda notebook, path: None)
+    monkeypatch.setattr(execute_notebooks, "execute", lambda *arguments: None)
     monkeypatch.setattr(nbformat, "read", lambda path, as_version: nbformat.v4.new_notebook())
     monkeypatch.setattr(nbformat, "writes", lambda notebook: "words " * 1000)
     execute_notebooks.store(path)

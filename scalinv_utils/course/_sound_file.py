@@ -176,7 +176,7 @@ class _Reading:
         samples, bad = _Growing(self.expected()), 0
         for block in self.blocks():
             self._refuse_if_long(samples.total + len(block))
-            samples.append(block[:, used].mean(axis=1))
+            samples.append(_average(block[:, used]))
             bad += int(np.count_nonzero(~np.isfinite(block[:, looked_at])))
         self._refuse_if_useless(bad, samples.total * len(looked_at))
         self._say_what_is_missing(samples.total)
@@ -355,6 +355,14 @@ def _mended(source: BinaryIO, name: str) -> BinaryIO:
             "unreadable",
         )
     return repaired(source)
+
+
+def _average(channels: np.ndarray) -> np.ndarray:
+    """Average channels; each is divided first, so that no sum overflows."""
+    if channels.shape[1] == 1:
+        return channels[:, 0]
+    with np.errstate(invalid="ignore"):  # infinite values are counted and refused
+        return (channels / channels.shape[1]).sum(axis=1)
 
 
 class _Growing:

@@ -17,40 +17,20 @@ extended signal vanishes at the Nyquist frequency, so that nothing hangs on that
 """
 
 import math
-import zlib
-from collections.abc import Callable
-from functools import partial
 from os import PathLike
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.io import loadmat, whosmat
-from scipy.io.matlab import MatReadError
 
-from .._room import check_room
 from .._validation import check_choice, check_positive
 from ..transforms._wavelets import WaveletLike
 from ..transforms.scalogram import Scalogram
+from ._mat import OtherFormat, variables
 from ._measured import Measured
 from ._planes import check_plane, check_rows
 
 __all__ = ["from_matlab"]
-
-# What scipy raises where a file is damaged; OSError: a place outside the file.
-DAMAGED_MAT = (
-    ValueError,
-    TypeError,
-    OSError,
-    KeyError,
-    IndexError,
-    MemoryError,
-    MatReadError,
-    zlib.error,
-)
-
-# A variable takes so many bytes for each value, complex, and once more as a tensor.
-BYTES_PER_VALUE = 32
 
 # Above this length MATLAB extends a signal by the logarithm of its length only.
 LONGEST_MIRRORED = 10**5
@@ -144,33 +124,26 @@ def from_matlab(
 def _variables(path: str | PathLike[str], *names: str) -> list[Any]:
     """Read variables of a .mat file, or say why that is impossible."""
     with open(path, "rb") as file:
-        shapes = {name: shape for name, shape, _ in _unless_damaged(whosmat, file, path)}
-        lacking = [name for name in names if name not in shapes]
-        if lacking:
-            there = ", ".join(shapes) or "nothing"
-            raise ValueError(f"path must hold the variable {lacking[0]!r}, got {path} with {there}")
-        n_values = sum(math.prod(shapes[name]) for name in names)
-        check_room(
-            BYTES_PER_VALUE * float(n_values), "path", "its variables", "cut them into pieces"
-        )
-        file.seek(0)
-        held = _unless_damaged(partial(loadmat, variable_names=names), file, path)
-    return [held[name] for name in names]
-
-
-def _unless_damaged(
-    read: Callable[[BinaryIO], Any], file: BinaryIO, path: str | PathLike[str]
-) -> Any:
-    """Read a .mat file, or say what is wrong with it."""
-    try:
-        return read(file)
-    except NotImplementedError:
+        try:
+            held = variables(file, names)
+        except OtherFormat:
+            raise ValueError(
+                f"path must be a .mat file of version 7 or older, got one of version 7.3: "
+                f"{path}; in MATLAB, save(..., '-v7') writes such a file"
+            ) from None
+        except ValueError as error:
+            raise ValueError(f"path must be a .mat file, got {path}: {error}") from None
+    lacking = [name for name in names if name not in held]
+    if lacking:
         raise ValueError(
-            f"path must be a .mat file of version 7 or older, got one of version 7.3: "
-            f"{path}; in MATLAB, save(..., '-v7') writes such a file"
-        ) from None
-    except DAMAGED_MAT as error:
-        raise ValueError(f"path must be a .mat file, got {path}: {error}") from None
+            f"path must hold the variable {lacking[0]!r}, got {path} with {', '.join(held)}"
+        )
+    for name in names:
+        if held[name] is None:
+            raise TypeError(
+                f"{name} must be a matrix of numbers in {path}, got one of another kind"
+            )
+    return [held[name] for name in names]
 
 
 def _extension(n_samples: int) -> int:

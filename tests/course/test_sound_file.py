@@ -296,3 +296,8 @@ def test_a_header_that_promises_too_much_costs_nothing():
     sound = read(content, seconds=300)
     assert len(sound.samples) == SECOND and sound.lasts == n_frames / SECOND
     assert "breaks off after 1.00 s of 300.00 s" in sound.said[0]
+
+
+def test_an_average_does_not_overflow():
+    content = written(1e308 * np.stack([TONE, 3 * TONE], 1), "WAV", "DOUBLE")
+    assert np.allclose(read(content).samples / 1e308, 2 * TONE, rtol=1e-15)
