@@ -59,7 +59,7 @@ SOUNDS = (
 def seeds():
     """Make whole files of each kind: a list of (ending, bytes)."""
     made = []
-    t = np.arange(4000) / 8000
+    t = np.arange(1600) / 8000
     mono = 0.3 * np.sin(2 * np.pi * 500 * t) + 0.1 * np.sin(2 * np.pi * 1200 * t)
     stereo = np.stack([mono, 0.5 * mono[::-1]], 1)
     for kind, subtype in SOUNDS:
@@ -75,8 +75,8 @@ def seeds():
 
 def scalograms():
     """Make files that hold scalograms: numpy's, MATLAB's, and a picture."""
-    W = Scalogram(512, 8000, voices_per_octave=8)
-    S = W.magnitude(signals.linear_chirp(512)).numpy()
+    W = Scalogram(64, 8000, voices_per_octave=8)
+    S = W.magnitude(signals.linear_chirp(64)).numpy()
     made = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "S"
@@ -94,7 +94,7 @@ def scalograms():
             made.append((".mat", path.with_suffix(".mat").read_bytes()))
         savemat(path.with_suffix(".mat"), {"wt": S, "f": f}, format="4")
         made.append((".mat", path.with_suffix(".mat").read_bytes()))
-        grey = np.uint8(255 * (S / S.max())[:, ::2])
+        grey = np.uint8(255 * S / S.max())
         for picture in (Image.fromarray(grey), Image.fromarray(np.stack([grey] * 3, 2))):
             picture.save(path.with_suffix(".png"))
             made.append((".png", path.with_suffix(".png").read_bytes()))
