@@ -160,7 +160,7 @@ def renew_scripts(path: Path) -> None:
         for output in cell.get("outputs", []):
             if "text/html" in output.get("data", {}):
                 output.data["text/html"] = _web.renewed(output.data["text/html"])
-    nbformat.write(notebook, path)
+    write_whole(path, nbformat.writes(notebook) + "\n")
 
 
 def find(name: str) -> Path:
