@@ -6,7 +6,7 @@ what it got and says what it takes.
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+from ._arrays import numbers_of, type_name
 from ._tensors import WITHOUT_DOUBLE
 
 __all__ = [
@@ -21,8 +22,12 @@ __all__ = [
     "check_choice",
     "check_coefficients",
     "check_count",
+    "check_flag",
+    "check_instance",
     "check_magnitudes",
+    "check_mask",
     "check_number",
+    "check_numbers",
     "check_plane",
     "check_positive",
     "check_share",
@@ -31,10 +36,76 @@ __all__ = [
 
 Choice = TypeVar("Choice")
 Function = TypeVar("Function", bound=Callable)
+Instance = TypeVar("Instance")
+
+# The largest count: one more than it still is an index, and a seed of torch's and numpy's draws.
+LARGEST_COUNT = 2**62
+
+# Pictures have this many channels: red, green, blue, and often an opacity.
+CHANNELS = (3, 4)
+
+# Positive numbers are taken from this range: products of them with others neither under- nor
+# overflow.
+SMALLEST, LARGEST = 1e-290, 1e290
+
+# A value is written into a message with at most so many characters.
+LONGEST_TEXT = 200
+
+# Noise around zero is no deeper than this many times the mean modulus.
+DEEPEST_NOISE = 0.5
+
+# The largest grey value of a picture, and how far from a whole number it may be after a division.
+WHITE, NEARLY_WHOLE = 255, 1e-3
+
+
+def check_numbers(
+    values: ArrayLike, name: str, wanted: str = "real numbers, an array of any shape"
+) -> torch.Tensor:
+    """Return real, finite numbers as a floating-point tensor of one axis or more.
+
+    Parameters
+    ----------
+    values : tensor, numpy array or (nested) sequence of real numbers
+        A tensor keeps its device and its place in the autograd graph.
+    name : str
+        Name that the caller gives this argument; the messages use it.
+    wanted : str
+        What the argument must be, in words.
+
+    Returns
+    -------
+    Tensor
+        float32 and float64 are kept; every other real type becomes float64.
+
+    Raises
+    ------
+    TypeError
+        If they are complex, booleans or no numbers.
+    ValueError
+        If they are masked, NaN or infinite, or there is none of them.
+
+    Examples
+    --------
+    >>> check_numbers([[1], [2]], "levels").shape
+    torch.Size([2, 1])
+    """
+    x = _as_real_tensor(values, name, wanted)
+    if x.ndim == 0:
+        raise ValueError(f"{name} must be {wanted}, got shape ()")
+    if x.numel() == 0:
+        raise ValueError(
+            f"{name} must hold at least one sample, got the empty shape {tuple(x.shape)}"
+        )
+    _require_finite(x, name)
+    return x
 
 
 def check_signal(
-    x: ArrayLike, min_samples: int = 1, name: str = "x", ndim: int | None = None
+    x: ArrayLike,
+    min_samples: int = 1,
+    name: str = "x",
+    ndim: int | None = None,
+    n_samples: int | None = None,
 ) -> torch.Tensor:
     """Return a real, finite signal as a floating-point tensor.
 
@@ -48,6 +119,8 @@ def check_signal(
         Name that the caller gives this argument; the messages use it.
     ndim : int, optional
         Required number of axes. ``ndim=1`` means one mono signal.
+    n_samples : int, optional
+        Required length of the last axis.
 
     Returns
     -------
@@ -57,33 +130,39 @@ def check_signal(
     Raises
     ------
     TypeError
-        If x is complex or not numeric.
+        If x is complex, boolean or not numeric.
     ValueError
-        If x has NaN or infinite samples, is empty or shorter than `min_samples`, or has the wrong
-        number of axes.
+        If x has masked, NaN or infinite samples, is empty or shorter than `min_samples`, has the
+        wrong number of axes, or has its samples on another axis than the last.
 
     Examples
     --------
     >>> check_signal([1, 2, 3])
     tensor([1., 2., 3.], dtype=torch.float64)
     """
-    x = _as_real_tensor(x, name, "a real signal of shape (..., n_samples)")
-    shape = tuple(x.shape)
+    x = check_numbers(x, name, "a real signal of shape (..., n_samples)")
+    shape: Sequence[int] = tuple(x.shape)
     if ndim == 1 and x.ndim != 1:
         raise ValueError(
-            f"{name} must be one mono signal of shape (n_samples,), got shape {shape}; "
-            f"mix its channels down first, e.g. {name}.mean(0)"
+            f"{name} must be one mono signal of shape (n_samples,), got shape {shape}"
+            f"{_mono_hint(shape, name)}"
         )
-    if x.ndim == 0 or (ndim is not None and x.ndim != ndim):
-        wanted = "(..., n_samples)" if ndim is None else f"with {ndim} axes"
-        raise ValueError(f"{name} must have a shape {wanted}, got shape {shape}")
-    if x.numel() == 0:
-        raise ValueError(f"{name} must hold at least one sample, got the empty shape {shape}")
-    if x.shape[-1] < min_samples:
+    if ndim is not None and x.ndim != ndim:
+        raise ValueError(f"{name} must have a shape with {ndim} axes, got shape {shape}")
+    if n_samples is not None and shape[-1] != n_samples:
+        raise ValueError(
+            f"{name} must have n_samples = {n_samples} on its last axis, got shape {shape}"
+            f"{_length_hint(shape, n_samples, name)}"
+        )
+    if x.ndim > 1 and x.shape[-1] == 1 < x.shape[-2]:
+        raise ValueError(
+            f"{name} must have its samples on the last axis, got a column of shape {shape}; "
+            f"give {name}[..., 0]"
+        )
+    if shape[-1] < min_samples:
         raise ValueError(
             f"{name} must be at least {min_samples} samples long, got {x.shape[-1]} samples"
         )
-    _require_finite(x, name)
     return x
 
 
@@ -112,25 +191,33 @@ def check_magnitudes(
     TypeError
         If S is complex or not numeric.
     ValueError
-        If S has NaN, infinite or negative entries, is empty, or does not fit `shape`.
+        If S has masked, NaN, infinite or negative entries, is empty, does not fit `shape`, or is
+        a picture in colours.
 
     Examples
     --------
-    >>> check_magnitudes([[1.0, -2.0]])
+    >>> check_magnitudes([[1.0, 2.0]], (2, 1))
     Traceback (most recent call last):
         ...
-    ValueError: S must not be negative, being a modulus; its smallest entry is -2
+    ValueError: S must fit the transform: last two axes (n_freqs, n_samples) = (2, 1), got shape \
+(1, 2); it looks transposed: give S.T
     """
-    S = _as_real_tensor(S, name, "real magnitudes of shape (..., n_freqs, n_samples)")
-    _require_plane(S, shape, name)
-    _require_finite(S, name)
-    moduli = S[..., : S.shape[-2] - n_signed, :]
+    wanted = "real magnitudes of shape (..., n_freqs, n_samples)"
+    tensor = _as_real_tensor(S, name, wanted, "abs({}) is their modulus")
+    _require_plane(tensor, shape, name, _moduli_hint)
+    _require_finite(tensor, name, "; Measured takes what is known of it, NaN where nothing is")
+    moduli = tensor[..., : tensor.shape[-2] - n_signed, :]
     if (moduli < 0).any():
         raise ValueError(
-            f"{name} must not be negative, being a modulus; "
-            f"its smallest entry is {moduli.min():.3g}"
+            f"{name} must not be negative, being a modulus; its smallest entry is "
+            f"{moduli.min():.3g}{_negative_hint(moduli, name)}"
         )
-    return S
+    if _is_picture(tensor, S):
+        raise ValueError(
+            f"{name} must be scalograms, got shape {tuple(tensor.shape)} with the values of a "
+            "picture's colours; measured.from_image reads pictures"
+        )
+    return tensor
 
 
 def check_coefficients(
@@ -163,7 +250,7 @@ def check_coefficients(
     torch.complex128
     """
     c = _as_tensor(c, name, "coefficients of shape (..., n_freqs, n_samples)")
-    _require_plane(c, shape, name)
+    _require_plane(c, shape, name, _plane_hint)
     _require_finite(c, name)
     return c
 
@@ -188,6 +275,31 @@ def check_plane(values: ArrayLike, name: str) -> torch.Tensor:
     return values
 
 
+def check_mask(mask: ArrayLike, shape: tuple[int, ...], name: str) -> torch.Tensor:
+    """Return an array of booleans of the right shape as a tensor on the CPU.
+
+    Raises
+    ------
+    TypeError
+        If it is not one of booleans.
+    ValueError
+        If it has another shape.
+
+    Examples
+    --------
+    >>> check_mask([[True, False]], (1, 2), "known")
+    tensor([[ True, False]])
+    """
+    tensor = numbers_of(mask, name, f"booleans of the shape {shape}").detach().cpu()
+    if tensor.dtype != torch.bool or tuple(tensor.shape) != shape:
+        error = ValueError if tensor.dtype == torch.bool else TypeError
+        raise error(
+            f"{name} must be booleans of the shape {shape}, got {type_name(tensor)} of shape "
+            f"{tuple(tensor.shape)}"
+        )
+    return tensor
+
+
 def check_choice(value: object, choices: Iterable[Choice], name: str) -> Choice:
     """Return `value` if it is one of `choices`; otherwise raise a ``ValueError`` that lists them.
 
@@ -196,34 +308,75 @@ def check_choice(value: object, choices: Iterable[Choice], name: str) -> Choice:
     >>> check_choice("fft", ("fft", "direct"), "method")
     'fft'
     """
-    choices = list(choices)
+    choices, value = list(choices), _scalar(value)
     for choice in choices:
         # Types are compared first: an array would answer == with an array, and 0 == False.
         if type(value) is type(choice) and value == choice:
             return choice
-    raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+    raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {_short(value)}")
 
 
-def check_count(value: object, name: str, minimum: int = 1) -> int:
-    """Return `value` as an int if it is a whole number of at least `minimum`.
+def check_flag(value: object, name: str) -> bool:
+    """Return `value` as a bool if it is True or False, Python's or numpy's.
+
+    Raises
+    ------
+    TypeError
+        If it is neither.
+
+    Examples
+    --------
+    >>> check_flag(np.True_, "progress")
+    True
+    """
+    flag = _scalar(value)
+    if not isinstance(flag, bool):
+        raise TypeError(f"{name} must be True or False, got {_short(value)}")
+    return flag
+
+
+def check_instance(value: object, kind: type[Instance], name: str) -> Instance:
+    """Return `value` if it is an instance of a class of this package.
+
+    Raises
+    ------
+    TypeError
+        If it is not.
+
+    Examples
+    --------
+    >>> check_instance(3, torch.nn.Module, "W")
+    Traceback (most recent call last):
+        ...
+    TypeError: W must be a Module, got 3
+    """
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be {_article(kind.__name__)}, got {_short(value)}")
+    return value
+
+
+def check_count(value: object, name: str, minimum: int = 1, maximum: int = LARGEST_COUNT) -> int:
+    """Return `value` as an int if it is a whole number from `minimum` to `maximum`.
 
     Raises
     ------
     TypeError
         If it is not an integer (booleans are not numbers here).
     ValueError
-        If it is too small.
+        If it is too small or too large.
 
     Examples
     --------
     >>> check_count(np.int64(3), "n_iter")
     3
     """
-    number = _scalar(value)
+    number, wanted = _scalar(value), f"a whole number of at least {minimum}"
     if not _is_number(number, Integral):
-        raise TypeError(f"{name} must be a whole number of at least {minimum}, got {number!r}")
+        raise TypeError(f"{name} must be {wanted}, got {_short(value)}{_whole_hint(number)}")
     if number < minimum:
-        raise ValueError(f"{name} must be a whole number of at least {minimum}, got {number}")
+        raise ValueError(f"{name} must be {wanted}, got {_short(number)}")
+    if number > maximum:
+        raise ValueError(f"{name} must be at most {maximum}, got {_short(number)}")
     return int(number)
 
 
@@ -235,7 +388,7 @@ def check_number(value: object, name: str, wanted: str = "a finite number") -> f
     TypeError
         If it is not a real number (booleans are not numbers here).
     ValueError
-        If it is NaN or infinite.
+        If it is NaN or infinite, or beyond double precision.
 
     Examples
     --------
@@ -244,21 +397,23 @@ def check_number(value: object, name: str, wanted: str = "a finite number") -> f
     """
     number = _scalar(value)
     if not _is_number(number, Real):
-        raise TypeError(f"{name} must be {wanted}, got {number!r}")
-    if not math.isfinite(number):
-        raise ValueError(f"{name} must be {wanted}, got {number!r}")
-    return number
+        raise TypeError(f"{name} must be {wanted}, got {_short(value)}")
+    if not _is_finite(number):
+        raise ValueError(f"{name} must be {wanted}, got {_short(number)}")
+    return number if isinstance(number, int) and abs(number) <= LARGEST_COUNT else float(number)
 
 
-def check_positive(value: object, name: str) -> float:
+def check_positive(value: object, name: str, *, limited: bool = True) -> float:
     """Return `value` if it is a finite number above zero.
+
+    `limited` tells to refuse numbers next to the ends of double precision.
 
     Raises
     ------
     TypeError
         If it is not a real number (booleans are not numbers here).
     ValueError
-        If it is zero, negative, NaN or infinite.
+        If it is zero, negative, NaN or infinite, or next to where double precision ends.
 
     Examples
     --------
@@ -271,6 +426,8 @@ def check_positive(value: object, name: str) -> float:
     number = check_number(value, name, wanted)
     if number <= 0:
         raise ValueError(f"{name} must be {wanted}, got {number!r}")
+    if limited and not SMALLEST <= number <= LARGEST:
+        raise ValueError(f"{name} must be from {SMALLEST:g} to {LARGEST:g}, got {number!r}")
     return number
 
 
@@ -291,7 +448,7 @@ def check_share(value: object, name: str) -> float:
     """
     number = check_number(value, name)
     if not 0 < number < 1:
-        raise ValueError(f"{name} must be between 0 and 1, got {value!r}")
+        raise ValueError(f"{name} must be between 0 and 1, got {_short(value)}")
     return number
 
 
@@ -306,13 +463,20 @@ def check_callable(value: Function, name: str, wanted: str) -> Function:
     TypeError: callback must be a function of the iteration and the signal, got 3
     """
     if not callable(value):
-        raise TypeError(f"{name} must be {wanted}, got {value!r}")
+        raise TypeError(f"{name} must be {wanted}, got {_short(value)}")
     return value
+
+
+# -- numbers -------------------------------------------------------------------------------------
 
 
 def _scalar(value: Any) -> Any:
     """Turn numpy's numbers and tensors without axes into Python's numbers; keep all else."""
-    return value.item() if getattr(value, "ndim", None) == 0 else value
+    if getattr(value, "ndim", None) != 0 or not hasattr(value, "item"):
+        return value
+    if isinstance(value, torch.Tensor) and value.is_meta or np.ma.is_masked(value):
+        return value
+    return value.item()
 
 
 def _is_number(value: object, kind: type) -> bool:
@@ -320,11 +484,59 @@ def _is_number(value: object, kind: type) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool)
 
 
-def _as_real_tensor(value: ArrayLike, name: str, wanted: str) -> torch.Tensor:
+def _is_finite(number: Any) -> bool:
+    """Tell whether a number is finite in double precision."""
+    try:
+        return math.isfinite(number)
+    except OverflowError:  # a whole number or a fraction of more than 308 digits
+        return False
+
+
+def _short(value: Any) -> str:
+    """Write a value into a message: short ones as they are, others by their type and shape."""
+    if isinstance(value, torch.nn.Module):
+        return _kind(value)
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple) and len(shape):
+        return f"{type(value).__name__} of shape {tuple(shape)}"
+    if isinstance(value, int) and abs(value) > LARGEST_COUNT:
+        return f"a number of about 2**{value.bit_length()}"
+    try:
+        text = repr(value)
+    except Exception as error:  # a message must not fail because a foreign repr does
+        text = f"an object whose repr fails ({error})"
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}... ({_kind(value)})"
+
+
+def _article(noun: str) -> str:
+    return f"an {noun}" if noun[0] in "AEIOU" else f"a {noun}"
+
+
+def _kind(value: object) -> str:
+    return type(value).__name__
+
+
+def _whole_hint(number: object) -> str:
+    """Say how a float that is a whole number is given."""
+    whole = isinstance(number, float) and number.is_integer()
+    return f"; int() makes {int(number)} of it" if whole else ""  # type: ignore[call-overload]
+
+
+# -- arrays --------------------------------------------------------------------------------------
+
+
+def _as_real_tensor(
+    value: ArrayLike,
+    name: str,
+    wanted: str,
+    of_complex: str = "give {0}.real, or {0}.real and {0}.imag (I and Q) one after the other",
+) -> torch.Tensor:
     """Return `value` as a float32 or float64 tensor; refuse all but arrays of real numbers."""
     tensor = _as_tensor(value, name, wanted)
     if tensor.is_complex():
-        raise TypeError(f"{name} must be {wanted}, got {_type_name(tensor)}")
+        is_real = not (torch.view_as_real(tensor.detach().resolve_conj())[..., 1] != 0).any()
+        way = "its imaginary part is zero: give {0}.real" if is_real else of_complex
+        raise TypeError(f"{name} must be {wanted}, got {type_name(tensor)}; {way.format(name)}")
     if tensor.dtype in (torch.float32, torch.float64):
         return tensor
     # Half precision and whole numbers stay on their device, in single precision if it has no other.
@@ -333,55 +545,35 @@ def _as_real_tensor(value: ArrayLike, name: str, wanted: str) -> torch.Tensor:
 
 def _as_tensor(value: ArrayLike, name: str, wanted: str) -> torch.Tensor:
     """Return `value` as a tensor; refuse all but arrays of numbers."""
-    tensor = value if isinstance(value, torch.Tensor) else _tensor_from_array(value, name, wanted)
-    if tensor.device.type == "meta":
-        raise ValueError(f"{name} must be {wanted}, got a tensor on 'meta', which has no values")
+    tensor = numbers_of(value, name, wanted)
     if tensor.dtype == torch.bool:
-        raise TypeError(f"{name} must be {wanted}, got {_type_name(tensor)}")
+        raise TypeError(
+            f"{name} must be {wanted}, got bool; 1.0 * {name} makes numbers of truth values"
+        )
     return tensor
 
 
-def _tensor_from_array(value: Any, name: str, wanted: str) -> torch.Tensor:
-    """Copy a numpy array or a sequence into a tensor that owns its memory."""
-    if isinstance(value, (list, tuple)) and any(isinstance(v, torch.Tensor) for v in value):
-        value = [v.detach().cpu().numpy() if isinstance(v, torch.Tensor) else v for v in value]
-    try:
-        array = np.asarray(value)
-    except ValueError:
-        raise ValueError(f"{name} must be {wanted}, got rows of different lengths") from None
-    if array.dtype.kind not in "iufcb":
-        raise TypeError(f"{name} must be {wanted}, got {type(value).__name__}")
-    # The array is copied because torch takes neither negative strides nor foreign byte orders, and
-    # because later changes of the caller's array must not reach the tensor.
-    return torch.from_numpy(np.array(array, dtype=_tensor_dtype(array.dtype), order="C"))
-
-
-def _tensor_dtype(dtype: np.dtype) -> np.dtype:
-    """Choose the numpy type for a tensor: booleans and single precision stay, others are double."""
-    native = dtype.newbyteorder("=")
-    if dtype.kind == "b" or native in (np.float32, np.complex64):
-        return native
-    return np.dtype(np.complex128 if dtype.kind == "c" else np.float64)
-
-
-def _type_name(tensor: torch.Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")
-
-
-def _require_plane(plane: torch.Tensor, shape: tuple[int, int] | None, name: str) -> None:
+def _require_plane(
+    plane: torch.Tensor,
+    shape: tuple[int, int] | None,
+    name: str,
+    hint: Callable[[tuple[int, ...], tuple[int, int], str], str] | None = None,
+) -> None:
     """Raise unless there are two axes or more, no empty one, and the last two fit `shape`."""
+    given = tuple(plane.shape)
+    reason = hint(given, shape, name) if hint is not None and shape is not None else ""
     if plane.ndim < 2 or plane.numel() == 0:
         raise ValueError(
-            f"{name} must have the shape (..., n_freqs, n_samples), got shape {tuple(plane.shape)}"
+            f"{name} must have the shape (..., n_freqs, n_samples), got shape {given}{reason}"
         )
-    if shape is not None and tuple(plane.shape[-2:]) != tuple(shape):
+    if shape is not None and given[-2:] != tuple(shape):
         raise ValueError(
             f"{name} must fit the transform: last two axes (n_freqs, n_samples) = {tuple(shape)}, "
-            f"got shape {tuple(plane.shape)}"
+            f"got shape {given}{reason}"
         )
 
 
-def _require_finite(x: torch.Tensor, name: str) -> None:
+def _require_finite(x: torch.Tensor, name: str, hint: str = "") -> None:
     """Raise if any entry is NaN or infinite."""
     # A NaN or infinite entry makes the sum NaN or infinite, and a sum takes a tenth of the time
     # of a look at each entry. A sum of finite entries may overflow, so the entries are counted.
@@ -389,4 +581,96 @@ def _require_finite(x: torch.Tensor, name: str) -> None:
         return
     bad = int((~torch.isfinite(x)).sum())
     if bad:
-        raise ValueError(f"{name} must be finite, got {bad} NaN or infinite of {x.numel()} values")
+        raise ValueError(
+            f"{name} must be finite, got {bad} NaN or infinite of {x.numel()} values{hint}"
+        )
+
+
+# -- the usual reasons ---------------------------------------------------------------------------
+
+
+def _mono_hint(shape: Sequence[int], name: str) -> str:
+    """Say how several channels, or a column, become one signal."""
+    if len(shape) != 2:
+        return ""
+    if 1 in shape:
+        return f"; give {name}[:, 0]" if shape[1] == 1 else f"; give {name}[0]"
+    first, mixed = (f"{name}[0]", 0) if shape[0] <= shape[1] else (f"{name}[:, 0]", 1)
+    return f"; choose a channel, {first}, or mix them down, {name}.mean({mixed})"
+
+
+def _length_hint(shape: Sequence[int], n_samples: int, name: str) -> str:
+    """Say why the last axis of a signal may have another length than the transform takes."""
+    if len(shape) > 1 and shape[-2] == n_samples:
+        return f"; its samples are on the axis before: give {name}" + (
+            "[..., 0]" if shape[-1] == 1 else ".T" if len(shape) == 2 else ".swapaxes(-1, -2)"
+        )
+    longer = "cut" if shape[-1] > n_samples else "pad"
+    return f"; {longer} it, or make a transform for {shape[-1]} samples, W.like({shape[-1]})"
+
+
+def _plane_hint(given: tuple[int, ...], shape: tuple[int, int], name: str) -> str:
+    """Say why an array may have another shape than coefficients have."""
+    if given[-2:] == (shape[1], shape[0]):
+        turned = f"{name}.T" if len(given) == 2 else f"{name}.swapaxes(-1, -2)"
+        return f"; it looks transposed: give {turned}"
+    return ""
+
+
+def _moduli_hint(given: tuple[int, ...], shape: tuple[int, int], name: str) -> str:
+    """Say why an array may have another shape than the scalogram has."""
+    (n_freqs, n_samples), n_columns = shape, given[-1] if given else 0
+    if given == (n_samples,):
+        return f"; a signal has this shape: W.magnitude({name}) is its scalogram"
+    if given[-2:] == (n_samples, n_freqs):
+        return _plane_hint(given, shape, name)
+    if len(given) == 3 and n_columns in CHANNELS:
+        return "; a picture in colours has such a shape: measured.from_image reads pictures"
+    if given[-2:] == (n_freqs, n_columns) and 0 < n_columns < n_samples:
+        return _hop_hint(n_columns, n_samples, name)
+    if given[-2:] == (n_freqs, n_columns) and n_columns > n_samples:
+        return (
+            f"; it has more columns: cut off what was padded, or take W.like({n_columns}) for a "
+            f"signal of {n_columns} samples"
+        )
+    if len(given) > 1 and n_columns == n_samples:
+        return f"; W has {n_freqs} rows: Scalogram.from_frequencies makes a transform of others"
+    return ""
+
+
+def _hop_hint(n_columns: int, n_samples: int, name: str) -> str:
+    """Say how a scalogram with fewer columns is given, one for each sample or not."""
+    hop = round(n_samples / n_columns)
+    if hop > 1 and -(-n_samples // hop) == n_columns:
+        return f"; with a column every {hop} samples, give Measured({name}, W, hop={hop})"
+    return (
+        f"; columns are missing: Measured({name}, W, hop=...) takes every hop-th one, and "
+        f"W.like({n_columns}) is a transform of {n_columns} samples"
+    )
+
+
+def _negative_hint(moduli: torch.Tensor, name: str) -> str:
+    """Say why a modulus may be negative: decibels, a logarithm, or noise around zero."""
+    if moduli.min() < -DEEPEST_NOISE * moduli.abs().mean():
+        return (
+            f"; is it in dB? Measured({name}, W, scale='db') takes decibels, scale='power' squares"
+        )
+    return "; noise around zero? recover(S, W, noise='gaussian') takes it, and clipping removes it"
+
+
+def _is_picture(tensor: torch.Tensor, given: Any) -> bool:
+    """Tell whether three or four planes hold the colours of a picture, with 8 bits for each.
+
+    A batch of three scalograms has the same shape; but its values are no 8-bit grey values, and
+    none of its members is one number throughout, as the opacity is.
+    """
+    if tensor.ndim != 3 or tensor.shape[0] not in CHANNELS:
+        return False
+    if getattr(given, "dtype", None) in (np.uint8, torch.uint8):
+        return True
+    values = tensor.detach()
+    if not 0 < float(values.max()) <= 1:
+        return False
+    greys = WHITE * values
+    between = ((values > 0) & (values < 1)).any()
+    return bool(between and ((greys - greys.round()).abs() < NEARLY_WHOLE).all())

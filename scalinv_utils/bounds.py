@@ -36,7 +36,15 @@ from scipy import special
 from ._compiled import njit
 from ._levels import norm, rms, unit
 from ._tensors import double
-from ._validation import check_choice, check_count, check_number, check_signal
+from ._validation import (
+    check_choice,
+    check_count,
+    check_flag,
+    check_instance,
+    check_number,
+    check_numbers,
+    check_signal,
+)
 from .metrics import analytic, decibels
 from .transforms.scalogram import Scalogram
 
@@ -86,6 +94,7 @@ def band_basis(W: Scalogram) -> torch.Tensor:
     >>> bool(torch.allclose(basis @ (basis.T @ x), W.project(x)))
     True
     """
+    check_instance(W, Scalogram, "W")
     bins = torch.nonzero(W.band).flatten().to(W.filters)
     times = torch.arange(W.n_samples).to(W.filters)
     angles = 2 * torch.pi / W.n_samples * times[:, None] * bins
@@ -124,7 +133,7 @@ def jacobian(
     >>> bool(torch.allclose(jacobian(x, W) @ coordinates, W.magnitude(x)))  # |W x| has degree 1
     True
     """
-    point = _point(x, W)
+    point, rows = _point(x, W), _rows(rows, W.n_freqs)
 
     def moduli(y: torch.Tensor) -> torch.Tensor:
         return W.modulus(W.coefficients(y))[rows]
@@ -180,6 +189,8 @@ def fisher_information(
     point = _point(x, W)
     ones = torch.ones(W.shape).to(point)
     weights = ones if weight is None else W.check_scalogram(weight, "weight")
+    if weights.ndim != 2:
+        raise ValueError(f"weight must have the shape {W.shape}, got {tuple(weights.shape)}")
     u = _unit_phase(W.coefficients(point), W)
     A, B = (M.to(u) for M in pair_sums(W, weights * (u != 0), weights * u.conj().square()))
     T = torch.fft.fft(band_basis(W), dim=0)[: len(A)] / W.n_samples
@@ -240,7 +251,7 @@ def cramer_rao(
     >>> bool(abs(error_bar - bound.error_db(40.0)) < 2)
     True
     """
-    point = W.project(_point(x, W))
+    point = check_instance(W, Scalogram, "W").project(_point(x, W))
     if check_choice(noise, INFORMATION, "noise") != "gaussian":
         S = W.magnitude(point)
         sigma = rms(S) * 10 ** (-check_number(snr_db, "snr_db") / 20)
@@ -435,7 +446,7 @@ def noisy(S: ArrayLike, snr_db: float, seed: int = 0, *, clip: bool = True) -> t
     >>> round(misfit_db(noisy(S, 20.0), S))
     -20
     """
-    S = check_signal(S, name="S")
+    S, seed, clip = check_numbers(S, "S"), check_count(seed, "seed", 0), check_flag(clip, "clip")
     noise = torch.randn(S.shape, dtype=S.dtype, generator=torch.Generator().manual_seed(seed))
     level = rms(S, tuple(range(-min(S.ndim, 2), 0)))[(..., *[None] * min(S.ndim, 2))]
     sigma = level * 10 ** (-check_number(snr_db, "snr_db") / 20)
@@ -465,7 +476,7 @@ def rice_information(ratio: ArrayLike) -> torch.Tensor:
     >>> print(" ".join(f"{value:.2f}" for value in information))
     0.00 0.52 1.00
     """
-    ratio = double(check_signal(ratio, name="ratio")).abs().cpu()
+    ratio = double(check_numbers(ratio, "ratio")).abs().cpu()
     # The table is equidistant in a/(1 + a), which maps the whole axis to [0, 1].
     places = np.linspace(0, 1, 1025)
     table = np.append(_squared_score(places[:-1] / (1 - places[:-1])), 1.0)
@@ -492,7 +503,7 @@ def censored_information(ratio: ArrayLike) -> torch.Tensor:
     >>> censored_information([0.0, 1.0, 10.0]).numpy().round(3).tolist()
     [0.818, 0.968, 1.0]
     """
-    r = double(check_signal(ratio, name="ratio")).abs().cpu().clamp_max(30.0)
+    r = double(check_numbers(ratio, "ratio")).abs().cpu().clamp_max(30.0)
     density = torch.exp(-r.square() / 2) / (2 * torch.pi) ** 0.5
     below = torch.special.erfc(r / 2**0.5) / 2
     return 1 - below - r * density + density.square() / below
@@ -582,15 +593,25 @@ def _pair_sums(
     return A, B
 
 
+def _rows(rows: slice | ArrayLike, n_freqs: int) -> slice | torch.Tensor:
+    """Check which rows are meant; negative ones count from the last."""
+    if isinstance(rows, slice):
+        return rows
+    wanted = f"a slice, or whole numbers from {-n_freqs} to {n_freqs - 1}"
+    index = check_numbers(rows, "rows", wanted)
+    if (index != index.round()).any() or (index < -n_freqs).any() or (index >= n_freqs).any():
+        raise ValueError(f"rows must be {wanted}, got {index.min():g} to {index.max():g}")
+    return index.long()
+
+
 def _misfit(x: torch.Tensor, S: torch.Tensor, W: Scalogram) -> float:
     return float((W.modulus(W.coefficients(x)) - S).square().sum())
 
 
 def _point(x: ArrayLike, W: Scalogram, name: str = "x") -> torch.Tensor:
     """Check that x is one signal of W and not silent: at silence the modulus has no derivative."""
-    x = check_signal(x, name=name, ndim=1).to(W.filters)
-    if len(x) != W.n_samples:
-        raise ValueError(f"{name} must have n_samples = {W.n_samples} samples, got {len(x)}")
+    n_samples = check_instance(W, Scalogram, "W").n_samples
+    x = check_signal(x, name=name, ndim=1, n_samples=n_samples).to(W.filters)
     W.check_heard(x, name)
     if not W.project(x).any():
         raise ValueError(
@@ -602,7 +623,7 @@ def _point(x: ArrayLike, W: Scalogram, name: str = "x") -> torch.Tensor:
 
 def _modulus(S: ArrayLike, W: Scalogram) -> torch.Tensor:
     """Check that S is one array of W's shape; noise may have made it negative."""
-    S = check_signal(S, name="S").to(W.filters)
+    S = check_numbers(S, "S").to(check_instance(W, Scalogram, "W").filters)
     if S.shape != W.shape:
         raise ValueError(
             f"S must be one scalogram of shape (n_freqs, n_samples) = {W.shape}, "

@@ -26,8 +26,16 @@ from numpy.typing import ArrayLike
 from scipy import ndimage
 
 from . import _levels
+from ._arrays import numbers_of
 from ._tensors import double
-from ._validation import check_choice, check_magnitudes, check_number, check_signal
+from ._validation import (
+    check_choice,
+    check_instance,
+    check_magnitudes,
+    check_number,
+    check_numbers,
+    check_signal,
+)
 from .transforms._derivatives import time_derivative
 from .transforms.scalogram import Scalogram
 from .transforms.scattering import Scattering
@@ -79,8 +87,12 @@ def decibels(ratio: ArrayLike) -> Level:
     >>> decibels(0.1)
     -20.0
     """
-    given = isinstance(ratio, torch.Tensor)
-    ratio = double(ratio) if given else torch.as_tensor(ratio, dtype=torch.float64)
+    if isinstance(ratio, float):
+        ratio = torch.tensor(ratio, dtype=torch.float64)
+    else:
+        ratio = double(numbers_of(ratio, "ratio", "of norms, zero or positive"))
+    if ratio.is_complex():
+        raise TypeError("ratio must be of norms, zero or positive, got complex numbers")
     if not (ratio >= 0).all():
         raise ValueError(f"ratio must be of norms, zero or positive, got {ratio}")
     level = 20 * torch.log10(ratio)
@@ -161,6 +173,8 @@ def best_phase(a: torch.Tensor, b: torch.Tensor, dim: int = -1) -> torch.Tensor:
     >>> best_phase(a, 1j * a)
     tensor([0.+1.j])
     """
+    check_instance(a, torch.Tensor, "a")
+    check_instance(b, torch.Tensor, "b")
     inner = (a.conj() / _levels.unit(a, dim) * (b / _levels.unit(b, dim))).sum(dim, keepdim=True)
     return torch.where(inner == 0, torch.ones_like(inner), torch.sgn(inner))
 
@@ -233,7 +247,7 @@ def consistency_db(x: ArrayLike, S: ArrayLike, W: Scalogram) -> Level:
     >>> round(consistency_db(1.1 * x, W.magnitude(x), W), 6)
     -20.0
     """
-    target = W.check_scalogram(S)
+    target = check_instance(W, Scalogram, "W").check_scalogram(S)
     modulus = W.modulus(W.coefficients(W.check_signal(x)))
     return level_db(modulus - target, target, dim=(-2, -1))
 
@@ -263,7 +277,7 @@ def misfit_db(output: ArrayLike, target: ArrayLike) -> Level:
     >>> misfit_db([[1.1, 2.2], [1.0, 2.0]], [1.0, 2.0])
     tensor([-20.0000,     -inf], dtype=torch.float64)
     """
-    output, target = check_signal(output, name="output"), check_signal(target, name="target")
+    output, target = check_numbers(output, "output"), check_numbers(target, "target")
     if output.shape[output.ndim - target.ndim :] != target.shape:
         raise ValueError(
             f"output must have a shape (..., *target.shape) with target.shape "
@@ -295,7 +309,8 @@ def misfit_by_order(
     >>> [(order, round(level)) for order, level in levels.items()]
     [(1, -20), (2, -20)]
     """
-    outputs, targets = scattering.split(output), scattering.split(target)
+    check_instance(scattering, Scattering, "scattering")
+    outputs, targets = scattering.split(output, "output"), scattering.split(target, "target")
     return {order: misfit_db(outputs[order], targets[order]) for order in scattering.orders}
 
 
@@ -391,7 +406,8 @@ def islands(S: ArrayLike, *, floor_db: float = ISLAND_FLOOR_DB) -> tuple[np.ndar
     S = check_magnitudes(S).detach().cpu().numpy()
     if S.ndim != 2:
         raise ValueError(f"S must be one scalogram (n_freqs, n_samples), got shape {S.shape}")
-    if check_number(floor_db, "floor_db") > 0:
+    floor_db = check_number(floor_db, "floor_db")
+    if floor_db > 0:
         raise ValueError(f"floor_db must be at most 0, the level of the maximum, got {floor_db}")
     land = (S >= S.max() * 10 ** (floor_db / 20)) & (S > 0)
     # The first column is appended behind the last one. An island that crosses the seam gets two
@@ -443,6 +459,7 @@ def island_error_db(
     True
     """
     check_signal(x, ndim=1)
+    check_instance(W, Scalogram, "W")
     a, b = _coefficients(x, ref, W)
     labels, n_islands = islands(b.abs(), floor_db=floor_db)
     if n_islands == 0:
@@ -490,6 +507,7 @@ def frequency_error_db(
     True
     """
     check_signal(x, ndim=1)
+    check_instance(W, Scalogram, "W")
     a, b = (c.detach().cpu() for c in _coefficients(x, ref, W))
     weight = torch.where(torch.from_numpy(islands(b.abs(), floor_db=floor_db)[0]) > 0, b.abs(), 0)
     wrong, right = (weight * _instantaneous_frequency(c) for c in (a, b))

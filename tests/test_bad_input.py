@@ -5,12 +5,19 @@ import math
 import numpy as np
 import pytest
 import torch
-from small import N, cosine, noise, scalogram
+from small import N, cosine, noise, scalogram, scattering
 
-from scalinv_utils import metrics
+from scalinv_utils import bounds, diagnose, metrics, phase_gradient, recover
+from scalinv_utils.measured import Measured
+from scalinv_utils.recovery import Slices, losses
 from scalinv_utils.recovery._gradient_descent import griffin_lim_step, invert_gradient, random_start
 from scalinv_utils.recovery._griffin_lim import griffin_lim
+from scalinv_utils.recovery.denoising import denoise
+from scalinv_utils.recovery.texture import synthesize_texture
+from scalinv_utils.transforms._columns import Columns
+from scalinv_utils.transforms.decimated import Decimated
 from scalinv_utils.transforms.scalogram import Scalogram
+from scalinv_utils.transforms.scattering import Renormalized
 
 W = scalogram()
 SIGNED = scalogram(lowpass="signed")
@@ -25,7 +32,32 @@ def spoilt(x, value):
     return x
 
 
+class Elsewhere:
+    """An array that numpy must not read."""
+
+    def __array__(self, dtype=None, copy=None):
+        raise RuntimeError("use .get()")
+
+
+def carrying_more(values):
+    """Wrap values in arrays that carry more than numbers."""
+    values = values.detach().clone()
+    return {
+        "masked": (
+            np.ma.array(values.numpy(), mask=values.numpy() > values.median().item()),
+            ValueError,
+        ),
+        "objects": (values.numpy().astype(object), TypeError),
+        "sparse": (values.to_sparse(), TypeError),
+        "without data": (values.to("meta"), TypeError),
+        "elsewhere": (Elsewhere(), TypeError),
+        "with its rate": ((values.numpy(), 8000), ValueError),
+        "booleans": (values > 0, TypeError),
+    }
+
+
 BAD_SIGNALS = {
+    **carrying_more(X),
     "NaN": (spoilt(X, math.nan), ValueError),
     "infinite": (spoilt(X, math.inf), ValueError),
     "empty": (X[:0], ValueError),
@@ -37,6 +69,7 @@ BAD_SIGNALS = {
     "nothing": (None, TypeError),
 }
 BAD_PLANES = {
+    **carrying_more(S),
     "NaN": (spoilt(S, math.nan), ValueError),
     "infinite": (spoilt(S, math.inf), ValueError),
     "empty": (S[:, :0], ValueError),
@@ -158,6 +191,11 @@ def test_bad_data(name, function, value, error):
         ({"f_min": -1}, ValueError, "f_min must be"),
         ({"f_min": "low"}, TypeError, "f_min must be"),
         ({"f_min": 1e-6, "f_max": 2e-6}, ValueError, "f_min and f_max must leave room for a DFT"),
+        ({"f_min": 1e-100}, ValueError, "f_min must be at most 64 octaves below f_max = 0.5 Hz"),
+        ({"f_min": 1e-300}, ValueError, "f_min must be from 1e-290 to 1e+290, got 1e-300"),
+        ({"n_samples": 10**400}, ValueError, "n_samples must be at most"),
+        ({"sample_rate": 10**400}, ValueError, "sample_rate must be a positive, finite number"),
+        ({"voices_per_octave": 2**70}, ValueError, "voices_per_octave must be at most"),
         ({"wavelet": "haar"}, ValueError, "wavelet must be one of 'bump', 'cauchy', "),
         ({"wavelet": ("haar", {})}, ValueError, "wavelet must be one of"),
         ({"wavelet": ([], {})}, ValueError, "wavelet must be one of"),
@@ -238,7 +276,7 @@ def test_bad_descents(options, error, name):
         (lambda: metrics.islands(S, floor_db=math.nan), ValueError, "floor_db must be"),
         (lambda: metrics.misfit_db(S[1:], S), ValueError, "output must have a shape"),
         (lambda: metrics.misfit_db(spoilt(S, math.nan), S), ValueError, "output must be finite"),
-        (lambda: metrics.misfit_db(S, C), TypeError, "target must be a real"),
+        (lambda: metrics.misfit_db(S, C), TypeError, "target must be real"),
         (lambda: griffin_lim_step(W, X, n_power=0), ValueError, "n_power must be"),
         (lambda: random_start(S, W, "long"), TypeError, "n_samples must be"),
     ],
@@ -273,3 +311,98 @@ def test_extreme_levels_stay_finite():
         assert metrics.waveform_error_db(-x, x) < -250
         assert metrics.consistency_db(x, c.abs(), W) < -300
     assert np.isfinite(invert_gradient(1e20 * S, W, n_iter=3).consistency_db)
+
+
+SCATTERING = scattering()
+SLICES = Slices(W)
+
+
+@pytest.mark.parametrize(
+    "call, error, words",
+    [
+        # an argument of another kind
+        (lambda: recover(S, 3), TypeError, "W must be a Scalogram, got 3"),
+        (lambda: recover(S, W.magnitude), TypeError, "W must be a Scalogram, got <bound method"),
+        (lambda: griffin_lim(S, "gmw"), TypeError, "W must be a Scalogram, got 'gmw'"),
+        (lambda: phase_gradient(S, Scalogram), TypeError, "W must be a Scalogram, got <class"),
+        (lambda: diagnose(S, "gmw"), TypeError, "W must be a Scalogram, got 'gmw'"),
+        (lambda: denoise(S, None), TypeError, "W must be a Scalogram, got None"),
+        (lambda: Slices(None), TypeError, "W must be a Scalogram, got None"),
+        (lambda: Decimated(None), TypeError, "W must be a Scalogram, got None"),
+        (lambda: Columns(None), TypeError, "W must be a Scalogram, got None"),
+        (lambda: metrics.consistency_db(X, S, None), TypeError, "W must be a Scalogram, got None"),
+        (lambda: metrics.island_error_db(X, X, 3), TypeError, "W must be a Scalogram, got 3"),
+        (lambda: metrics.frequency_error_db(X, X, 3), TypeError, "W must be a Scalogram, got 3"),
+        (lambda: bounds.cramer_rao(X, 3), TypeError, "W must be a Scalogram, got 3"),
+        (lambda: bounds.jacobian(X, 3), TypeError, "W must be a Scalogram, got 3"),
+        (lambda: bounds.band_basis(3), TypeError, "W must be a Scalogram, got 3"),
+        (lambda: metrics.misfit_by_order(S, S, W), TypeError, "scattering must be a Scattering"),
+        (lambda: Renormalized(W, S), TypeError, "scattering must be a Scattering, got Scalogram"),
+        (lambda: losses.order_loss(W), TypeError, "scattering must be a Scattering, got Scalogram"),
+        (lambda: synthesize_texture(S, W), TypeError, "scattering must be a Scattering, got Scal"),
+        (lambda: invert_gradient(S, Scalogram), TypeError, "transform must be a Sca"),
+        (lambda: metrics.best_phase([1j], C), TypeError, "a must be a Tensor, got [1j]"),
+        (lambda: SLICES.recover(3, N), TypeError, "scalograms must be an Iterable, got 3"),
+        (lambda: SLICES.recover([S], N, method="gl"), TypeError, "method must be a function of"),
+        (lambda: SLICES.recover([S], N, method=lambda *a, **k: 1), TypeError, "method must return"),
+        (lambda: griffin_lim(S, W, rule=lambda *a: 1), TypeError, "what rule returns must be an I"),
+        (
+            lambda: invert_gradient(S, W, optimizer=lambda x: 1),
+            TypeError,
+            "what optimizer returns must be an Optimizer, got 1",
+        ),
+        # numbers that no operation on floats takes
+        (lambda: W.response("high"), TypeError, "frequency must be a finite number, got 'high'"),
+        (lambda: W.response(10**400), ValueError, "frequency must be a finite number"),
+        (lambda: metrics.decibels(10**400), TypeError, "ratio must be of norms, zero or positive"),
+        (lambda: metrics.decibels([1j]), TypeError, "ratio must be of norms, zero or positive"),
+        (lambda: metrics.hilbert_rotation(X, 10**400), ValueError, "theta must be a finite number"),
+        (lambda: griffin_lim(S, W, n_iter=10**400), ValueError, "n_iter must be at most"),
+        (lambda: griffin_lim(S, W, seed=2**64), ValueError, "seed must be at most"),
+        (lambda: griffin_lim(S, W, momentum=10**400), ValueError, "momentum must be a finite numb"),
+        (lambda: recover(S, W, sigma=1e-320), ValueError, "sigma must be from 1e-290 to 1e+290"),
+        (lambda: Measured(S, W, floor="low"), TypeError, "floor must be a finite number"),
+        (lambda: Measured(S, W, step=1e308), ValueError, "step must be from 1e-290 to 1e+290"),
+        (lambda: bounds.noisy(S, 20, seed=None), TypeError, "seed must be a whole number"),
+        (lambda: bounds.noisy(S, 20, clip="no"), TypeError, "clip must be True or False"),
+        (lambda: bounds.jacobian(X, W, rows="low"), TypeError, "rows must be a slice, or whole"),
+        (lambda: bounds.jacobian(X, W, rows=[99]), ValueError, "rows must be a slice, or whole"),
+        (lambda: losses.rice(X + 1j), TypeError, "sigma must be a positive number or an array"),
+        (lambda: losses.gaussian(X.numpy().astype(object)), TypeError, "sigma must be a positive"),
+        (lambda: Columns(W, 4, [0.5] * W.n_freqs), ValueError, "offsets must be one whole number"),
+        # kymatio's own words
+        (lambda: scattering(Q=None), TypeError, "Q must be a whole number of at least 1, got None"),
+        (lambda: scattering(Q=2.5), TypeError, "Q must be a whole number of at least 1, got 2.5"),
+        (lambda: scattering(Q=(1, 2, 3)), ValueError, "Q must be a whole number, or one for each"),
+        (lambda: scattering(Q=2**70), ValueError, "Q must be at most 1024"),
+        (lambda: scattering(J=2**40), ValueError, "J must leave room for wavelets of 2**J samples"),
+        (
+            lambda: scattering(orders=[S]),
+            ValueError,
+            "orders must be one of 0, 1, 2, got Tensor of",
+        ),
+        (lambda: SCATTERING.split(X), ValueError, "S must have the shape (...,"),
+        (lambda: Renormalized(SCATTERING, S), ValueError, "target must have the shape (...,"),
+        # what follows from two arguments
+        (
+            lambda: W.like(sample_rate=1.0, frequencies=[0.001]),
+            ValueError,
+            "frequencies must leave",
+        ),
+        (lambda: griffin_lim(S, W, init=[[1, 2], [3]]), ValueError, "init must be"),
+        (lambda: griffin_lim(S, W, init=S.to_sparse()), TypeError, "init must be"),
+        (lambda: invert_gradient(S, W, n_samples=X), TypeError, "n_samples must be a whole number"),
+        (lambda: invert_gradient(S, W, precondition=X), TypeError, "precondition must be True or"),
+        (lambda: random_start(S, W, N, coloured=X), TypeError, "coloured must be True or False"),
+    ],
+)
+def test_no_foreign_exception(call, error, words):
+    with pytest.raises(error) as caught:
+        call()
+    assert str(caught.value).startswith(words)
+
+
+def test_rows_of_a_jacobian_may_be_any_sequence_of_numbers():
+    J = bounds.jacobian(X, W)
+    for rows in ([3, -1], np.array([3, W.n_freqs - 1]), torch.tensor([3, -1])):
+        assert torch.equal(bounds.jacobian(X, W, rows=rows), J[[3, -1]])

@@ -280,7 +280,7 @@ def test_a_score_for_each_order():
     louder = torch.where(W.order[:, None] == 2, 1.1 * S, S)
     assert misfit_by_order(louder, S, W) == {1: -math.inf, 2: pytest.approx(-20)}
     assert misfit_by_order(torch.stack([S, louder]), S, W)[2].shape == (2,)
-    with pytest.raises(ValueError, match="S must have the shape"):
+    with pytest.raises(ValueError, match="output must have the shape"):
         misfit_by_order(S[1:], S, W)
 
 

@@ -148,7 +148,7 @@ def player(x: ArrayLike, sample_rate: float, label: str = "sound", speed: float 
     three tones: RMS -13.8 dB, peak -6.0 dB
     Played with a gain of +5.1 dB.
     """
-    return players({label: x}, sample_rate, speed)
+    return players({str(label): x}, sample_rate, speed)
 
 
 def players(
@@ -212,6 +212,8 @@ def players(
     if not sounds:
         raise ValueError("sounds must hold at least one signal, got an empty dict")
     given = {str(label): _mono(x, f"sounds[{label!r}]") for label, x in sounds.items()}
+    sample_rate = check_positive(sample_rate, "sample_rate")
+    speed = check_positive(speed, "speed")
     rate = _played_rate(sample_rate, speed)
     # Resampling overshoots between the samples, so the gain is computed after it.
     played = {label: resample(x, sample_rate * speed, rate) for label, x in given.items()}
@@ -345,7 +347,7 @@ def _shared_gain(sounds: Iterable[torch.Tensor]) -> float:
 
 def _played_rate(sample_rate: float, speed: float) -> int:
     """Choose the whole samples per second of the file that the browser gets."""
-    rate = check_positive(sample_rate, "sample_rate") * check_positive(speed, "speed")
+    rate = sample_rate * speed
     if rate < LOWEST_RATE:
         enough = math.ceil(PLAYED_RATES[0] / sample_rate)
         raise ValueError(

@@ -436,7 +436,7 @@ def error_map(
     largest = np.where(-lowest > highest, lowest, highest)
     if limit is None:
         limit = float(np.abs(largest).max()) or 1.0
-    check_positive(limit, "limit")
+    limit = check_positive(limit, "limit")
     mesh = _mesh(ax, times, rows, largest, Normalize(-limit, limit), "RdBu_r")
     if colorbar:
         ax.figure.colorbar(mesh, ax=ax, label="difference / peak")
@@ -485,7 +485,7 @@ def synchrosqueezed(
     (-40.0, 0.0)
     """
     samples = check_signal(x, min_samples=16, ndim=1).detach().cpu().numpy()
-    check_positive(sample_rate, "sample_rate")
+    sample_rate = check_positive(sample_rate, "sample_rate")
     # 16 rows per octave are about as many rows as a small picture has lines of pixels.
     options = {"wavelet": wavelet, "fs": sample_rate, "scales": "log", "nv": 16}
     with serial():

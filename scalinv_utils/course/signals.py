@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 from scipy.signal import resample_poly
 
 from .._room import check_room
-from .._validation import check_choice, check_count, check_positive, check_signal
+from .._validation import check_choice, check_count, check_number, check_positive, check_signal
 from ._sound_file import SoundFileError, read_sound
 
 __all__ = [
@@ -160,6 +160,7 @@ def am_fm_tone(
     deviation = check_positive(carrier / 4 if deviation is None else deviation, "deviation")
     modulation = check_positive(4 / duration if modulation is None else modulation, "modulation")
     _frequency(carrier + deviation, 0.0, sample_rate, "carrier + deviation")
+    depth = check_number(depth, "depth")
     if not 0 <= depth <= 1:
         raise ValueError(f"depth must lie between 0 and 1, got {depth!r}")
     amplitude = 1 - depth * (1 + torch.cos(2 * math.pi * modulation * t)) / 2
@@ -301,6 +302,7 @@ def white_noise(n_samples: int, sample_rate: float = 8000.0, seed: int = 0) -> t
     """
     n_samples = _count(n_samples)
     check_positive(sample_rate, "sample_rate")
+    seed = check_count(seed, "seed", 0)
     noise = torch.from_numpy(np.random.default_rng(seed).standard_normal(n_samples))
     return noise / noise.abs().max()
 
@@ -378,7 +380,7 @@ def _count(n_samples: int) -> int:
 def _time(n_samples: int, sample_rate: float) -> tuple[torch.Tensor, float]:
     """Return the times of the samples and the duration, both in seconds."""
     n_samples = _count(n_samples)
-    check_positive(sample_rate, "sample_rate")
+    sample_rate = check_positive(sample_rate, "sample_rate")
     return torch.arange(n_samples, dtype=torch.float64) / sample_rate, n_samples / sample_rate
 
 
@@ -390,7 +392,7 @@ def _frequency(value: float | None, default: float, sample_rate: float, name: st
     ValueError
         The frequency is not positive or lies above half of `sample_rate`.
     """
-    check_positive(sample_rate, "sample_rate")
+    sample_rate = check_positive(sample_rate, "sample_rate")
     value = check_positive(default * sample_rate if value is None else value, name)
     if value > sample_rate / 2:
         raise ValueError(
@@ -524,6 +526,7 @@ def recording(
         else:
             x, rate = load(path)
     if sample_rate is not None:
+        sample_rate = check_positive(sample_rate, "sample_rate")
         x, rate = resample(x, rate, sample_rate), sample_rate
     return cut(x, rate, n_samples, start), rate
 
@@ -560,7 +563,7 @@ def cut(
     [1.0, 2.0]
     """
     x = check_signal(x, ndim=1)
-    check_positive(sample_rate, "sample_rate")
+    sample_rate = check_positive(sample_rate, "sample_rate")
     available = len(x)
     wanted = None if n_samples is None else check_count(n_samples, "n_samples")
     if wanted is not None and wanted > available:
@@ -571,7 +574,7 @@ def cut(
     if start is None:
         first = 0 if wanted is None else loudest(x, wanted)
     else:
-        first = round(start * sample_rate) if math.isfinite(start) else -1
+        first = round(check_number(start, "start") * sample_rate)
     length = available - first if wanted is None else wanted
     if first < 0 or length < 1 or first + length > available:
         raise ValueError(
@@ -591,6 +594,10 @@ def loudest(x: torch.Tensor, n_samples: int) -> int:
     >>> signals.loudest(torch.tensor([0.0, 1.0, 3.0, 2.0, 0.0]), 2)
     2
     """
+    x = check_signal(x, ndim=1)
+    n_samples = check_count(n_samples, "n_samples")
+    if n_samples > len(x):
+        raise ValueError(f"n_samples must be at most {len(x)}, the length of x, got {n_samples}")
     energy = torch.nn.functional.pad(x.square().cumsum(0), (1, 0))
     return int(torch.argmax(energy[n_samples:] - energy[: len(energy) - n_samples]))
 
@@ -652,7 +659,7 @@ def load(
     (torch.Size([800]), 8000)
     """
     if sample_rate is not None:
-        check_positive(sample_rate, "sample_rate")
+        sample_rate = check_positive(sample_rate, "sample_rate")
     sound = read_sound(path, seconds=seconds, channel=channel)
     for sentence in sound.said:
         warnings.warn(sentence, stacklevel=2)
@@ -687,8 +694,9 @@ def resample(x: ArrayLike, sample_rate: float, new_rate: float) -> torch.Tensor:
     torch.Size([80])
     """
     x = check_signal(x)
-    check_positive(sample_rate, "sample_rate")
-    quotient = check_positive(new_rate, "new_rate") / sample_rate
+    sample_rate = check_positive(sample_rate, "sample_rate")
+    new_rate = check_positive(new_rate, "new_rate")
+    quotient = new_rate / sample_rate
     if not 1e-5 <= quotient <= 1e5:
         raise ValueError(
             f"new_rate must be between 1/100,000 and 100,000 times sample_rate "
@@ -730,7 +738,7 @@ def fade(x: ArrayLike, sample_rate: float, seconds: float = 0.01) -> torch.Tenso
     [0.15, 0.85, 1.0, 0.85, 0.15]
     """
     x = check_signal(x)
-    check_positive(sample_rate, "sample_rate")
+    sample_rate = check_positive(sample_rate, "sample_rate")
     length = min(round(check_positive(seconds, "seconds") * sample_rate), x.shape[-1] // 2)
     ramp = torch.arange(length, dtype=x.dtype, device=x.device) + 0.5
     ramp = torch.sin(math.pi / 2 * ramp / max(length, 1)) ** 2

@@ -20,7 +20,7 @@ from scipy.interpolate import CubicSpline
 from scipy.ndimage import distance_transform_edt
 
 from .._levels import unit
-from .._validation import check_count, check_magnitudes, check_plane
+from .._validation import check_count, check_instance, check_magnitudes, check_plane
 from ..metrics import consistency_db, decibels, island_error_db, islands, waveform_error_db
 from ..recovery import recover
 from ..recovery._lifted_power import LONGEST_LIFTED
@@ -173,7 +173,8 @@ def diagnose(S: ArrayLike, W: Scalogram | None = None, *, starts: int = 0) -> Di
     >>> [name for name, sentence in diagnose(power, W).findings]
     ['power']
     """
-    check_count(starts, "starts", 0)
+    starts = check_count(starts, "starts", 0)
+    W = None if W is None else check_instance(W, Scalogram, "W")
     given = check_plane(S, "S").detach().cpu().numpy()
     if given.ndim != 2:
         raise ValueError(

@@ -57,7 +57,7 @@ class Extension:
     ) -> Extension:
         """Make the extension that a measurement describes; the parameters are its own."""
         if n_samples is not None:
-            check_count(n_samples, "n_samples")
+            n_samples = check_count(n_samples, "n_samples")
         if pad is not None:
             left, right = _checked_pad(pad)
             n = W.n_samples - left - right if n_samples is None else n_samples

@@ -148,7 +148,7 @@ def from_image(
 
         M = from_image(path, sample_rate=8000, seconds=0.256, f_min=60, f_max=4000)
     """
-    check_positive(db_range, "db_range")
+    db_range = check_positive(db_range, "db_range")
     sample_rate = check_positive(sample_rate, "sample_rate")
     n_samples = round(sample_rate * check_positive(seconds, "seconds"))
     levels = _levels(_picture(path, box, cmap), cmap, box is None)
@@ -174,8 +174,8 @@ def from_image(
 
 def _frequencies(f_min: float, f_max: float, n_rows: int, sample_rate: float) -> np.ndarray:
     """Space the rows from f_max at the top down to f_min, logarithmically."""
-    check_positive(f_min, "f_min")
-    check_positive(f_max, "f_max")
+    f_min = check_positive(f_min, "f_min")
+    f_max = check_positive(f_max, "f_max")
     if not f_min < f_max <= sample_rate / 2:
         raise ValueError(
             f"f_max must be above f_min = {f_min:g} Hz and at most the Nyquist frequency "

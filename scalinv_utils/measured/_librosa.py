@@ -31,7 +31,7 @@ from numpy.typing import ArrayLike
 from scipy import fft
 from scipy.signal import get_window
 
-from .._validation import check_choice, check_count, check_number, check_positive
+from .._validation import check_choice, check_count, check_flag, check_number, check_positive
 from ..transforms.scalogram import Scalogram
 from ._measured import Measured
 from ._planes import check_plane
@@ -141,13 +141,13 @@ def from_librosa(
     octaves = list(_octaves(len(S), rows.bins_per_octave, hop, early))
     n_padded = bank.padded(n_samples, hop)
     filters = bank.responses(n_padded, n_samples, octaves)
-    if check_choice(scale, (True, False), "scale"):
+    if check_flag(scale, "scale"):
         filters /= np.sqrt(rows.lengths * sample_rate)[:, None]
     W = Scalogram.from_filters(filters, rows.frequencies, sample_rate, n_samples=n_padded)
     pad = (0, n_padded - n_samples)
     S = S[:, : -(-n_samples // hop)]
     known = None
-    if check_choice(only_exact, (True, False), "only_exact"):
+    if check_flag(only_exact, "only_exact"):
         known = _inside(
             rows.lengths * sample_rate, octaves, hop * np.arange(S.shape[-1]), n_samples
         )
@@ -174,14 +174,14 @@ def _length(length: int | None, hop: int, n_columns: int) -> int:
 
 def _offset(kind: str, gamma: float | None) -> float | None:
     """Return the gamma of librosa's vqt for a kind of transform."""
-    if kind in ("pseudo_cqt", "hybrid_cqt"):
+    if isinstance(kind, str) and kind in ("pseudo_cqt", "hybrid_cqt"):
         raise ValueError(
             f"kind must be 'cqt' or 'vqt', got {kind!r}, which multiplies moduli by moduli: no "
             f"linear map of the signal gives it"
         )
     if check_choice(kind, ("cqt", "vqt"), "kind") == "vqt":
         return gamma if gamma is None else check_number(gamma, "gamma")
-    if gamma not in (None, 0):
+    if gamma is not None and check_number(gamma, "gamma") != 0:
         raise ValueError(f"gamma must be None for kind='cqt', got {gamma!r}; is C a vqt?")
     return 0.0
 
@@ -282,7 +282,8 @@ class Bank:
         self, rows: Rows, sample_rate: float, window: Any, norm: float | None, sparsity: float
     ) -> None:
         self.rows, self.sample_rate, self.window = rows, sample_rate, window
-        self.norm = norm if norm is None or norm == np.inf else check_positive(norm, "norm")
+        infinite = isinstance(norm, float) and norm == np.inf
+        self.norm = norm if norm is None or infinite else check_positive(norm, "norm")
         self.sparsity = sparsity
 
     def padded(self, n_samples: int, hop: int) -> int:

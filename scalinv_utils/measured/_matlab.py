@@ -156,7 +156,7 @@ def _wavelet(name: str, time_bandwidth: float, gamma: float) -> WaveletLike:
     check_choice(name, ("morse", "amor", "bump"), "wavelet")
     if name != "morse":
         return amor if name == "amor" else bump
-    check_positive(gamma, "gamma")
+    gamma = check_positive(gamma, "gamma")
     return "gmw", {"gamma": gamma, "beta": check_positive(time_bandwidth, "time_bandwidth") / gamma}
 
 

@@ -27,10 +27,11 @@ from .._levels import norm
 from .._validation import (
     check_choice,
     check_count,
+    check_mask,
     check_number,
+    check_numbers,
     check_plane,
     check_positive,
-    check_signal,
 )
 from ..metrics import level_db
 from ..transforms._columns import Columns
@@ -153,7 +154,8 @@ class Measured:
         known = ~torch.isnan(given) if known is None else _mask(known, given)
         at_most = torch.zeros_like(known)
         if floor is not None:
-            at_most = known & (given <= _checked_floor(floor, scale))
+            floor = _checked_floor(floor, scale)
+            at_most = known & (given <= floor)
             given = given.masked_fill(at_most, floor)
         modulus = _modulus(given.masked_fill(~known, 1.0), scale)
         self.columns, places = self._grid(hop, given.shape[1])
@@ -297,13 +299,15 @@ class Measured:
 
 def _numbers(S: ArrayLike, n_freqs: int) -> torch.Tensor:
     """Return S as a real matrix in double precision that may hold NaN."""
-    if isinstance(S, np.ma.MaskedArray):  # what is masked is not known
+    if isinstance(S, np.ma.MaskedArray) and S.dtype.kind in "iuf":  # what is masked is not known
         S = np.ma.filled(S.astype(float), np.nan)
     given = check_plane(S, "S").detach().cpu()
     if given.is_complex():
-        raise TypeError("S must be real, got complex numbers; take their modulus")
+        raise TypeError("S must be real, got complex numbers; take their modulus, abs(S)")
     if given.ndim != 2 or len(given) != n_freqs:
-        hint = "; it looks transposed" if given.ndim == 2 and given.shape[1] == n_freqs else ""
+        hint = "; a picture is read by from_image" if given.ndim == 3 else ""
+        if given.ndim == 2 and given.shape[1] == n_freqs:
+            hint = "; it looks transposed: give S.T"
         raise ValueError(
             f"S must have the shape (n_freqs, n_columns) with the {n_freqs} rows of W, "
             f"got shape {tuple(given.shape)}{hint}"
@@ -314,16 +318,7 @@ def _numbers(S: ArrayLike, n_freqs: int) -> torch.Tensor:
 
 
 def _mask(known: ArrayLike, S: torch.Tensor) -> torch.Tensor:
-    try:
-        mask = np.asarray(known)
-    except ValueError:  # of rows of different lengths
-        mask = np.empty(0)
-    if mask.dtype != bool or mask.shape != tuple(S.shape):
-        raise ValueError(
-            f"known must be booleans of the shape of S, {tuple(S.shape)}, got {mask.dtype} of "
-            f"shape {mask.shape}"
-        )
-    return torch.from_numpy(mask.copy()) & ~torch.isnan(S)
+    return check_mask(known, tuple(S.shape), "known") & ~torch.isnan(S)
 
 
 def _modulus(S: torch.Tensor, scale: str) -> torch.Tensor:
@@ -336,9 +331,10 @@ def _modulus(S: torch.Tensor, scale: str) -> torch.Tensor:
 
 
 def _checked_floor(floor: float, scale: str) -> float:
-    if check_number(floor, "floor") < 0 and scale != "db":
+    level = check_number(floor, "floor")
+    if level < 0 and scale != "db":
         raise ValueError(f"floor must not be negative where scale is {scale!r}, got {floor!r}")
-    return floor
+    return level
 
 
 def _hops(hop: Hop, n_freqs: int) -> tuple[list[int], list[int]]:
@@ -365,7 +361,7 @@ def _deviation(sigma: float | ArrayLike | None, S: torch.Tensor) -> torch.Tensor
         return None
     scalar = getattr(sigma, "ndim", 0) == 0 and not isinstance(sigma, Sequence)
     given: Any = [sigma] if scalar else sigma
-    deviation = check_signal(given, name="sigma").detach().cpu().double()
+    deviation = check_numbers(given, "sigma").detach().cpu().double()
     try:
         deviation = deviation.expand_as(S)
     except RuntimeError:

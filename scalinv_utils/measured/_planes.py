@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+from .._arrays import numbers_of
 from .._validation import check_coefficients, check_magnitudes
 
 __all__ = ["check_plane", "check_rows"]
@@ -76,13 +77,11 @@ def check_rows(values: ArrayLike, name: str, n_rows: int, plane: str) -> np.ndar
     >>> check_rows([[2], [1]], "scales", 2, "Wx")
     array([2., 1.])
     """
-    try:
-        rows = np.asarray(values)
-    except ValueError:  # of rows of different lengths
-        rows = np.asarray("ragged")
-    if rows.dtype.kind not in "iuf":
-        raise TypeError(f"{name} must be real numbers, one for each row of {plane}, got {values!r}")
-    rows = rows.astype(float).ravel()
+    wanted = f"real numbers, one for each row of {plane}"
+    rows = numbers_of(values, name, wanted).detach().cpu().numpy().ravel()
+    if rows.dtype.kind != "f":
+        raise TypeError(f"{name} must be {wanted}, got {rows.dtype}")
+    rows = rows.astype(float)
     if len(rows) != n_rows:
         raise ValueError(
             f"{name} must have one value for each of the {n_rows} rows of {plane}, got "

@@ -110,7 +110,7 @@ def from_ssqueezepy(
 
 def _padding(padtype: str | None, n_samples: int) -> tuple[Ends, tuple[int, int]]:
     """Say with which samples, and with how many on the left and right, ssqueezepy pads."""
-    if padtype in ("wrap", "replicate"):
+    if isinstance(padtype, str) and padtype in ("wrap", "replicate"):
         raise ValueError(
             f"padtype must be 'reflect', 'symmetric', 'zero' or None, got {padtype!r}, which puts "
             f"neither zeros nor a mirror image around the signal"

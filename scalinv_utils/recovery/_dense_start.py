@@ -143,7 +143,7 @@ def phase_gradient(
 
 def _of_measured(M: Measured, seed: int, run: Run, n_iter: int = START_TURNS) -> Recovery:
     """Integrate on the dense bank, and correct n_iter times; the best fit counts."""
-    check_count(n_iter, "n_iter", 0)
+    n_iter = check_count(n_iter, "n_iter", 0)
     if not (has_dense_rows(M) or is_liftable(M)):
         raise ValueError(
             "S must be the scalogram of a wavelet with dense rows and all columns, or of a signal "

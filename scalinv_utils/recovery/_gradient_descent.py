@@ -21,7 +21,15 @@ from numpy.typing import ArrayLike
 from scipy.optimize import OptimizeResult, minimize
 
 from .._levels import rms
-from .._validation import check_callable, check_choice, check_count, check_number, check_positive
+from .._validation import (
+    check_callable,
+    check_choice,
+    check_count,
+    check_flag,
+    check_instance,
+    check_number,
+    check_positive,
+)
 from ..measured import Measured
 from ._batches import members_of
 from ._errors import DivergenceError
@@ -294,6 +302,7 @@ def random_start(
     1.0
     """
     objective = Objective(target, transform, "l2")
+    check_flag(coloured, "coloured")
     members = None
     if isinstance(n_samples, tuple):
         *batch, length = (check_count(n, "n_samples") for n in n_samples)
@@ -329,7 +338,8 @@ def _check_options(
                 f"schedule must be None for optimizer 'lbfgs' and 'bold', which "
                 f"choose their own steps, got {name_of(schedule)!r}"
             )
-    if precondition not in (None, False) and name != "lbfgs":
+    wished = precondition is not None and check_flag(precondition, "precondition")
+    if wished and name != "lbfgs":
         raise ValueError(
             f"precondition must be None or False but for optimizer 'lbfgs', "
             f"got {precondition!r} for {name_of(name)!r}"
@@ -363,6 +373,7 @@ def _descend_torch(
     """Run the loop of the recipe: loss, backpropagate, update."""
     x = x.clone().requires_grad_()
     optimizer, steps = make(objective, x), _Steps(objective, step)
+    check_instance(optimizer, torch.optim.Optimizer, "what optimizer returns")
     plan = schedule and torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
     loss, consistency = objective(x)
     steps(x, consistency)
@@ -477,8 +488,8 @@ def _lbfgs_run(
 def _first_lr(lr: float | None, lr_unit: str, objective: Objective, x: torch.Tensor) -> float:
     """Convert lr to the loss's own units; the default is one Griffin-Lim step."""
     if lr is not None and lr_unit == "own":
-        return objective.own_lr(check_positive(lr, "lr"))
-    return objective.lr_unit(x) * (1.0 if lr is None else check_positive(lr, "lr"))
+        return objective.own_lr(check_positive(lr, "lr", limited=False))
+    return objective.lr_unit(x) * (1.0 if lr is None else check_positive(lr, "lr", limited=False))
 
 
 def _torch_optimizer(
@@ -488,12 +499,13 @@ def _torch_optimizer(
 
     def make(objective: Objective, x: torch.Tensor) -> torch.optim.Optimizer:
         if name == "adam":
-            own = lr if lr is None else check_positive(lr, "lr") / objective.level
+            own = lr if lr is None else check_positive(lr, "lr", limited=False) / objective.level
             first = 0.1 * float(rms(x)) if own is None else own
-            return torch.optim.Adam([x], lr=check_positive(first, "lr"))
-        if not 0 <= check_number(momentum, "momentum") < 1:
+            return torch.optim.Adam([x], lr=check_positive(first, "lr", limited=False))
+        inertia = check_number(momentum, "momentum")
+        if not 0 <= inertia < 1:
             raise ValueError(f"momentum must be in [0, 1), got {momentum!r}")
-        first = check_positive(_first_lr(lr, lr_unit, objective, x), "lr")
-        return torch.optim.SGD([x], lr=first, momentum=momentum)
+        first = check_positive(_first_lr(lr, lr_unit, objective, x), "lr", limited=False)
+        return torch.optim.SGD([x], lr=first, momentum=inertia)
 
     return make

@@ -22,9 +22,10 @@ from typing import Any
 import torch
 from numpy.typing import ArrayLike
 
+from .._arrays import numbers_of
 from .._levels import norm, unit
 from .._tensors import detached, repetitions
-from .._validation import check_choice, check_count, check_signal
+from .._validation import check_choice, check_count, check_instance, check_number, check_signal
 from ..measured import Measured
 from ..metrics import decibels
 from ..transforms.scalogram import Scalogram
@@ -329,7 +330,7 @@ def alternate(
 def _pairs(S: torch.Tensor, W: Scalogram, iterate: Rule, x: torch.Tensor) -> Pairs:
     """Generate (x, W x), the start first."""
     c = W.coefficients(x)
-    pairs = iterate(S, W, c)
+    pairs = check_instance(iterate(S, W, c), Iterator, "what rule returns")
     yield x, c
     del c  # its memory is freed if the rule works on a copy
     yield from pairs
@@ -342,10 +343,9 @@ def _rule(rule: str | Rule, momentum: float) -> tuple[str, Rule]:
     check_choice(rule, RULES, "rule")
     if rule != "fast":
         return rule, RULES[rule]
-    if isinstance(momentum, bool) or not isinstance(momentum, (int, float)):
-        raise TypeError(f"momentum must be a number of at least 0, got {momentum!r}")
-    if not (math.isfinite(momentum) and momentum >= 0):
-        raise ValueError(f"momentum must be a finite number of at least 0, got {momentum!r}")
+    momentum = check_number(momentum, "momentum", wanted := "a finite number of at least 0")
+    if momentum < 0:
+        raise ValueError(f"momentum must be {wanted}, got {momentum!r}")
     return f"fast, momentum {momentum:g}", functools.partial(fast, momentum=momentum)
 
 
@@ -353,7 +353,8 @@ def _checked(init: ArrayLike | None, S: torch.Tensor, W: Any) -> str | torch.Ten
     """Return the name of a start, or a start that is a signal or coefficients, as a Tensor."""
     if init is None or isinstance(init, str):
         return check_choice("random" if init is None else init, STARTS_BY_PHASE, "init")
-    init = detached(torch.as_tensor(init), "init", "griffin_lim")
+    wanted = "'random', 'zero', a real signal or complex coefficients"
+    init = detached(numbers_of(init, "init", wanted), "init", "griffin_lim")
     if init.is_complex():
         if init.shape != S.shape:
             raise ValueError(

@@ -182,6 +182,8 @@ def denoise_jointly(
         about = _without_bias(denoise(S.abs(), W).square().numpy(), sigma, model)
     bias, variance = MODELS[model](np.asarray(about) / sigma)
     power = S.square().numpy() - sigma**2 * bias
+    if spectrum is None and power.mean(1).max() <= 0:
+        return torch.zeros_like(S)  # no row has more power than the noise
     noise = sigma**4 * variance.sum(1)
     spectrum = spectrum_from_rows(power.mean(1), W) if spectrum is None else spectrum
     cleaned = np.fft.irfft(_wiener(np.fft.rfft(power), W, noise, spectrum), n=W.n_samples)

@@ -181,7 +181,8 @@ class Noisy:
             stalled = len(fits) > PATIENCE and fits[-1 - PATIENCE] - fit < FITTING_ENDS_DB
             return run.step(x, consistency_db(x, S, W)) or stalled
 
-        self._lbfgs(run, self.cleaned, "l2", FITTING, step)
+        if self.cleaned.any():
+            self._lbfgs(run, self.cleaned, "l2", FITTING, step)
 
     def _lbfgs(
         self,

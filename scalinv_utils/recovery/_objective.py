@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from .. import _levels
 from .._tensors import detached
-from .._validation import check_callable, check_count, check_signal
+from .._validation import check_callable, check_count, check_numbers, check_signal
 from ..metrics import decibels
 from ..transforms.scalogram import Scalogram
 from ._dense_start import start_from_phase
@@ -238,14 +238,9 @@ class Objective:
 
     def given(self, init: ArrayLike) -> torch.Tensor:
         """Check a start that is a signal; for a silent target it is silence."""
-        x = detached(check_signal(init, name="init"), "init", WHERE)
-        x = x.to(self.target[0])
         known = _transform_samples(self.transform)
-        if known and x.shape[-1] != known:
-            raise ValueError(
-                f"init must have {known} samples, as the transform takes, "
-                f"got shape {tuple(x.shape)}"
-            )
+        x = detached(check_signal(init, name="init", n_samples=known), "init", WHERE)
+        x = x.to(self.target[0])
         if self.silent:
             return torch.zeros_like(x)
         if isinstance(self.transform, Scalogram):
@@ -264,7 +259,7 @@ class Objective:
                     "n_samples must be given: neither init nor transform tells the length, got None"
                 )
             return n_samples
-        if n_samples not in (None, known):
+        if n_samples is not None and check_count(n_samples, "n_samples") != known:
             raise ValueError(
                 f"n_samples must be {known}, as the transform takes, got {n_samples!r}"
             )
@@ -455,11 +450,10 @@ def _analysis(transform: Callable[..., Any]) -> Analysis:
     """Turn the transform into a function from a signal to a list of real tensors."""
     if isinstance(transform, Scalogram):  # without the checks of `magnitude`
         return lambda x: [transform.modulus(transform.coefficients(x))]
-    function = check_callable(
-        getattr(transform, "magnitude", transform),
-        "transform",
-        "a Scalogram, a Scattering1D or a function of a signal",
-    )
+    wanted = "a Scalogram, a Scattering1D or a function of a signal"
+    if isinstance(transform, type):
+        raise TypeError(f"transform must be {wanted}, got the class {transform.__name__}")
+    function = check_callable(getattr(transform, "magnitude", transform), "transform", wanted)
 
     def analyse(x: torch.Tensor) -> list[torch.Tensor]:
         output = _as_list(function(x))
@@ -487,7 +481,7 @@ def _check_target(target: Any, transform: Any) -> list[torch.Tensor]:
     parts = _as_list(target)
     if not parts:
         raise ValueError(f"target must hold at least one tensor, got {target!r}")
-    checked = [detached(check_signal(part, name="target"), "target", WHERE) for part in parts]
+    checked = [detached(check_numbers(part, "target"), "target", WHERE) for part in parts]
     return [_like_own(transform, part) for part in checked]
 
 

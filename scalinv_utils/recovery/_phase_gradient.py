@@ -41,7 +41,7 @@ from numpy.typing import ArrayLike
 
 from .._levels import norm
 from .._tensors import detached, double
-from .._validation import check_count, check_share
+from .._validation import check_count, check_numbers, check_share
 from ..metrics import consistency_db, decibels
 from ..transforms.scalogram import Scalogram
 from ._gauss_newton import gauss_newton
@@ -159,7 +159,7 @@ def integrate_phase(
 
 def _from(start: ArrayLike, W: Scalogram) -> torch.Tensor:
     """Copy the phase to start from, in double precision; zero in the row of a lowpass."""
-    phase = torch.as_tensor(start).to("cpu", torch.float64, copy=True)
+    phase = check_numbers(start, "start").to("cpu", torch.float64, copy=True)
     phase[..., _wavelets(W).stop :, :] = 0
     return phase
 
@@ -202,9 +202,9 @@ def heap(
 ) -> Recovery:
     """Run the stage of this module alone; the parameters are those of `phase_gradient`."""
     S = detached(W.check_scalogram(S), "S", "phase_gradient")
-    check_count(n_iter, "n_iter", 0)
-    check_share(tolerance, "tolerance")
-    check_count(seed, "seed", 0)
+    n_iter = check_count(n_iter, "n_iter", 0)
+    tolerance = check_share(tolerance, "tolerance")
+    seed = check_count(seed, "seed", 0)
     carry_out = functools.partial(
         integrate_and_correct, seed=seed, n_iter=n_iter, tolerance=tolerance
     )

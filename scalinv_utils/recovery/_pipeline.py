@@ -78,8 +78,8 @@ def recover(
     Parameters
     ----------
     S : real array, shape (n_freqs, n_samples), or Measured
-        One scalogram; a batch is refused. A `Measured` says what is known of it, and which W it
-        belongs to.
+        One scalogram; a batch is refused. It is the modulus: a `Measured` takes power, decibels and
+        every hop-th column, says what is known of it, and which W it belongs to.
     W : Scalogram
         Any wavelet will do, and not only a wavelet: where a method needs what a bank does not
         have, the next best start is used, and named in "stages". Dense rows (32 voices per
@@ -138,7 +138,7 @@ def recover(
         goal_db=GOAL_DB,
     )
     check_choice(noise, MODELS, "noise")
-    check_count(seed, "seed", 0)
+    seed = check_count(seed, "seed", 0)
     sigma = None if sigma is None else check_positive(sigma, "sigma")
     if M := measured_of(S, W, sigma):
         return _recover_measured(M, run, seed)
@@ -150,12 +150,12 @@ def recover(
     silence = silence_of(S)
     cleaned = denoise(S, W) if silence is None else S
     noise_db = decibels((cleaned - S).norm() / S.norm()) if silence is None else -math.inf
-    stages = _stages(cleaned if noise_db > NOISE_FREE_DB else None, seed)
+    is_start = noise_db > NOISE_FREE_DB and bool(cleaned.any())
+    stages = _stages(cleaned if is_start else None, seed)
     if noise_db <= NOISE_FREE_DB:
         stages[1:1] = _more_stages(S, W, seed)
     sigma = _level(signed, W, sigma, noise) if noise_db > NOISE_FREE_DB else 0.0
-    if sigma > 0:
-        noisy = Noisy(signed, W, sigma, seed=seed, model=noise)
+    if sigma > 0 and (noisy := Noisy(signed, W, sigma, seed=seed, model=noise)).cleaned.any():
         run.through(noisy.stages, S, noisy.W)
         explained = noisy.explains(run.x)
         stages = [] if explained else [*_stages(None, seed), noisy.refinement, *_other_start(seed)]

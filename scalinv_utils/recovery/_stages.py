@@ -25,7 +25,12 @@ from tqdm.auto import tqdm
 
 from .._levels import unit
 from .._tensors import detached, double
-from .._validation import check_callable, check_count, check_magnitudes
+from .._validation import (
+    check_callable,
+    check_count,
+    check_instance,
+    check_magnitudes,
+)
 from ..measured import Measured
 from ..transforms.scalogram import Scalogram
 from ._result import Recovery
@@ -122,7 +127,7 @@ class Run:
         if callback is not None:
             check_callable(callback, "callback", "a function of (iteration, x, consistency_db)")
         if keep_every is not None:
-            check_count(keep_every, "keep_every")
+            keep_every = check_count(keep_every, "keep_every")
         self.method, self.callback, self.keep_every = method, callback, keep_every
         self.progress, self.result, self.goal_db = progress, result, goal_db
         self.history: dict[str, list[float]] = {"consistency_db": [], "seconds": []}
@@ -229,7 +234,7 @@ def scalogram_of(S: Any, W: Scalogram | None) -> tuple[Any, Scalogram]:
     if not isinstance(S, Measured):
         if W is None:
             raise TypeError("W must be given with a scalogram that is no Measured, got None")
-        return S, W
+        return S, check_instance(W, Scalogram, "W")
     if W is not None and W is not S.W and W is not S.given:
         raise ValueError("W must be left out, or be S.W, where S is a Measured, got another W")
     return S.S, S.W
@@ -248,7 +253,7 @@ def measured_of(S: Any, W: Scalogram | None, sigma: float | None = None) -> Meas
     given, W = scalogram_of(S, W)
     if isinstance(S, Measured):
         return None if S.is_plain and W.has_wavelet else S
-    if isinstance(W, Scalogram) and not W.has_wavelet:
+    if not W.has_wavelet:
         return Measured(given, W, sigma=sigma)
     return None
 
@@ -273,10 +278,11 @@ def one_scalogram(
     `where` names the method.
     """
     n_signed = W.n_freqs if negative else int(W.lowpass == "signed")
-    S = detached(check_magnitudes(S, W.shape, n_signed=n_signed), "S", where)
-    if S.ndim != 2:
+    plane = detached(check_magnitudes(S, W.shape, n_signed=n_signed), "S", where)
+    if plane.ndim != 2:
         raise ValueError(
-            f"S must be one scalogram of shape (n_freqs, n_samples) = {W.shape}, "
-            f"got shape {tuple(S.shape)}"
+            f"S must be one scalogram of shape (n_freqs, n_samples) = {W.shape}, got shape "
+            f"{tuple(plane.shape)}; recover those of a batch one after the other, and read a "
+            "picture's channels with measured.from_image"
         )
-    return double(S).cpu()
+    return double(plane).cpu()

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from .._levels import unit
+from .._validation import check_instance
 from ..transforms.scalogram import Scalogram
 
 __all__ = ["OUTSIDE", "autocorrelation", "denoise"]
@@ -59,6 +60,7 @@ def denoise(S: ArrayLike, W: Scalogram) -> torch.Tensor:
     >>> bool((denoise(S_noisy, W) - S).norm() < 0.8 * (S_noisy - S).norm())
     True
     """
+    check_instance(W, Scalogram, "W")
     S, wavelets = W.check_scalogram(S).detach(), W.frequencies > 0
     level = unit(S, (-2, -1))
     S = S / level

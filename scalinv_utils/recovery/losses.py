@@ -27,11 +27,11 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from .._validation import check_choice, check_count, check_number, check_positive
+from .._arrays import numbers_of
+from .._validation import check_choice, check_count, check_instance, check_number, check_positive
 from ..transforms.scattering import Scattering, or_one
 
 __all__ = [
@@ -297,9 +297,12 @@ def _likelihood(
 
 
 def _deviation(sigma: float | ArrayLike) -> float | torch.Tensor:
-    if not isinstance(sigma, (torch.Tensor, np.ndarray)):
+    if not getattr(sigma, "ndim", isinstance(sigma, (list, tuple))):
         return check_positive(sigma, "sigma")
-    deviation = torch.as_tensor(sigma)
+    wanted = "a positive number or an array of them"  # infinite where nothing is known
+    deviation = numbers_of(sigma, "sigma", wanted)
+    if deviation.is_complex():
+        raise TypeError(f"sigma must be {wanted}, got complex numbers")
     if not (deviation > 0).all():
         raise ValueError(f"sigma must be positive everywhere, got {float(deviation.min())!r}")
     return deviation
@@ -470,8 +473,9 @@ def order_loss(scattering: Scattering, *, weights: dict[int, float] | None = Non
     >>> round(float(loss([1.1 * target], [target])), 6)  # (1 + 3) * 0.1^2
     0.04
     """
-    weights = dict.fromkeys(scattering.orders, 1.0) if weights is None else weights
-    _check_weights(weights, scattering.orders)
+    orders = check_instance(scattering, Scattering, "scattering").orders
+    weights = dict.fromkeys(orders, 1.0) if weights is None else weights
+    weights = _checked_weights(weights, orders)
 
     def loss(output: list[torch.Tensor], target: list[torch.Tensor]) -> torch.Tensor:
         rows, wanted = scattering.split(output[0]), scattering.split(target[0])
@@ -488,16 +492,20 @@ def order_loss(scattering: Scattering, *, weights: dict[int, float] | None = Non
     return _of_degree(0.0, loss)
 
 
-def _check_weights(weights: dict[int, float], orders: Iterable[int]) -> None:
+def _checked_weights(weights: dict[int, float], orders: Iterable[int]) -> dict[int, float]:
     """Refuse weights that are no dict, unknown orders, negative weights, and zeros only."""
     if not isinstance(weights, dict):
         raise TypeError(f"weights must be a dict of order to number, got {weights!r}")
-    for order, weight in weights.items():
-        check_choice(order, orders, "weights")
-        if check_number(weight, f"weights[{order}]") < 0:
+    checked = {
+        check_choice(order, orders, "weights"): check_number(weight, f"weights[{order}]")
+        for order, weight in weights.items()
+    }
+    for order, weight in checked.items():
+        if weight < 0:
             raise ValueError(f"weights[{order}] must be zero or positive, got {weight!r}")
-    if not any(weights.values()):
+    if not any(checked.values()):
         raise ValueError(f"weights must have one above zero, got {weights!r}")
+    return checked
 
 
 # The losses that `invert_gradient` knows by name.

@@ -42,7 +42,7 @@ def step_decay(every: int = 5, factor: float = 0.5, start: int = 51) -> Plan:
     [1.0, 1.0, 0.5, 0.25]
     """
     every, start = check_count(every, "every"), check_count(start, "start", 0)
-    check_positive(factor, "factor")
+    factor = check_positive(factor, "factor")
     return lambda k: factor ** (1 + (k - start) // every) if k >= start else 1.0
 
 
@@ -68,7 +68,8 @@ def cosine_decay(n_iter: int, final: float = 0.0) -> Plan:
     [1.0, 0.5, 0.0]
     """
     n_iter = check_count(n_iter, "n_iter")
-    if not 0 <= check_number(final, "final") <= 1:
+    final = check_number(final, "final")
+    if not 0 <= final <= 1:
         raise ValueError(f"final must be in [0, 1], got {final!r}")
     return lambda k: final + (1 - final) * (1 + math.cos(math.pi * min(k / n_iter, 1))) / 2
 
@@ -142,12 +143,14 @@ class BoldDriver:
         shrink: float = 0.5,
         patience: int = 3,
     ) -> None:
-        self.evaluate, self.x, self.lr = evaluate, x, check_positive(lr, "lr")
-        if not 0 <= check_number(momentum, "momentum") < 1:
+        self.evaluate, self.x, self.lr = evaluate, x, check_positive(lr, "lr", limited=False)
+        momentum = check_number(momentum, "momentum")
+        grow, shrink = check_number(grow, "grow"), check_number(shrink, "shrink")
+        if not 0 <= momentum < 1:
             raise ValueError(f"momentum must be in [0, 1), got {momentum!r}")
-        if check_number(grow, "grow") < 1:
+        if grow < 1:
             raise ValueError(f"grow must be at least 1, got {grow!r}")
-        if not 0 < check_number(shrink, "shrink") < 1:
+        if not 0 < shrink < 1:
             raise ValueError(f"shrink must be between 0 and 1, got {shrink!r}")
         self.momentum, self.grow, self.shrink = momentum, grow, shrink
         self.patience, self.failures = check_count(patience, "patience"), 0

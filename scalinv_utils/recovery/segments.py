@@ -27,7 +27,7 @@ from tqdm.auto import tqdm
 from .._band import check_heard, restricted
 from .._levels import norm, unit
 from .._tensors import double
-from .._validation import check_count, check_signal
+from .._validation import check_callable, check_count, check_instance, check_numbers, check_signal
 from ..metrics import analytic, decibels
 from ..transforms.scalogram import Scalogram
 from ._members import together
@@ -76,6 +76,7 @@ class Slices:
     """
 
     def __init__(self, W: Scalogram, *, overlap: int | None = None) -> None:
+        check_instance(W, Scalogram, "W")
         overlap = W.n_samples // 4 if overlap is None else check_count(overlap, "overlap")
         if overlap > W.n_samples // 2:
             raise ValueError(
@@ -188,17 +189,20 @@ class Slices:
         ValueError, TypeError
             If scalograms do not fit W, or there are too few or too many of them.
         """
+        check_callable(method, "method", "a function of (S, W) with progress=False")
+        check_instance(scalograms, Iterable, "scalograms")
         run, links, norms, before = Run("slices", callback), [], [], None
         n_padded = self.count(n_samples) * self.hop + self.overlap
         sound = torch.zeros(n_padded, dtype=torch.float64)
         for k, S in enumerate(self._counted(scalograms, n_samples, progress)):
             result = method(S, self.W, progress=False)
+            fit = _fit(result)
             turned, link = self._turn(analytic(double(result.signal).cpu()), before)
             links.append(link)
-            norms.append(float(norm(double(torch.as_tensor(S)))))
+            norms.append(float(norm(double(check_numbers(S, "S")))))
             sound[k * self.hop :][: len(turned)] += turned.real
             before = turned
-            if run.step(sound[self.overlap :][:n_samples], _fit(result)):
+            if run.step(sound[self.overlap :][:n_samples], fit):
                 break
         recovery = run.recovery(links_db=links[1:])
         recovery.consistency_db = together(recovery.history["consistency_db"], norms)
@@ -207,10 +211,7 @@ class Slices:
     @staticmethod
     def _check(x: ArrayLike) -> torch.Tensor:
         """Check that x is one signal, and return it in double precision on the CPU."""
-        x = double(check_signal(x, name="x")).cpu()
-        if x.ndim != 1:
-            raise ValueError(f"x must be one signal, shape (n_samples,), got {tuple(x.shape)}")
-        return x
+        return double(check_signal(x, name="x", ndim=1)).cpu()
 
     def _counted(
         self, scalograms: Iterable[ArrayLike], n_samples: int, progress: bool
@@ -245,6 +246,6 @@ class Slices:
 
 def _fit(result: Recovery) -> float:
     """Return the consistency of a slice's recovery, and refuse a recovery without one."""
-    if result.consistency_db is None:
+    if not isinstance(result, Recovery) or result.consistency_db is None:
         raise TypeError(f"method must return a Recovery with a consistency, got {result!r}")
     return result.consistency_db

@@ -2,6 +2,7 @@
 
 from numpy.typing import ArrayLike
 
+from .._validation import check_instance
 from ..transforms.scattering import Scattering
 from ._gradient_descent import invert_gradient
 from ._result import Recovery
@@ -56,9 +57,9 @@ def synthesize_texture(
     >>> recovery.signal.shape, recovery.consistency_db < -20
     (torch.Size([256]), True)
     """
-    if scattering.T != "global":
+    if check_instance(scattering, Scattering, "scattering").T != "global":
         raise ValueError(f"scattering must be made with T='global', got T={scattering.T!r}")
-    scattering.split(statistics)
+    scattering.split(statistics, "statistics")
     return invert_gradient(
         statistics,
         scattering,

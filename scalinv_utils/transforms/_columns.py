@@ -10,7 +10,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch.nn.functional import pad
 
-from .._validation import check_count
+from .._validation import check_count, check_instance, check_numbers
 from .scalogram import Scalogram
 
 __all__ = ["Columns"]
@@ -47,6 +47,7 @@ class Columns:
     """
 
     def __init__(self, W: Scalogram, hop: int = 1, offsets: ArrayLike | None = None) -> None:
+        check_instance(W, Scalogram, "W")
         if W.n_samples % check_count(hop, "hop"):
             raise ValueError(f"hop must divide n_samples = {W.n_samples}, got {hop}")
         self.W, self.hop = W, hop
@@ -99,10 +100,10 @@ class Columns:
 
 
 def _one_for_each_row(offsets: ArrayLike, W: Scalogram) -> torch.Tensor:
-    given = torch.as_tensor(offsets)
-    if given.shape != (W.n_freqs,) or given.is_floating_point() or given.is_complex():
+    wanted = f"one whole number for each of {W.n_freqs} rows"
+    given = check_numbers(offsets, "offsets", wanted)
+    if given.shape != (W.n_freqs,) or (given != given.round()).any():
         raise ValueError(
-            f"offsets must be one whole number for each of {W.n_freqs} rows, got {given.dtype} of "
-            f"shape {tuple(given.shape)}"
+            f"offsets must be {wanted}, got {given.tolist()} of shape {tuple(given.shape)}"
         )
     return given.long()

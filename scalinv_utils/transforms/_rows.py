@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._room import check_room
-from .._validation import check_coefficients, check_count, check_signal
+from .._validation import check_coefficients, check_count, check_numbers
 
 __all__ = [
     "are_log_uniform",
@@ -35,7 +35,7 @@ BYTES_EACH = 24
 
 def check_frequencies(frequencies: ArrayLike) -> np.ndarray:
     """Return centre frequencies as an array; refuse those that are not monotonic and positive."""
-    array = check_signal(frequencies, name="frequencies").detach().cpu().double().numpy()
+    array = check_numbers(frequencies, "frequencies").detach().cpu().double().numpy()
     if array.ndim != 1:
         raise ValueError(f"frequencies must be one for each row, got shape {array.shape}")
     steps = np.diff(array)

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 from torch.nn.functional import pad
 
 from .._levels import unit
-from .._validation import check_magnitudes, check_share
+from .._validation import check_instance, check_magnitudes, check_share
 from ._filter_bank import modulus
 from .scalogram import Scalogram
 
@@ -69,8 +69,8 @@ class Decimated:
     """
 
     def __init__(self, W: Scalogram, *, tolerance: float = ALIASING_TOLERANCE):
-        check_share(tolerance, "tolerance")
-        if W.lowpass == "signed":
+        tolerance = check_share(tolerance, "tolerance")
+        if check_instance(W, Scalogram, "W").lowpass == "signed":
             raise ValueError("W must have no 'signed' lowpass: its row is no modulus")
         self.W, self._responses = W, W.responses
         bands = [_band(row, tolerance, W.n_samples) for row in W.filters]

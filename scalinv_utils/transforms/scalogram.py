@@ -13,6 +13,7 @@ frame needs no iteration.
 """
 
 import copy
+import math
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Literal
@@ -30,6 +31,7 @@ from .._validation import (
     check_coefficients,
     check_count,
     check_magnitudes,
+    check_number,
     check_positive,
     check_signal,
 )
@@ -49,6 +51,9 @@ BAND_FLOOR = 1e-3
 DURATIONS = 8.0
 
 MIN_SAMPLES = 16
+
+# No signal that fits into a memory has more octaves between its length and half its rate.
+MOST_OCTAVES = 64
 
 # A filter value below this share of the largest one is set to zero.
 NEGLIGIBLE_RESPONSE = 1e-20
@@ -156,7 +161,7 @@ class Scalogram(nn.Module):
     ):
         self._begin(n_samples, sample_rate, _wavelets.understood(wavelet), lowpass)
         self.voices_per_octave = check_count(voices_per_octave, "voices_per_octave")
-        self._sample_wavelet(self._frequency_grid(f_min, f_max))
+        self._sample_wavelet(self._frequency_grid(f_min, f_max), "f_min and f_max")
 
     @classmethod
     def from_frequencies(
@@ -201,7 +206,7 @@ class Scalogram(nn.Module):
         W._begin(n_samples, sample_rate, _wavelets.understood(wavelet), None)
         checked = _rows.check_frequencies(frequencies)
         W.voices_per_octave = _rows.voices_per_octave(checked)
-        W._sample_wavelet(checked)
+        W._sample_wavelet(checked, "frequencies")
         heard = W.filters.any(1)
         if not heard.all():
             raise ValueError(
@@ -258,7 +263,7 @@ class Scalogram(nn.Module):
         W._begin(n_samples, sample_rate, None, None)
         W.voices_per_octave = _rows.voices_per_octave(frequencies)
         scales = W.peak * W.sample_rate / (2 * np.pi * frequencies)
-        W._register(frequencies, scales, _rows.without_empty_half(filters, W.n_samples))
+        W._register(frequencies, scales, _rows.without_empty_half(filters, W.n_samples), "filters")
         return W
 
     def like(
@@ -333,23 +338,25 @@ class Scalogram(nn.Module):
             self.wavelet, self._psi = wavelet
             self.peak = _wavelets.peak_frequency(self._psi)
 
-    def _sample_wavelet(self, frequencies: np.ndarray) -> None:
+    def _sample_wavelet(self, frequencies: np.ndarray, argument: str) -> None:
         """Sample the wavelet at the scales of these centre frequencies in Hz."""
         _rows.check_fits(len(frequencies), self.n_samples)
         scales = self.peak * self.sample_rate / (2 * np.pi * frequencies)
         filters = _filter_bank(self.psi, scales, self.n_samples, self.lowpass is not None)
         if self.lowpass:
             frequencies, scales = np.append(frequencies, 0.0), np.append(scales, np.inf)
-        self._register(frequencies, scales, filters)
+        self._register(frequencies, scales, filters, argument)
 
-    def _register(self, frequencies: np.ndarray, scales: np.ndarray, filters: np.ndarray) -> None:
-        """Keep the rows; complex responses are kept as modulus and angle."""
+    def _register(
+        self, frequencies: np.ndarray, scales: np.ndarray, filters: np.ndarray, argument: str
+    ) -> None:
+        """Keep the rows, which an argument set; complex ones as modulus and angle."""
         angles = torch.tensor(np.angle(filters)) if np.iscomplexobj(filters) else None
         real = np.abs(filters) if angles is not None else filters
         for name, value in (("frequencies", frequencies), ("scales", scales), ("filters", real)):
             self.register_buffer(name, torch.tensor(value))
         self.register_buffer("angles", angles)
-        self._register_frame_operator()
+        self._register_frame_operator(argument)
         self._laid_out: Bank | None = None
 
     def extra_repr(self) -> str:
@@ -659,7 +666,7 @@ class Scalogram(nn.Module):
         >>> round(float(W.response(1000).max()), 3)
         1.0
         """
-        psi = self.psi
+        psi, frequency = self.psi, check_number(frequency, "frequency")
         wavelets = self.frequencies > 0
         angular = self.scales[wavelets] * (2 * np.pi * frequency / self.sample_rate)
         response = torch.zeros_like(self.frequencies)
@@ -684,12 +691,19 @@ class Scalogram(nn.Module):
                 f"(by default the lowest frequency whose wavelet fits into "
                 f"n_samples = {self.n_samples})"
             )
-        n_rows = int(self.voices_per_octave * np.log2(f_max / f_min) + 1e-9) + 1
+        # The ratio of two numbers may overflow where neither does.
+        octaves = np.log2(f_max / f_min) if f_max / f_min < math.inf else math.inf
+        if octaves > MOST_OCTAVES:
+            raise ValueError(
+                f"f_min must be at most {MOST_OCTAVES} octaves below f_max = {f_max:g} Hz, got "
+                f"{f_min:.4g} Hz"
+            )
+        n_rows = int(self.voices_per_octave * octaves + 1e-9) + 1
         _rows.check_fits(n_rows, self.n_samples, "voices_per_octave")
         steps = np.arange(n_rows)
         return f_max * 2.0 ** (-steps / self.voices_per_octave)
 
-    def _register_frame_operator(self) -> None:
+    def _register_frame_operator(self, argument: str) -> None:
         """Compute the diagonal D of W*W over the non-negative bins, and where to invert it."""
         n_bins = self.n_samples // 2 + 1
         power = torch.zeros(self.n_samples, dtype=self.filters.dtype)
@@ -700,7 +714,7 @@ class Scalogram(nn.Module):
             band[-1] = False
         if not (gain[band] > 0).any():
             raise ValueError(
-                f"f_min and f_max must leave room for a DFT frequency (a multiple "
+                f"{argument} must leave room for a DFT frequency (a multiple "
                 f"of {self.sample_rate / self.n_samples:.4g} Hz), got rows "
                 f"from {self.frequencies.min():.4g} to {self.frequencies.max():.4g} Hz"
             )
@@ -744,13 +758,7 @@ class Scalogram(nn.Module):
             If x has NaN or infinite entries, its last axis is not n_samples long, or its level
             does not fit into single precision and this transform is in that.
         """
-        x = like(check_signal(x, name="x"), self.filters, "x")
-        if x.shape[-1] != self.n_samples:
-            raise ValueError(
-                f"x must have n_samples = {self.n_samples} on its last axis, "
-                f"got shape {tuple(x.shape)}"
-            )
-        return x
+        return like(check_signal(x, name="x", n_samples=self.n_samples), self.filters, "x")
 
     def _check_coefficients(self, c: ArrayLike) -> torch.Tensor:
         checked = check_coefficients(c, self.shape)

@@ -23,7 +23,15 @@ from numpy.typing import ArrayLike
 from .._levels import unit
 from .._room import check_room
 from .._tensors import require_single_or_double
-from .._validation import check_choice, check_count, check_number, check_positive, check_signal
+from .._validation import (
+    check_choice,
+    check_count,
+    check_instance,
+    check_number,
+    check_numbers,
+    check_positive,
+    check_signal,
+)
 
 __all__ = ["Renormalized", "Scattering"]
 
@@ -34,6 +42,12 @@ FORMS = ("parent", "log", "both")
 
 # Moduli may be negative by this share of the floor, after an average by a filter.
 NEGATIVE = 1e-3
+
+# The name of kymatio's transform in a pickle.
+KEPT_BANK = "attributes of bank"
+
+# More wavelets per octave than this are finer than hearing, and take kymatio minutes to make.
+LARGEST_Q = 1024
 
 
 class Scattering(torch.nn.Module):
@@ -109,10 +123,25 @@ class Scattering(torch.nn.Module):
         self.sample_rate = float(check_positive(sample_rate, "sample_rate"))
         self.J, self.T = self._check_scales(J, T)
         self.orders = _check_orders(orders, self.T)
-        _check_fits(self.n_samples, self.J, Q)
-        self.bank = _kymatio(self.n_samples, self.J, Q, self.T, max(max(self.orders), 1))
+        self.Q = _check_wavelets_per_octave(Q)
+        _check_fits(self.n_samples, self.J, self.Q)
+        self.bank = _kymatio(self.n_samples, self.J, self.Q, self.T, max(max(self.orders), 1))
         paths = [path["n"] for path in self.bank(torch.zeros(self.n_samples).double())]
         self._describe([n for n in paths if len(n) in self.orders])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Take kymatio's transform apart, whose class pickle does not find under its name."""
+        modules = {name: part for name, part in self._modules.items() if name != "bank"}
+        return {**self.__dict__, "_modules": modules, KEPT_BANK: vars(self.bank)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Put kymatio's transform together again."""
+        from kymatio.scattering1d.frontend.torch_frontend import ScatteringTorch1D
+
+        bank = ScatteringTorch1D.__new__(ScatteringTorch1D)
+        bank.__setstate__(state[KEPT_BANK])
+        super().__setstate__({name: part for name, part in state.items() if name != KEPT_BANK})
+        self.bank = bank
 
     def forward(self, x: ArrayLike) -> torch.Tensor:
         """Compute the scattering coefficients of x; write ``scattering(x)``.
@@ -126,11 +155,7 @@ class Scattering(torch.nn.Module):
         Tensor, shape (..., n_paths, n_frames)
             One frame per 2**floor(log2(T)) samples; n_samples of them at T=0, one at "global".
         """
-        signal = check_signal(x)
-        if signal.shape[-1] != self.n_samples:
-            raise ValueError(
-                f"x must have {self.n_samples} samples, got shape {tuple(signal.shape)}"
-            )
+        signal = check_signal(x, n_samples=self.n_samples)
         level = unit(signal, -1)  # kymatio squares its coefficients
         signal = (signal / level).to(self.frequencies)
         paths = self.bank(signal.contiguous())  # kymatio refuses strides
@@ -144,8 +169,14 @@ class Scattering(torch.nn.Module):
         require_single_or_double(fn(self.frequencies[:1]).dtype, "scattering")
         return super()._apply(fn, *args)
 
-    def split(self, S: ArrayLike) -> dict[int, torch.Tensor]:
+    def split(self, S: ArrayLike, name: str = "S") -> dict[int, torch.Tensor]:
         """Split coefficients by order: each Tensor has shape (..., paths of the order, n_frames).
+
+        Parameters
+        ----------
+        S : real array, shape (..., n_paths, n_frames)
+        name : str
+            Name that the caller gives this argument; the messages use it.
 
         Examples
         --------
@@ -154,10 +185,10 @@ class Scattering(torch.nn.Module):
         >>> list(parts), len(parts[1]) + len(parts[2]) == len(scattering.order)
         ([1, 2], True)
         """
-        S = check_signal(S, name="S")
+        S = check_numbers(S, name)
         if S.ndim < 2 or S.shape[-2] != len(self.order):
             raise ValueError(
-                f"S must have the shape (..., {len(self.order)} paths, n_frames), "
+                f"{name} must have the shape (..., {len(self.order)} paths, n_frames), "
                 f"got shape {tuple(S.shape)}"
             )
         return {order: S[..., self.order == order, :] for order in self.orders}
@@ -165,7 +196,7 @@ class Scattering(torch.nn.Module):
     def _check_scales(self, J: int, T: float | str | None) -> tuple[int, float | str]:
         """Check J, and T with its default."""
         J = check_count(J, "J")
-        if 2**J > self.n_samples:
+        if J >= self.n_samples.bit_length():
             raise ValueError(
                 f"J must leave room for wavelets of 2**J samples in {self.n_samples}, got {J}"
             )
@@ -267,11 +298,12 @@ class Renormalized(torch.nn.Module):
         super().__init__()
         self.scattering, self.form = scattering, check_choice(form, FORMS, "form")
         self.floor = check_positive(floor, "floor")
+        check_instance(scattering, Scattering, "scattering")
         if form != "log" and 1 not in scattering.orders:
             raise ValueError(
                 f"scattering must have order 1 to divide order 2 by, got orders {scattering.orders}"
             )
-        parts = scattering.split(target)
+        parts = scattering.split(target, "target")
         eps = self.floor * parts[1].amax((-2, -1), keepdim=True) if form != "log" else None
         self.register_buffer("eps", eps if eps is None else or_one(eps))
         self.register_buffer("gain", None)
@@ -294,7 +326,7 @@ class Renormalized(torch.nn.Module):
         ValueError, TypeError
             If they are bad, or negative in a row of order 1 or 2 beyond what rounding explains.
         """
-        S = check_signal(S, name="S")
+        S = check_numbers(S, "S")
         self._require_moduli(S)
         if self.eps is not None:
             S = self._by_parents(S, self.eps)
@@ -346,11 +378,10 @@ def or_one(x: torch.Tensor) -> torch.Tensor:
 
 def _check_orders(orders: Iterable[int], T: float | str) -> tuple[int, ...]:
     try:
-        chosen = tuple(sorted(set(orders)))
+        given = list(orders) or [None]
     except TypeError:
         raise TypeError(f"orders must be a sequence of 0, 1 and 2, got {orders!r}") from None
-    for order in chosen or (None,):
-        check_choice(order, (0, 1, 2), "orders")
+    chosen = tuple(sorted({check_choice(order, (0, 1, 2), "orders") for order in given}))
     if 0 in chosen and T == 0:
         raise ValueError(
             f"orders must not hold 0 at T=0, where order 0 is the signal itself, got {chosen}"
@@ -358,9 +389,9 @@ def _check_orders(orders: Iterable[int], T: float | str) -> tuple[int, ...]:
     return chosen
 
 
-def _check_fits(n_samples: int, J: int, Q: int | tuple[int, int]) -> None:
+def _check_fits(n_samples: int, J: int, Q: tuple[int, int]) -> None:
     """Refuse a transform whose filters would not fit into memory."""
-    wavelets = J * (sum(Q) if isinstance(Q, tuple) else Q + 1)
+    wavelets = J * sum(Q)
     check_room(
         BYTES_PER_FILTER_VALUE * wavelets * n_samples,
         "n_samples, J and Q",
@@ -369,9 +400,16 @@ def _check_fits(n_samples: int, J: int, Q: int | tuple[int, int]) -> None:
     )
 
 
-def _kymatio(
-    n_samples: int, J: int, Q: int | tuple[int, int], T: float | str, max_order: int
-) -> Any:
+def _check_wavelets_per_octave(Q: Any) -> tuple[int, int]:
+    """Check Q, and spell it out for both orders."""
+    pair = (Q, 1) if getattr(Q, "ndim", 0) == 0 and not isinstance(Q, (list, tuple)) else tuple(Q)
+    if len(pair) not in (1, 2):
+        raise ValueError(f"Q must be a whole number, or one for each of two orders, got {Q!r}")
+    first, second = (*pair, 1)[:2]
+    return check_count(first, "Q", 1, LARGEST_Q), check_count(second, "Q", 1, LARGEST_Q)
+
+
+def _kymatio(n_samples: int, J: int, Q: tuple[int, int], T: float | str, max_order: int) -> Any:
     """Make kymatio's transform in double precision, its output a list of paths."""
     Scattering1D = _import_kymatio()
     with warnings.catch_warnings():

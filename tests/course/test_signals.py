@@ -107,7 +107,7 @@ def test_published_signals():
         (lambda: signals.recording("bell", start=1.0), "start"),
         (lambda: signals.recording("bell", start=-0.1), "start"),
         (lambda: signals.recording("bell", start=math.nan), "start"),
-        (lambda: signals.recording("bell", sample_rate=0), "new_rate"),
+        (lambda: signals.recording("bell", sample_rate=0), "sample_rate"),
         (lambda: signals.resample([1.0, 2.0], 44100, 1e-3), "new_rate"),
         (lambda: signals.fade([1.0, 2.0], 1, seconds=0), "seconds"),
     ],

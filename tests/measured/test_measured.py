@@ -218,9 +218,9 @@ BAD = {
     "scale": [("dB", ValueError), (None, ValueError)],
     "known": [
         ([[True], [True, False]], ValueError),
-        (S, ValueError),
+        (S, TypeError),
         (np.ones(3, bool), ValueError),
-        ("yes", ValueError),
+        ("yes", TypeError),
         (np.zeros(W.shape, bool), ValueError),
     ],
     "hop": [

@@ -1,5 +1,6 @@
 """recover() returns the waveform of clean scalograms and handles noisy and impossible ones."""
 
+import numpy as np
 import pytest
 import torch
 from small import noise, scalogram
@@ -289,3 +290,11 @@ def test_gaussian_noise_leaves_the_sign_of_a_signed_lowpass():
         found = recover(S, W, noise=kind, progress=False)
         assert metrics.consistency_db(found.signal, S, W) < -100, kind
     assert found.signal.mean() < 0
+
+
+@pytest.mark.parametrize("seed", [0, 190])
+def test_where_noise_would_explain_all_of_it_the_fit_counts(seed):
+    W, rng = Scalogram(31, voices_per_octave=3, f_min=0.2), np.random.default_rng(seed)
+    S = rng.exponential(size=W.shape) * (rng.random(W.shape) < 0.1)
+    recovery = recover(S, W, callback=lambda k, x, fit: k > 40)
+    assert recovery.consistency_db < 0 and torch.isfinite(recovery.signal).all()

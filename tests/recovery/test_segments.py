@@ -134,7 +134,7 @@ def test_bad_overlaps(W, overlap):
 
 
 def test_one_signal_at_a_time(slices):
-    with pytest.raises(ValueError, match="x must be one signal"):
+    with pytest.raises(ValueError, match="x must be one mono signal"):
         next(slices.split(torch.zeros(2, 3000)))
 
 

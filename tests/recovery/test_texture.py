@@ -51,5 +51,5 @@ def test_textures_refuse_what_keeps_time():
     W = scattering(16)
     with pytest.raises(ValueError, match="global.*16"):
         synthesize_texture(W(noise(0, 256)), W)
-    with pytest.raises(ValueError, match="S must have the shape"):
+    with pytest.raises(ValueError, match="statistics must have the shape"):
         synthesize_texture(torch.ones(3, 1), scattering("global"))

@@ -161,7 +161,7 @@ def test_bad_options(options, error, words):
 @pytest.mark.parametrize(
     ("x", "error", "words"),
     [
-        (torch.zeros(N - 1), ValueError, "x must have 256 samples.*255"),
+        (torch.zeros(N - 1), ValueError, "x must have n_samples = 256.*255"),
         (torch.full((N,), math.nan), ValueError, "x must be finite"),
         (torch.zeros(N, dtype=torch.complex128), TypeError, "x must be.*real"),
     ],
