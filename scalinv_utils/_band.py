@@ -13,7 +13,7 @@ __all__ = ["check_heard", "restricted", "shares"]
 NEXT_TO_NOTHING, LITTLE = 1e-9, 0.01
 
 # Rounding errors of a DFT stay below this many units of the last digit, relative to the signal.
-ROUNDING = 64
+ROUNDING_EPS = 64
 
 
 def shares(x: torch.Tensor, band: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -55,14 +55,14 @@ def restricted(x: torch.Tensor, band: torch.Tensor) -> torch.Tensor:
     tensor([0.5000, 0.5000, 0.5000, 0.5000])
     """
     kept = torch.fft.irfft(torch.fft.rfft(x) * band, n=x.shape[-1])
-    nothing = shares(x, band)[1] < (ROUNDING * torch.finfo(x.dtype).eps) ** 2
+    nothing = shares(x, band)[1] < (ROUNDING_EPS * torch.finfo(x.dtype).eps) ** 2
     return kept.masked_fill(nothing[..., None], 0.0)
 
 
 def check_heard(x: torch.Tensor, band: torch.Tensor, sample_rate: float, name: str) -> None:
     """Raise or warn as `Scalogram.check_heard` says; x is checked already."""
     share, of_all = (part.flatten() for part in shares(x, band))
-    rounding = (ROUNDING * torch.finfo(x.dtype).eps) ** 2
+    rounding = (ROUNDING_EPS * torch.finfo(x.dtype).eps) ** 2
     unheard = (share < NEXT_TO_NOTHING) | (of_all < rounding)
     if not (share < LITTLE).any() and not unheard.any():
         return

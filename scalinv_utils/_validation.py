@@ -46,7 +46,7 @@ CHANNELS = (3, 4)
 
 # Positive numbers are taken from this range: products of them with others neither under- nor
 # overflow.
-SMALLEST, LARGEST = 1e-290, 1e290
+SMALLEST_NUMBER, LARGEST_NUMBER = 1e-290, 1e290
 
 # A value is written into a message with at most so many characters.
 LONGEST_TEXT = 200
@@ -426,8 +426,10 @@ def check_positive(value: object, name: str, *, limited: bool = True) -> float:
     number = check_number(value, name, wanted)
     if number <= 0:
         raise ValueError(f"{name} must be {wanted}, got {number!r}")
-    if limited and not SMALLEST <= number <= LARGEST:
-        raise ValueError(f"{name} must be from {SMALLEST:g} to {LARGEST:g}, got {number!r}")
+    if limited and not SMALLEST_NUMBER <= number <= LARGEST_NUMBER:
+        raise ValueError(
+            f"{name} must be from {SMALLEST_NUMBER:g} to {LARGEST_NUMBER:g}, got {number!r}"
+        )
     return number
 
 

@@ -39,7 +39,7 @@ UNKNOWN_LENGTH = 2**62
 ALIKE = 0.1
 
 # A channel varies if its variance is above the rounding error of its mean square.
-ROUNDING = 1e-13
+SILENT_VARIANCE = 1e-13
 
 # Less than this share of a promised length is missing only because MP3 counts in whole frames.
 TOLERATED = 0.01
@@ -292,7 +292,7 @@ class _Likeness:
         means, mean_squares = self.sums / n_frames, self.products / n_frames
         covariance = mean_squares - np.outer(means, means)
         variance = np.diagonal(covariance)
-        sounding = np.flatnonzero(variance > ROUNDING * np.diagonal(mean_squares))
+        sounding = np.flatnonzero(variance > SILENT_VARIANCE * np.diagonal(mean_squares))
         if len(sounding) < 2:
             return (sounding.tolist() or list(range(len(variance)))), None
         spread = np.sqrt(variance[sounding])

@@ -114,7 +114,8 @@ def _magnitude(x: np.ndarray, sample_rate: float, columns: int) -> tuple[np.ndar
     responses = 2 * np.exp(BETA * (np.log(ratio) + 1 - ratio))
     filters = torch.from_numpy(np.pad(responses, ((0, 0), (1, 0))))
     W = Scalogram.from_filters(filters, hertz, sample_rate, n_samples=n_samples).float()
-    S = W.magnitude(torch.as_tensor(x, dtype=torch.float32)).numpy()
+    # A player shows what there is, also where that is next to nothing: `magnitude` would refuse it.
+    S = W.modulus(W(torch.as_tensor(x, dtype=torch.float32))).numpy()
     starts = np.arange(min(columns, n_samples)) * n_samples // min(columns, n_samples)
     return np.maximum.reduceat(S, starts, axis=-1), hertz
 

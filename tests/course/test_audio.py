@@ -225,7 +225,7 @@ def test_each_cell_of_the_table_is_closed_before_the_next_one_opens():
 @pytest.mark.parametrize("encoding", ["pcm16", "float64"])
 @pytest.mark.parametrize("rate", [0.1, 0.4, 1.4, 12.5, 3e9, 1e300])
 def test_save_wav_refuses_a_rate_that_the_file_cannot_store(tone, rate, encoding, tmp_path):
-    with pytest.raises(ValueError, match="sample_rate must be .*WAV file"):
+    with pytest.raises(ValueError, match="sample_rate must be "):
         audio.save_wav(tmp_path / "a.wav", tone, rate, encoding)
     assert not list(tmp_path.iterdir())
 

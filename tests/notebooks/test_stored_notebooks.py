@@ -4,6 +4,7 @@ nbval runs the cells; these tests look at the files. Every check yields sentence
 wrong, and every check is tried on a notebook that has exactly that fault.
 """
 
+import os
 import re
 from pathlib import Path
 from urllib.parse import unquote
@@ -345,12 +346,11 @@ def test_store_leaves_the_file_alone_when_writing_is_interrupted(tmp_path, monke
     path = stored(tmp_path, "x = 20")
     before = path.read_bytes()
 
-    def interrupted(notebook, unfinished):
-        unfinished.write_text("half a note")
+    def interrupted(file):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(execute_notebooks, "execute", lambda *arguments: None)
-    monkeypatch.setattr(execute_notebooks.nbformat, "write", interrupted)
+    monkeypatch.setattr(os, "fsync", interrupted)
     with pytest.raises(KeyboardInterrupt):
         execute_notebooks.store(path)
     assert path.read_bytes() == before
