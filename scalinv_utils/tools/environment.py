@@ -1,5 +1,8 @@
 """Find or make the environment of the course: an active one that is complete, or `.venv`.
 
+Two more are made on demand: `.venv-oldest` has the lowest version of each package that
+pyproject.toml admits, and `.venv-newest` the highest.
+
 Only the standard library may be imported here, because nothing else may be installed yet.
 """
 
@@ -14,6 +17,8 @@ import sys
 import time
 import tomllib
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date
 from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -22,6 +27,9 @@ from urllib.request import url2pathname
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 PROMPT = "scalinv"  # also how a .venv that was made here is told from one that a person made
+
+# The environments beside .venv, for the tests.
+VERSIONS = ("oldest", "newest")
 
 # The extras of pyproject.toml that set-up installs.
 EXTRAS = ("course", "app", "site", "test")
@@ -56,7 +64,63 @@ class SetupError(Exception):
     """Set-up cannot go on. The message is the one sentence that the person gets to read."""
 
 
-def ready(*extras: str) -> str:
+@dataclass(frozen=True)
+class Recipe:
+    """How an environment is made: its folder, its torch, and the other packages of `EXTRAS`.
+
+    Attributes
+    ----------
+    folder : Path
+        Where it lies.
+    torch : str
+        The requirement that brings torch, which is installed first.
+    limits : tuple of str
+        Arguments for pip that limit the versions of the other packages.
+    upgrade : tuple of str
+        Arguments for pip that exchange packages which are there already.
+    day : str
+        The day that the environment is good for; empty where it keeps.
+    """
+
+    folder: Path
+    torch: str
+    limits: tuple[str, ...] = ()
+    upgrade: tuple[str, ...] = ()
+    day: str = ""
+
+
+def recipe(versions: str | None = None) -> Recipe:
+    """Return how the environment of the course is made, or the one of the oldest or the newest.
+
+    Raises
+    ------
+    SetupError
+        If the oldest packages are asked for and this Python is newer than they are.
+    """
+    if versions is None:
+        return Recipe(VENV, constraints()["torch"], ("--constraint", "constraints.txt"))
+    folder = ROOT / f".venv-{versions}"
+    if versions == "newest":
+        torch = next(need for need in requirements() if _name(need) == "torch")
+        upgrade = ("--upgrade", "--upgrade-strategy", "eager")
+        return Recipe(folder, torch, upgrade=upgrade, day=date.today().isoformat())
+    _demand_the_oldest_python()
+    pins = {_name(pin): pin for pin in oldest(*EXTRAS)}
+    return Recipe(folder, pins["torch"], tuple(pins.values()))
+
+
+def _demand_the_oldest_python() -> None:
+    """Refuse a Python that is newer than the oldest packages: they have no wheels for it."""
+    python = _project()["requires-python"]
+    lowest = re.findall(r">=([\d.]+)", python)[0]
+    if _release(lowest) != sys.version_info[:2]:
+        raise SetupError(
+            f"The oldest packages are installed with the oldest Python, which is {lowest}, and "
+            f"this is Python {sys.version_info[0]}.{sys.version_info[1]}."
+        )
+
+
+def ready(*extras: str, versions: str | None = None) -> str:
     """Return the interpreter to run the course with; make or renew its environment if need be.
 
     Parameters
@@ -64,6 +128,8 @@ def ready(*extras: str) -> str:
     *extras : str
         The extras of pyproject.toml that an active environment needs beside the dependencies.
         Where it lacks something, .venv is used, which has all of `EXTRAS`.
+    versions : {"oldest", "newest"}, optional
+        Use .venv-oldest or .venv-newest instead, whatever is active.
 
     Returns
     -------
@@ -75,14 +141,15 @@ def ready(*extras: str) -> str:
     SetupError
         If the environment cannot be made.
     """
-    if _in_environment() and not _same(sys.prefix, VENV):
+    if versions is None and _in_environment() and not _same(sys.prefix, VENV):
         lacking = missing(*extras)
         if not lacking:
             return sys.executable
         print(f"The active environment lacks {', '.join(lacking)}: using .venv instead.")
-    if not _up_to_date():
-        _make()
-    return str(_python())
+    wanted = recipe(versions)
+    if not _up_to_date(wanted):
+        _make(wanted)
+    return str(_python(wanted.folder))
 
 
 def missing(*extras: str) -> list[str]:
@@ -97,9 +164,14 @@ def requirements(*extras: str) -> list[str]:
 
     An extra that names others, as scalinv_utils[course] does, stands for what they list.
     """
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    project = _project()
     needs = project["dependencies"] + _listed(project["optional-dependencies"], extras)
     return list(dict.fromkeys(needs))
+
+
+def _project() -> dict:
+    """Return the table `project` of pyproject.toml."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
 
 def _listed(optional: dict[str, list[str]], extras: Iterable[str]) -> list[str]:
@@ -118,7 +190,7 @@ def constraints() -> dict[str, str]:
 
 
 def oldest(*extras: str) -> list[str]:
-    """Pin each requirement to the lowest version that it admits, as constraints for pip."""
+    """Pin each requirement to the lowest version that it admits."""
     bounds = [re.match(r"([\w.-]+)[>=]=([\d.]+)", need) for need in requirements(*extras)]
     return [f"{bound.group(1)}=={bound.group(2)}" for bound in bounds if bound]
 
@@ -171,102 +243,108 @@ def _same(one: str | Path, other: str | Path) -> bool:
     return os.path.realpath(one) == os.path.realpath(other)
 
 
-def _python() -> Path:
-    """Return the path of the interpreter in .venv."""
-    return VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+def _python(folder: Path) -> Path:
+    """Return the path of the interpreter in the environment in `folder`."""
+    return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-def _stamp() -> Path:
+def _stamp(folder: Path) -> Path:
     """Return the file that set-up writes last: an interrupted set-up is known by its absence."""
-    return VENV / "pyproject.sha256"
+    return folder / "pyproject.sha256"
 
 
-def _fingerprint() -> str:
-    """Hash the two files that say which packages .venv has."""
+def _fingerprint(wanted: Recipe) -> str:
+    """Hash the two files that say which packages there are, and the day for the newest ones."""
     files = (ROOT / "pyproject.toml", ROOT / "constraints.txt")
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    lists = b"".join(file.read_bytes() for file in files)
+    return hashlib.sha256(lists + wanted.day.encode()).hexdigest()
 
 
-def _up_to_date() -> bool:
-    """Tell whether .venv was set up for these lists of packages and still has them."""
-    if not _stamp().exists() or _stamp().read_text() != _fingerprint():
+def _up_to_date(wanted: Recipe) -> bool:
+    """Tell whether the environment was set up for these lists of packages and still has them."""
+    stamp = _stamp(wanted.folder)
+    if not stamp.exists() or stamp.read_text() != _fingerprint(wanted):
         return False
-    return _runs("-m", "scalinv_utils.tools.environment")
+    return _runs(wanted.folder, "-m", "scalinv_utils.tools.environment")
 
 
-def _runs(*arguments: str) -> bool:
-    """Tell whether the interpreter of .venv exists and ends well on `arguments`."""
-    if not _python().exists():
+def _runs(folder: Path, *arguments: str) -> bool:
+    """Tell whether the interpreter in `folder` exists and ends well on `arguments`."""
+    if not _python(folder).exists():
         return False
-    command = [str(_python()), *arguments]
+    command = [str(_python(folder)), *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True).returncode == 0
 
 
-def _make() -> None:
-    """Make .venv, or renew the packages in it, one announced step after the other."""
-    complete = _stamp().exists()
-    _stamp().unlink(missing_ok=True)
-    usable = (complete or _by_a_person()) and _runs("-m", "pip", "--version")
-    torch = constraints()["torch"]
-    steps: list[tuple[str, Callable[[], None]]] = [
-        ("Making the environment .venv: step {} of {}, a few seconds", _create),
+def _make(wanted: Recipe) -> None:
+    """Make the environment, or renew the packages in it, one announced step after the other."""
+    folder, torch = wanted.folder, wanted.torch
+    complete = _stamp(folder).exists()
+    _stamp(folder).unlink(missing_ok=True)
+    usable = (complete or _by_a_person(folder)) and _runs(folder, "-m", "pip", "--version")
+    steps: list[tuple[str, Callable[[Recipe], None]]] = [
+        (f"Making the environment {folder.name}: step {{}} of {{}}, a few seconds", _create),
         (f"Installing {torch} for the CPU (200 MB): step {{}} of {{}}, about 1 minute", _torch),
         ("Installing the other packages: step {} of {}, about 2 minutes", _packages),
     ]
     steps = steps[1:] if usable else steps
     for number, (doing, step) in enumerate(steps, 1):
         print(doing.format(number, len(steps)), flush=True)
-        step()
-    _silence_news()
-    _stamp().write_text(_fingerprint())
+        step(wanted)
+    _silence_news(folder)
+    _stamp(folder).write_text(_fingerprint(wanted))
 
 
-def _torch() -> None:
-    """Install the CPU build of the exact torch of constraints.txt."""
+def _torch(wanted: Recipe) -> None:
+    """Install the CPU build of torch."""
     source = TORCH_CPU if sys.platform == "linux" else []
-    _install("--no-deps", constraints()["torch"], *source)
+    _install(wanted.folder, "--no-deps", *wanted.upgrade, wanted.torch, *source)
 
 
-def _packages() -> None:
+def _packages(wanted: Recipe) -> None:
     """Install this checkout, editable, with the packages of `EXTRAS`."""
-    _install("--constraint", "constraints.txt", "--editable", f".[{','.join(EXTRAS)}]")
+    checkout = f".[{','.join(EXTRAS)}]"
+    _install(wanted.folder, *wanted.upgrade, *wanted.limits, "--editable", checkout)
 
 
-def _by_a_person() -> bool:
-    """Tell whether somebody made .venv by other means: it is used then, and never emptied."""
-    settings = VENV / "pyvenv.cfg"
+def _by_a_person(folder: Path) -> bool:
+    """Tell whether somebody made the folder by other means: it is used then, and never emptied."""
+    settings = folder / "pyvenv.cfg"
     ours = rf"^prompt = '?{PROMPT}'?$"
     return settings.exists() and not re.search(ours, settings.read_text("utf-8"), re.MULTILINE)
 
 
-def _create() -> None:
-    """Make an empty .venv with pip, in place of what an interrupted set-up may have left."""
+def _create(wanted: Recipe) -> None:
+    """Make an empty environment with pip, in place of what an interrupted set-up may have left."""
     if not (importlib.util.find_spec("venv") and importlib.util.find_spec("ensurepip")):
         raise SetupError(
             "This Python lacks the modules venv and ensurepip that set-up needs: "
             "on Debian and Ubuntu, sudo apt install python3-venv brings them."
         )
-    if _by_a_person():
+    folder = wanted.folder
+    if _by_a_person(folder):
         raise SetupError(
-            "The folder .venv was not made by this command and has no pip that works: "
+            f"The folder {folder.name} was not made by this command and has no pip that works: "
             "move it out of the way and run the command again."
         )
     base = getattr(sys, "_base_executable", sys.executable)  # .venv cannot empty itself
     made = subprocess.run(
-        [base, "-m", "venv", "--clear", "--prompt", PROMPT, str(VENV)],
+        [base, "-m", "venv", "--clear", "--prompt", PROMPT, str(folder)],
         capture_output=True,
         text=True,
         errors="replace",
     )
     if made.returncode:
         print(made.stdout + made.stderr, file=sys.stderr)
-        raise SetupError("Python's venv could not make the folder .venv: its message is above.")
+        raise SetupError(
+            f"Python's venv could not make the folder {folder.name}: its message is above."
+        )
 
 
-def _install(*arguments: str) -> None:
+def _install(folder: Path, *arguments: str) -> None:
     """Run pip install, and show what pip says only if it fails."""
     with subprocess.Popen(
-        [*_pip(), "install", "--progress-bar", "off", *arguments],
+        [*_pip(folder), "install", "--progress-bar", "off", *arguments],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -301,20 +379,17 @@ def _wait(process: subprocess.Popen[str]) -> str:
     return said
 
 
-def _pip() -> list[str]:
-    """Return the command that runs the pip of .venv."""
-    return [str(_python()), "-m", "pip", "--disable-pip-version-check"]
+def _pip(folder: Path) -> list[str]:
+    """Return the command that runs the pip of the environment in `folder`."""
+    return [str(_python(folder)), "-m", "pip", "--disable-pip-version-check"]
 
 
-def _silence_news() -> None:
-    """Keep JupyterLab from asking about news, in .venv only."""
-    folder = VENV / "share/jupyter/lab/settings/overrides.d"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "scalinv.json").write_text(json.dumps(NO_NEWS))
+def _silence_news(folder: Path) -> None:
+    """Keep JupyterLab from asking about news, in the environment in `folder` only."""
+    overrides = folder / "share/jupyter/lab/settings/overrides.d"
+    overrides.mkdir(parents=True, exist_ok=True)
+    (overrides / "scalinv.json").write_text(json.dumps(NO_NEWS))
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--oldest"]:
-        print("\n".join(oldest("course", "app")))
-    else:
-        sys.exit(", ".join(missing(*EXTRAS)) or None)
+    sys.exit(", ".join(missing(*EXTRAS)) or None)

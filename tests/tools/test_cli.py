@@ -55,10 +55,11 @@ def test_asking_for_help_loads_nothing_heavy():
     assert "argparse" in imported and not imported & heavy
 
 
-def test_the_help_of_test_tells_of_its_two_options():
+def test_the_help_of_test_tells_of_its_options():
     shown = python("-m", "scalinv_utils", "test", "--help")
     assert shown.returncode == 0
-    assert "--quick" in shown.stdout and "--slow" in shown.stdout
+    for option in ("--quick", "--slow", *(f"--versions {name}" for name in environment.VERSIONS)):
+        assert option in shown.stdout
 
 
 def test_the_commands_pass_their_arguments_on():
@@ -92,13 +93,16 @@ def test_both_servers_take_the_files_that_the_app_takes(command, program):
 
 def test_kernels_are_told_how_large_a_file_may_be(monkeypatch):
     monkeypatch.delenv(session.UPLOAD, raising=False)
-    monkeypatch.setattr(environment, "ready", lambda *extras: "python")
+    monkeypatch.setattr(environment, "ready", lambda *extras, versions: "python")
     monkeypatch.setattr(cli, "hand_over", lambda command, folder: None)
     cli.main(["app"])
     assert session.largest_file() == cli.LARGEST_FILE
 
 
-@pytest.mark.parametrize("arguments", [[], ["fly"], ["setup", "--fast"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["fly"], ["setup", "--fast"], ["test", "--versions", "old"]],
+)
 def test_a_command_that_is_not_there_is_refused(arguments):
     refused = python("-m", "scalinv_utils", *arguments)
     assert refused.returncode == 2 and "Traceback" not in refused.stderr
@@ -108,7 +112,8 @@ def test_a_command_that_is_not_there_is_refused(arguments):
 def test_an_environment_is_asked_for_with_the_extras_of_the_command(monkeypatch, command):
     asked = []
 
-    def ready(*extras):
+    def ready(*extras, versions):
+        assert versions is None
         asked.append(extras)
         raise environment.SetupError("enough")
 
@@ -119,8 +124,30 @@ def test_an_environment_is_asked_for_with_the_extras_of_the_command(monkeypatch,
     assert set(asked[0]) <= set(PROJECT["optional-dependencies"])
 
 
+@pytest.mark.parametrize("command", ["test", "setup"])
+@pytest.mark.parametrize("given", [["--versions", "oldest"], ["--versions=oldest"]])
+def test_the_versions_choose_the_environment(monkeypatch, capsys, command, given):
+    asked, ran = [], []
+
+    def ready(*extras, versions):
+        asked.append(versions)
+        return "python"
+
+    monkeypatch.setattr(environment, "ready", ready)
+    monkeypatch.setattr(environment, "_demand_the_oldest_python", lambda: None)
+    monkeypatch.setattr(cli, "hand_over", lambda command, folder: ran.append(command))
+    cli.main([command, *given, *(["-k", "metrics"] if command == "test" else [])])
+    assert asked == ["oldest"]
+    if command == "setup":
+        assert ".venv-oldest" in capsys.readouterr().out and ran == []
+    else:
+        assert ran == [
+            ["python", "-m", "pytest", *cli.pytest_arguments(["-k", "metrics"], "oldest")]
+        ]
+
+
 def test_a_failed_setup_ends_in_its_sentence(monkeypatch):
-    def fail(*extras):
+    def fail(*extras, versions):
         raise environment.SetupError("The sky has fallen.")
 
     monkeypatch.setattr(environment, "ready", fail)
@@ -129,7 +156,7 @@ def test_a_failed_setup_ends_in_its_sentence(monkeypatch):
 
 
 def test_a_folder_that_cannot_be_written_ends_in_a_sentence(monkeypatch):
-    def fail(*extras):
+    def fail(*extras, versions):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(environment, "ready", fail)
@@ -155,6 +182,22 @@ def test_a_quick_run_leaves_out_notebooks_and_browser():
 def test_a_quick_run_of_a_file_runs_that_file_alone():
     made = cli.pytest_arguments(["--quick", "tests/test_metrics.py::test_align"])
     assert made[-1] == "tests/test_metrics.py::test_align" and "tests" not in made
+
+
+@pytest.mark.parametrize("versions", environment.VERSIONS)
+def test_other_versions_run_the_unit_tests_and_the_examples(versions):
+    made = cli.pytest_arguments(["-x"], versions)
+    assert made[-3:] == ["-x", "tests", "scalinv_utils"] and "not (browser)" in made
+    assert not any("--cov" in argument for argument in made)
+    assert "not (browser or long)" in cli.pytest_arguments(["--quick"], versions)
+    assert cli.pytest_arguments(["notebooks"], versions)[-1] == "notebooks"
+    ignored = cli.CHECKERS.removeprefix("--ignore=")
+    assert cli.CHECKERS in made and (ROOT / ignored).is_file()
+
+
+def test_only_old_releases_may_warn():
+    assert "-W" in cli.pytest_arguments([], "oldest")
+    assert "-W" not in cli.pytest_arguments([], "newest") + cli.pytest_arguments([])
 
 
 def test_each_core_gets_a_process_but_a_single_file_has_one_alone(monkeypatch):

@@ -5,7 +5,10 @@ import re
 import subprocess
 import sys
 import tomllib
+from datetime import date, timedelta
 from importlib import metadata
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from packaging.requirements import Requirement
@@ -94,13 +97,16 @@ def test_the_benchmark_does_without_its_peers(course, installed):
 
 
 def test_the_oldest_versions_are_the_lower_bounds():
-    pinned = environment.oldest("course", "app")
+    pinned = environment.oldest(*environment.EXTRAS)
     versions = dict(pin.split("==") for pin in pinned)
     assert len(versions) == len(pinned)
-    for need in map(Requirement, environment.requirements("course", "app")):
+    for need in map(Requirement, environment.requirements(*environment.EXTRAS)):
         assert need.specifier.contains(versions[need.name]), need
-    printed = python("-m", "scalinv_utils.tools.environment", "--oldest")
-    assert printed.stdout.split() == pinned
+        assert all(
+            bound.version == versions[need.name]
+            for bound in need.specifier
+            if bound.operator in (">=", "==")
+        )
 
 
 def test_the_exact_versions_are_within_the_bounds():
@@ -130,10 +136,10 @@ def runs(course, monkeypatch):
     def run(command, **options):
         made.append(command)
         if "venv" in command:
-            interpreter = environment._python()
+            interpreter = environment._python(folder := Path(command[-1]))
             interpreter.parent.mkdir(parents=True)
             interpreter.touch()
-            (course / ".venv/pyvenv.cfg").write_text(f"prompt = '{environment.PROMPT}'\n")
+            (folder / "pyvenv.cfg").write_text(f"prompt = '{environment.PROMPT}'\n")
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(environment.subprocess, "run", run)
@@ -158,7 +164,7 @@ def test_an_active_environment_that_lacks_something_is_left_alone(
 ):
     monkeypatch.setattr(environment, "_in_environment", lambda: True)
     monkeypatch.setattr(environment, "missing", lambda *extras: ["numba>=0.59"])
-    assert environment.ready() == str(environment._python())
+    assert environment.ready() == str(environment._python(course / ".venv"))
     assert "lacks numba>=0.59: using .venv" in capsys.readouterr().out
     assert steps(runs) == ["venv", TORCH, "--editable"]
 
@@ -215,16 +221,18 @@ def test_an_interrupted_set_up_starts_afresh(course, runs, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             environment.ready()
     runs.clear()
-    (environment._python()).unlink()
-    environment._python().parent.rmdir()
+    interpreter = environment._python(course / ".venv")
+    interpreter.unlink()
+    interpreter.parent.rmdir()
     environment.ready()
     assert steps(runs) == ["venv", TORCH, "--editable"]
     assert "--clear" in next(command for command in runs if "venv" in command)
 
 
 def test_an_environment_that_a_person_made_is_filled_and_not_emptied(course, runs):
-    environment._python().parent.mkdir(parents=True)
-    environment._python().touch()
+    interpreter = environment._python(course / ".venv")
+    interpreter.parent.mkdir(parents=True)
+    interpreter.touch()
     (course / ".venv/pyvenv.cfg").write_text("command = python -m venv scalinv/.venv\n")
     environment.ready()
     assert steps(runs) == [TORCH, "--editable"]
@@ -255,17 +263,17 @@ def test_what_pip_complains_about_ends_in_one_sentence(
     course, monkeypatch, capfd, complaint, sentence
 ):
     failing = f"import sys; print('progress'); sys.exit({complaint!r})"
-    monkeypatch.setattr(environment, "_pip", lambda: [sys.executable, "-c", failing])
+    monkeypatch.setattr(environment, "_pip", lambda folder: [sys.executable, "-c", failing])
     with pytest.raises(environment.SetupError, match=sentence):
-        environment._install("torch")
+        environment._install(course, "torch")
     shown = capfd.readouterr()
     assert shown.out == "" and "progress" in shown.err and complaint in shown.err
 
 
 def test_nothing_is_shown_of_a_step_that_succeeds(course, monkeypatch, capfd):
     warning = "import sys; print('progress'); print('connection broken by', file=sys.stderr)"
-    monkeypatch.setattr(environment, "_pip", lambda: [sys.executable, "-c", warning])
-    environment._install("torch")
+    monkeypatch.setattr(environment, "_pip", lambda folder: [sys.executable, "-c", warning])
+    environment._install(course, "torch")
     assert capfd.readouterr() == ("", "")
 
 
@@ -273,8 +281,8 @@ def test_nothing_is_shown_of_a_step_that_succeeds(course, monkeypatch, capfd):
 def test_seconds_are_counted_on_a_terminal_only(course, monkeypatch, capsys, terminal):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
     waiting = "import time; time.sleep(1.2)"
-    monkeypatch.setattr(environment, "_pip", lambda: [sys.executable, "-c", waiting])
-    environment._install("torch")
+    monkeypatch.setattr(environment, "_pip", lambda folder: [sys.executable, "-c", waiting])
+    environment._install(course, "torch")
     shown = capsys.readouterr().out
     assert bool(re.match(r"\r +\d+ s", shown)) == terminal and (terminal or not shown)
 
@@ -283,3 +291,69 @@ def test_the_news_are_off_in_the_environment_that_set_up_makes(course, runs):
     environment.ready()
     settings = course / ".venv/share/jupyter/lab/settings/overrides.d/scalinv.json"
     assert json.loads(settings.read_text()) == environment.NO_NEWS
+
+
+# The oldest and the newest versions
+
+
+@pytest.fixture
+def oldest_python(monkeypatch):
+    """Let set-up believe that this is the oldest Python that pyproject.toml admits."""
+    version = (*map(int, PROJECT["requires-python"].split(",")[0].strip(">=").split(".")), 9)
+    monkeypatch.setattr(environment.sys, "version_info", version)
+
+
+def pip_steps(made):
+    """What pip is told, one list for each step."""
+    return [command[2:] for command in made if command[0] == "pip"]
+
+
+def test_the_oldest_versions_have_an_environment_of_their_own(course, runs, oldest_python):
+    assert environment.ready(versions="oldest") == str(environment._python(course / ".venv-oldest"))
+    assert not (course / ".venv").exists() and (course / ".venv-oldest/pyvenv.cfg").exists()
+    torch, others = pip_steps(runs)
+    pins = environment.oldest(*environment.EXTRAS)
+    assert set(pins) < set(others) and "constraints.txt" not in others
+    assert set(torch) & set(pins) == {next(pin for pin in pins if pin.startswith("torch=="))}
+
+
+@pytest.mark.parametrize("python", [(3, 12, 0), (3, 14, 0)])
+def test_the_oldest_versions_ask_for_the_oldest_python(course, runs, monkeypatch, python):
+    monkeypatch.setattr(environment.sys, "version_info", python)
+    with pytest.raises(environment.SetupError, match=rf"3\.11, and this is Python 3\.{python[1]}"):
+        environment.ready(versions="oldest")
+    assert runs == []
+
+
+def test_the_newest_versions_are_limited_by_pyproject_alone(course, runs):
+    environment.ready(versions="newest")
+    torch, others = pip_steps(runs)
+    assert {"--upgrade", "--no-deps"} < set(torch)
+    assert [part for part in torch if part.startswith("torch")] == [
+        need for need in PROJECT["dependencies"] if need.startswith("torch")
+    ]
+    assert others[-2:] == ["--editable", ".[course,app,site,test]"]
+    assert {"--upgrade", "eager"} < set(others) and "--constraint" not in others
+
+
+def test_the_newest_versions_are_renewed_on_another_day(course, runs, monkeypatch):
+    environment.ready(versions="newest")
+    runs.clear()
+    environment.ready(versions="newest")
+    assert pip_steps(runs) == []
+    tomorrow = date.today() + timedelta(days=1)
+    monkeypatch.setattr(environment, "date", SimpleNamespace(today=lambda: tomorrow))
+    environment.ready(versions="newest")
+    assert len(pip_steps(runs)) == 2 and not any("venv" in command for command in runs)
+
+
+@pytest.mark.parametrize("versions", environment.VERSIONS)
+def test_an_active_environment_is_no_substitute(course, runs, monkeypatch, oldest_python, versions):
+    monkeypatch.setattr(environment, "_in_environment", lambda: True)
+    monkeypatch.setattr(environment, "missing", lambda *extras: [])
+    assert f".venv-{versions}" in environment.ready(versions=versions)
+
+
+def test_git_ignores_every_environment():
+    ignored = (ROOT / ".gitignore").read_text("utf-8").splitlines()
+    assert {".venv/", *(f".venv-{versions}/" for versions in environment.VERSIONS)} <= set(ignored)

@@ -45,13 +45,14 @@ def test_every_system_and_every_python_runs_the_test_command():
     assert TEST in steps(job)
 
 
-def test_the_oldest_and_the_newest_packages_run_the_test_command():
-    jobs = workflow("tests.yml")["jobs"]
-    for name in ("oldest", "newest"):
-        assert any(line.startswith(TEST) for line in steps(jobs[name]))
-    extras = ",".join(environment.EXTRAS)
-    assert any(f".[{extras}]" in line and "-c oldest.txt" in line for line in steps(jobs["oldest"]))
-    assert not any("-c " in line and "pip" in line for line in steps(jobs["newest"]))
+@pytest.mark.parametrize("versions", environment.VERSIONS)
+def test_the_oldest_and_the_newest_packages_have_a_job_with_their_command(versions):
+    job = workflow("tests.yml")["jobs"][versions]
+    (command,) = filter(None, steps(job))
+    assert command.startswith(f"{TEST} --versions {versions}")
+    python = job["steps"][1]["with"]["python-version"]
+    oldest, newest = (f"3.{version[1]}" for version in (OLDEST, NEWEST))
+    assert python == {"oldest": oldest, "newest": newest}[versions]
 
 
 def test_a_release_is_tested_built_checked_and_published_without_a_password():
