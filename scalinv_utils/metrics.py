@@ -468,7 +468,11 @@ def island_error_db(
     error = torch.zeros_like(b)
     for island in range(1, n_islands + 1):
         land = labels == island
-        error[land] = best_phase(a[land], b[land]) * a[land] - b[land]
+        on_land, on_reference = a[land], b[land]
+        turned = best_phase(on_land, on_reference) * on_land
+        # The phase of equal values is 0 but for rounding, which depends on the processor.
+        errors = (on_land - on_reference, turned - on_reference)
+        error[land] = min(errors, key=lambda values: float(_levels.norm(values)))
     return level_db(error.flatten(), torch.where(labels > 0, b, 0).flatten())
 
 

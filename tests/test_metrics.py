@@ -254,6 +254,13 @@ def test_island_error_forgives_nothing_within_an_island():
     assert island_error_db(noise(9, 512), ref, W) > -3
 
 
+@pytest.mark.parametrize("seed", [5, 18, 30, 33])
+def test_island_error_of_equal_signals_is_none_on_every_processor(seed):
+    # Where products are added without rounding between, <a, a> has a small imaginary part.
+    x = noise(seed, 512)
+    assert island_error_db(x.clone(), x, scalogram(512)) == -math.inf
+
+
 def test_island_error_and_silence():
     W, x = scalogram(), noise(10)
     assert island_error_db(0 * x, x, W) == 0
