@@ -170,11 +170,13 @@ def test_no_page_is_wider_than_its_screen(visit, name):
 
 @pytest.mark.browser
 @everywhere
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_nothing_serious(visit, name, theme):
+@pytest.mark.parametrize(
+    "theme, width", [("dark", 390), pytest.param("light", 1280, marks=pytest.mark.slow)]
+)
+def test_axe_finds_nothing_serious(visit, name, theme, width):
     from axe_playwright_python.sync_playwright import Axe
 
-    page = visit(name, 390 if theme == "dark" else 1280, theme)
+    page = visit(name, width, theme)
     # Without preload axe leaves the style sheets where they are, and fetches nothing.
     found = Axe().run(page, options={"preload": False}).response["violations"]
     serious = [
@@ -264,7 +266,15 @@ PLAYED = """sounds => {
 }"""
 IDEAS = """() => [...document.querySelectorAll("article *")].map(element => element.localName)
     .filter(name => name.startsWith("scalinv-idea-"))"""
-notebook_pages = pytest.mark.parametrize("name", NOTEBOOKS)
+# With sounds, grids, films, predictions and ideas; the pages of the other notebooks take minutes.
+BY_DEFAULT = ("00", "01", "05")
+notebook_pages = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name[:2] in BY_DEFAULT else [pytest.mark.slow])
+        for name in NOTEBOOKS
+    ],
+)
 
 
 def picture(explorer):
@@ -355,7 +365,13 @@ def test_a_voice_breaks_and_comes_back_within_ten_seconds(visit):
 # What it looks like
 
 SCREENS = Path(__file__).parent / "screens"
+AT_ONCE = [(390, "light"), (1280, "dark")]  # the others, and more notebooks, with --slow
 LOOKED_AT = [("index.html", "first"), ("notebooks/00_start_here.html", "course")]
+SEEN = [
+    pytest.param(width, theme, marks=[] if (width, theme) in AT_ONCE else [pytest.mark.slow])
+    for width in WIDTHS
+    for theme in ("light", "dark")
+]
 
 
 def coarse(picture, size):
@@ -374,8 +390,7 @@ def alike(one, other):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("width, theme", SEEN)
 @pytest.mark.parametrize("name, short", LOOKED_AT)
 def test_a_page_looks_as_it_was_seen_by_its_authors(visit, request, name, short, width, theme):
     """To take them again: pytest tests/browser -k looks --screenshots tests/browser/screens."""
