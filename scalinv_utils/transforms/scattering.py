@@ -367,8 +367,9 @@ class Renormalized(torch.nn.Module):
 
 def _signed_log(gain: torch.Tensor, S: torch.Tensor) -> torch.Tensor:
     """Compute log(1 + gain |S|) with the sign of S; its slope at zero is gain from both sides."""
-    falling, rising = (torch.log1p(gain * part.clamp_min(0)) for part in (-S, S))
-    return torch.where(S < 0, -falling, rising)
+    # No clamp or abs: the slope that torch gives them at zero depends on its version, or is 0.
+    level = torch.log1p(gain * torch.where(S < 0, -S, S))
+    return torch.where(S < 0, -level, level)
 
 
 def or_one(x: torch.Tensor) -> torch.Tensor:
