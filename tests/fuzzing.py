@@ -265,10 +265,15 @@ def work(seed, first, last, files):
 # --- The whole run --------------------------------------------------------------------------------
 
 
-def run(seed, minutes, stored, first=0, step=2000):
+def store(path):
+    """Write the whole files to begin with, from which all processes make the same cases."""
+    Path(path).write_bytes(pickle.dumps(seeds()))
+
+
+def run(seed, minutes, stored, first=0, step=2000, most=float("inf")):
     """Try cases until the time is over; return how many there were, and the findings."""
     ends, number, found = time.time() + 60 * minutes, first, []
-    while time.time() < ends:
+    while time.time() < ends and number - first < most:
         number, more = _process(seed, number, number + step, ends, stored)
         found += more
     return number - first, found
@@ -279,24 +284,24 @@ def _process(seed, first, last, ends, stored):
     command = [sys.executable, __file__, "--seed", str(seed), "--work", stored]
     number, found = first, []
     with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(
+        with subprocess.Popen(
             [*command, "--case", str(first), "--last", str(last)],
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
-        )
-        for line in process.stdout:
-            word, *rest = line.split(" ", 1)
-            if word == "case":
-                number = int(rest[0])
-                if time.time() > ends:
-                    process.kill()
-                    break
-            elif word == "found":
-                found.append(rest[0].strip())
-            elif word.strip() == "end":
-                number = last - 1
-        ended = process.wait()
+        ) as process:
+            for line in process.stdout:
+                word, *rest = line.split(" ", 1)
+                if word == "case":
+                    number = int(rest[0])
+                    if time.time() > ends:
+                        process.kill()
+                        break
+                elif word == "found":
+                    found.append(rest[0].strip())
+                elif word.strip() == "end":
+                    number = last - 1
+            ended = process.wait()
         errors.seek(0)
         said = errors.read().decode(errors="replace").strip()
         if said:
@@ -321,7 +326,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)  # libsndfile looks for resource forks in the working folder
         stored = Path(folder) / "seeds"
-        stored.write_bytes(pickle.dumps(seeds()))
+        store(stored)
         if given.case is not None:
             ending, content = case(given.seed, given.case, pickle.loads(stored.read_bytes()))
             print(ending, len(content), "bytes")

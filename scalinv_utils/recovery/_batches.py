@@ -41,8 +41,7 @@ def members_of(
 
 def _is_splittable(loss: losses.Loss) -> bool:
     """Tell whether a loss is one of this package without numbers for each member of a batch."""
-    own = getattr(loss, "__module__", None) == losses.__name__
-    return own and not getattr(loss, "of_a_batch", False)
+    return losses.is_own(loss) and not getattr(loss, "of_a_batch", False)
 
 
 def _are_alone(objective: Objective, shape: tuple[int, ...], n_samples: int) -> bool:

@@ -41,6 +41,7 @@ __all__ = [
     "L2ToL1",
     "Loss",
     "degree_of",
+    "is_own",
     "gaussian",
     "log",
     "order_loss",
@@ -59,14 +60,27 @@ Loss = Callable[[list[torch.Tensor], list[torch.Tensor]], torch.Tensor]
 def degree_of(loss: Loss) -> float | None:
     """Return d if the loss of a * output and a * target is |a|^d times that of both, else None.
 
-    None stands for losses that know a level, such as the deviation of a noise.
+    None stands for losses that know a level, such as the deviation of a noise, and for those from
+    elsewhere, also where they inherit from one of this module or wrap it.
 
     Examples
     --------
     >>> degree_of(l2), degree_of(power(p=0.5)), degree_of(gaussian(0.1))
     (2.0, 1.0, None)
     """
-    return getattr(loss, "degree", None)
+    return getattr(loss, "degree", None) if is_own(loss) else None
+
+
+def is_own(loss: Loss) -> bool:
+    """Tell whether a loss is one of this module: what inherits from one, or wraps it, is not.
+
+    Examples
+    --------
+    >>> is_own(l2), is_own(L2ToL1(5)), is_own(max)
+    (True, True, False)
+    """
+    code = getattr(loss, "__code__", None)
+    return code.co_filename == __file__ if code else type(loss).__module__ == __name__
 
 
 def _of_degree(degree: float, loss: Loss) -> Loss:

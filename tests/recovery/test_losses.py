@@ -1,5 +1,6 @@
 """Losses: their gradients, what they measure, and how the ones that change over time behave."""
 
+import functools
 import math
 
 import pytest
@@ -154,3 +155,29 @@ def test_the_loss_by_order_of_silence_is_zero():
 def test_bad_weights(weights, error):
     with pytest.raises(error, match="weights"):
         order_loss(scattering(), weights=weights)
+
+
+def test_a_loss_that_inherits_or_wraps_sees_the_levels_that_it_was_made_for():
+    """A renormalisation of one's own: its weights belong to the level of the given scalogram."""
+    W = scalogram()
+    S = 1e-3 * W.magnitude(noise(1))
+
+    class OfLogarithms(losses.L2ToL1):
+        def __call__(self, output, target):
+            return super().__call__(*([torch.log1p(1e3 * part[0])] for part in (output, target)))
+
+    @functools.wraps(losses.l2)
+    def of_logarithms(output, target):
+        return losses.l2(*([torch.log1p(1e3 * part[0])] for part in (output, target)))
+
+    def plain(output, target):
+        return losses.l2(*([torch.log1p(1e3 * part[0])] for part in (output, target)))
+
+    ends = [
+        invert_gradient(S, W, loss=loss, optimizer="sgd", lr=1e-4, lr_unit="own", n_iter=5).signal
+        for loss in (plain, of_logarithms, OfLogarithms(after=99))
+    ]
+    assert torch.equal(ends[0], ends[1]) and torch.equal(ends[0], ends[2])
+    assert [losses.degree_of(loss) for loss in (plain, of_logarithms, OfLogarithms(5))] == 3 * [
+        None
+    ]
