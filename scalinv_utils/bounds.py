@@ -67,6 +67,9 @@ DIRECTIONS_AT_ONCE = 32
 # Filter values above this share of the filter's peak count as passed.
 PASSED_SHARE = 1e-15
 
+# Rice's density is integrated this far on both sides, in deviations, with so many nodes.
+RICE_REACH, RICE_NODES = 9.0, 96
+
 # Eigenvalues below this share of the largest are rounding errors and are replaced by it.
 EIGENVALUE_FLOOR = 1e-15
 
@@ -477,10 +480,13 @@ def rice_information(ratio: ArrayLike) -> torch.Tensor:
     0.00 0.52 1.00
     """
     ratio = double(check_numbers(ratio, "ratio")).abs().cpu()
-    # The table is equidistant in a/(1 + a), which maps the whole axis to [0, 1].
+    # The table is equidistant in a/(1 + a), which maps the whole axis to [0, 1]. What it holds is
+    # the information over a^2/(1 + a^2), which is near one everywhere.
     places = np.linspace(0, 1, 1025)
-    table = np.append(_squared_score(places[:-1] / (1 - places[:-1])), 1.0)
-    return torch.from_numpy(np.interp(ratio / (1 + ratio), places, table))
+    a = places[1:-1] / (1 - places[1:-1])
+    table = np.concatenate([[1.0], _squared_score(a) * (1 + a**-2), [1.0]])
+    small = ratio.square().clamp_max(1 / torch.finfo(ratio.dtype).eps)
+    return torch.from_numpy(np.interp(ratio / (1 + ratio), places, table)) * small / (1 + small)
 
 
 def censored_information(ratio: ArrayLike) -> torch.Tensor:
@@ -522,12 +528,14 @@ def _squared_score(a: np.ndarray) -> np.ndarray:
 
     score  r I1(a r)/I0(a r) - a          density  r exp(-(r^2 + a^2)/2) I0(a r)
     """
-    offsets = np.linspace(-9, 9, 721)
-    r = np.maximum(a[:, None] + offsets, 0)
+    nodes, weights = np.polynomial.legendre.leggauss(RICE_NODES)
+    lowest = np.maximum(a - RICE_REACH, 0)[:, None]
+    half = (a[:, None] + RICE_REACH - lowest) / 2
+    r = lowest + half * (1 + nodes)
     scaled = special.i0e(a[:, None] * r)  # exp(-a r) I0(a r)
     density = r * np.exp(-((r - a[:, None]) ** 2) / 2) * scaled
     score = r * special.i1e(a[:, None] * r) / scaled - a[:, None]
-    return (density * score**2).sum(1) * (offsets[1] - offsets[0])
+    return (density * score**2 * half) @ weights
 
 
 def _unit_phase(c: torch.Tensor, W: Scalogram) -> torch.Tensor:

@@ -15,7 +15,7 @@ Where the noise is known, the negative logarithm of the likelihood is a loss wit
 
     gaussian   sum (o - t)^2 / (2 sigma^2)                noise on the modulus, negative values kept
     tobit      the same where t > 0, -log Phi(-o / sigma) where t = 0     negative values put to 0
-    rice       sum o^2 / (2 sigma^2) - log I_0(o t / sigma^2)      noise on c, before its modulus
+    rice       sum (o^2 + t^2) / (2 sigma^2) - log I_0(o t / sigma^2)     noise on c, not on |c|
 
 `L2ToL1` and `CoarseToFine` are losses that change during the descent, which calls their method
 `advance` after each iteration.
