@@ -1,16 +1,29 @@
 """Tell how much of a signal lies in the band of a transform: the rest, no scalogram shows."""
 
+import math
 import warnings
+from typing import Any
 
 import numpy as np
 import torch
 
 from ._levels import unit
 
-__all__ = ["check_heard", "restricted", "shares"]
+__all__ = [
+    "check_heard",
+    "check_kept",
+    "check_starts",
+    "hears",
+    "percent_lost",
+    "restricted",
+    "shares",
+]
 
 # Less than this share of the energy is next to nothing; less than a hundredth is worth a word.
 NEXT_TO_NOTHING, LITTLE = 1e-9, 0.01
+
+# The filter of a change of rate lets so much of the energy through that it should remove.
+THROUGH_FILTER = 1e-6
 
 # Rounding errors of a DFT stay below this many units of the last digit, relative to the signal.
 ROUNDING_EPS = 64
@@ -46,6 +59,22 @@ def shares(x: torch.Tensor, band: torch.Tensor) -> tuple[torch.Tensor, torch.Ten
     return share.masked_fill(silent, 1.0), of_all.masked_fill(silent, 1.0)
 
 
+def hears(x: torch.Tensor, band: torch.Tensor) -> torch.Tensor:
+    """Tell for each signal, shape (..., n_samples), whether its part in a band is more than leaked.
+
+    Examples
+    --------
+    >>> x = torch.tensor([[1.0, 1.0, 1.0, 1.0], [1.0, 2.0, 3.0, 4.0]])
+    >>> hears(x, torch.tensor([False, True, False]))
+    tensor([False,  True])
+    """
+    return _enough(*shares(x, band), x.dtype)
+
+
+def _enough(share: torch.Tensor, of_all: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    return (share >= NEXT_TO_NOTHING) & (of_all >= (ROUNDING_EPS * torch.finfo(dtype).eps) ** 2)
+
+
 def restricted(x: torch.Tensor, band: torch.Tensor) -> torch.Tensor:
     """Restrict x, shape (..., n_samples), to a band; what is no more than rounding becomes zero.
 
@@ -62,12 +91,10 @@ def restricted(x: torch.Tensor, band: torch.Tensor) -> torch.Tensor:
 def check_heard(x: torch.Tensor, band: torch.Tensor, sample_rate: float, name: str) -> None:
     """Raise or warn as `Scalogram.check_heard` says; x is checked already."""
     share, of_all = (part.flatten() for part in shares(x, band))
-    rounding = (ROUNDING_EPS * torch.finfo(x.dtype).eps) ** 2
-    unheard = (share < NEXT_TO_NOTHING) | (of_all < rounding)
+    unheard = ~_enough(share, of_all, x.dtype)
     if not (share < LITTLE).any() and not unheard.any():
         return
-    seen = np.flatnonzero(band.cpu().numpy()) * sample_rate / x.shape[-1]
-    where = f"{seen[0]:.6g} to {seen[-1]:.6g} Hz"
+    where = _intervals(band, sample_rate / x.shape[-1])
     if unheard.any():
         worst = int(unheard.to(torch.uint8).argmax())
         raise ValueError(
@@ -76,13 +103,82 @@ def check_heard(x: torch.Tensor, band: torch.Tensor, sample_rate: float, name: s
             "rounding errors or leakage, and not the signal. Take W with f_min, f_max or a lowpass "
             "that reach it, or a longer signal"
         )
+    if x.requires_grad:
+        return
     worst = int(share.argmin())
     warnings.warn(
-        f"W hears {where}: {100 * (1 - float(share[worst])):.3g} % of the energy of "
+        f"W hears {where}: {percent_lost(float(share[worst]))} of the energy of "
         f"{_member(name, worst, x)} lies outside and will not be recovered. Compare with "
         f"W.project({name}), or take W with another f_min, f_max or a lowpass",
         stacklevel=3,
     )
+
+
+def check_starts(x: torch.Tensor, S: torch.Tensor, W: Any) -> None:
+    """Raise or warn as `check_heard` for starts, called init; those for silence do not matter.
+
+    Parameters
+    ----------
+    x : real Tensor, shape (..., n_samples)
+    S : real Tensor, shape (..., n_freqs, n_samples)
+    W : Scalogram
+    """
+    silent = ~S.any(-1).any(-1)
+    if silent.shape == x.shape[:-1]:
+        x = x.masked_fill(silent[..., None].to(x.device), 0.0)
+    check_heard(W.check_signal(x), W.band, W.sample_rate, "init")
+
+
+def check_kept(x: torch.Tensor, resampled: torch.Tensor, new_rate: float, name: str) -> None:
+    """Raise or warn if a change of rate removed nearly all of a signal; the mean does not count.
+
+    Parameters
+    ----------
+    x, resampled : real Tensors, shape (..., n_samples) with two lengths
+    new_rate : float
+        Samples per second of what is left.
+    name : str
+        Name that the caller gives x; the messages use it.
+    """
+    x, mean = x.detach(), x.detach().mean(-1, keepdim=True)
+    level = unit(x, -1)
+    before, after = (((y - mean) / level).square().mean(-1).flatten() for y in (x, resampled))
+    moving = before >= (ROUNDING_EPS * torch.finfo(x.dtype).eps) ** 2
+    share = torch.where(moving, after / before, 1.0)
+    worst = int(share.argmin())
+    if share[worst] >= LITTLE:
+        return
+    said, what = percent_lost(float(share[worst])), _member(name, worst, x)
+    if share[worst] < THROUGH_FILTER:
+        raise ValueError(
+            f"{what} must have energy below {new_rate / 2:.6g} Hz, half of the new rate, got "
+            f"{said} of its energy above: nothing would be left. Take a higher rate"
+        )
+    warnings.warn(
+        f"Resampling to {new_rate:.6g} Hz removes what lies above {new_rate / 2:.6g} Hz: {said} of "
+        f"the energy of {what}. Take a higher rate to keep it",
+        stacklevel=3,
+    )
+
+
+def _intervals(band: torch.Tensor, spacing: float) -> str:
+    """Write a band as the intervals that it consists of, in Hz; of many, the first and the last."""
+    bins = np.flatnonzero(band.cpu().numpy())
+    parts = np.split(bins, np.flatnonzero(np.diff(bins) > 1) + 1)
+    words = [f"{part[0] * spacing:.6g} to {part[-1] * spacing:.6g} Hz" for part in parts]
+    return " and ".join(words if len(words) <= 3 else [words[0], "...", words[-1]])
+
+
+def percent_lost(share: float) -> str:
+    """Write what is lost where a small share is left, with digits that tell it from everything.
+
+    Examples
+    --------
+    >>> percent_lost(0.003), percent_lost(2e-7)
+    ('99.7 %', '99.99998 %')
+    """
+    digits = min(max(1, math.ceil(-math.log10(max(share, 1e-16))) - 2), 14)
+    return f"{100 * (1 - share):.{digits}f} %"
 
 
 def _member(name: str, place: int, x: torch.Tensor) -> str:

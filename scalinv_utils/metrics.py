@@ -27,6 +27,7 @@ from scipy import ndimage
 
 from . import _levels
 from ._arrays import numbers_of
+from ._band import hears
 from ._tensors import double
 from ._validation import (
     check_choice,
@@ -604,7 +605,11 @@ def _same_shape(x: ArrayLike, ref: ArrayLike) -> tuple[torch.Tensor, torch.Tenso
 
 
 def _coefficients(x: ArrayLike, ref: ArrayLike, W: Scalogram) -> tuple[torch.Tensor, torch.Tensor]:
-    """Compute the coefficients of two signals, of which W has to hear the second."""
+    """Compute the coefficients of two signals, of which W has to hear the second.
+
+    If W hears nothing of the first, its coefficients are zero, and not rounding errors.
+    """
     x, ref = _same_shape(x, ref)
     W.check_heard(ref, "ref")
-    return W.coefficients(W.check_signal(x)), W.coefficients(W.check_signal(ref))
+    heard = torch.where(hears(x, W.band.to(x.device)), x, 0)
+    return W.coefficients(W.check_signal(heard)), W.coefficients(W.check_signal(ref))

@@ -7,7 +7,8 @@ import torch
 from small import N, cosine, noise, scalogram
 
 from scalinv_utils import Scalogram, bounds, metrics, recover
-from scalinv_utils.recovery import invert_gradient
+from scalinv_utils.course import audio, signals
+from scalinv_utils.recovery import griffin_lim, invert_gradient
 from scalinv_utils.recovery._phase_equation import spectral_gap
 from scalinv_utils.recovery.segments import Slices
 from scalinv_utils.transforms.decimated import Decimated
@@ -126,3 +127,114 @@ def test_single_precision_and_gradients():
     x = noise(0).requires_grad_()
     W.magnitude(x).sum().backward()
     assert torch.isfinite(x.grad).all() and x.grad.any()
+
+
+# -- bands with a gap -----------------------------------------------------------------------------
+
+GAP = Scalogram.from_frequencies(256, frequencies=[0.4, 0.36, 0.33, 0.3, 0.09, 0.08, 0.07, 0.06])
+IN_THE_GAP = cosine(45, 256)
+
+
+def test_energy_in_a_gap_of_the_band_is_not_heard():
+    heard = r"0.0\d+ to 0.1\d* Hz and 0.2\d+ to 0.4\d+ Hz"
+    with pytest.raises(ValueError, match=f"x must have energy in the band of W, {heard}"):
+        GAP.magnitude(IN_THE_GAP)
+    with pytest.warns(UserWarning, match=f"W hears {heard}: 99.91 % of the energy"):
+        GAP.magnitude(IN_THE_GAP + 0.03 * cosine(90, 256))
+
+
+def test_slices_have_the_gap_of_their_transform():
+    slices = Slices(GAP)
+    with pytest.raises(ValueError, match="Hz and 0.2"):
+        slices.magnitude(cosine(90, 512))
+    kept = cosine(40, 512) + cosine(180, 512)
+    assert metrics.misfit_db(slices.project(kept + cosine(90, 512)), kept) < -250
+    assert torch.equal(Slices(W)._band(N), W.band)
+
+
+def test_many_parts_of_a_band_are_not_all_named():
+    comb = torch.zeros(6, 65).double()
+    for row, k in enumerate(range(10, 60, 9)):
+        comb[row, k] = 1.0
+    many = Scalogram.from_filters(comb, torch.arange(1, 7) / 14, n_samples=N)
+    with pytest.raises(
+        ValueError, match=r"0.078125 to 0.078125 Hz and ... and 0.4\d+ to 0.4\d+ Hz"
+    ):
+        many.magnitude(cosine(OUTSIDE))
+
+
+# -- starts, iterates, scores ---------------------------------------------------------------------
+
+
+def test_starts_that_are_not_heard_are_refused_or_said_once():
+    S = W.magnitude(noise(0))
+    for method in (griffin_lim, invert_gradient):
+        with pytest.raises(ValueError, match="init must have energy"):
+            method(S, W, init=cosine(OUTSIDE), n_iter=1)
+        with pytest.warns(UserWarning, match="99.6 % of the energy of init") as caught:
+            method(S, W, init=mixed(0.004), n_iter=3)
+        assert len(caught) == 1
+        both = torch.stack([noise(1), cosine(OUTSIDE)])
+        with pytest.raises(ValueError, match=r"init\[1\] must have energy"):
+            method(torch.stack([S, S]), W, init=both, n_iter=1)
+        quiet = method(torch.stack([S, 0 * S]), W, init=both, n_iter=1)  # silence needs no start
+        assert quiet.signal[0].any() and not quiet.signal[1].any()
+
+
+def test_a_descent_does_not_warn_at_each_step():
+    S = W.magnitude(noise(0))
+    with pytest.warns(UserWarning, match="of the energy of x lies outside") as caught:
+        invert_gradient(S, lambda x: W.magnitude(x), init=mixed(0.004), n_iter=10)
+    assert len(caught) <= 2
+    x = mixed(0.004).requires_grad_()
+    W.magnitude(x).sum().backward()  # what is sought gets no warning
+    assert x.grad.any()
+
+
+def test_a_recovery_that_is_not_heard_has_no_frequency():
+    ref = cosine(INSIDE)
+    assert metrics.frequency_error_db(cosine(OUTSIDE), ref, W) == pytest.approx(0, abs=1e-9)
+    assert metrics.island_error_db(cosine(OUTSIDE), ref, W) == pytest.approx(0, abs=1e-9)
+    assert metrics.frequency_error_db(ref, ref, W) == -math.inf
+
+
+@pytest.mark.parametrize("share, words", [(2e-7, "99.99998 %"), (0.004, "99.6 %")])
+def test_a_share_is_told_from_everything(share, words):
+    with pytest.warns(UserWarning, match=words):
+        W.magnitude(mixed(share))
+
+
+# -- changes of rate ------------------------------------------------------------------------------
+
+
+def tone(frequency, rate=8000):
+    angle = 2 * torch.pi * frequency / rate * torch.arange(rate).double()
+    return signals.fade(angle.cos(), rate, 0.1)
+
+
+def test_a_change_of_rate_says_what_it_removes():
+    high, low = tone(3000), tone(200)
+    with pytest.raises(ValueError, match="x must have energy below 500 Hz, half of the new rate"):
+        signals.resample(high, 8000, 1000)
+    with pytest.raises(ValueError, match=r"x\[1\] must have energy below 500 Hz"):
+        signals.resample(torch.stack([low, 1e200 * high]), 8000, 1000)
+    with pytest.warns(
+        UserWarning, match=r"above 500 Hz: 99.[67]\d* % of the energy of x"
+    ) as caught:
+        signals.resample(high + 0.06 * low, 8000, 1000)
+    assert len(caught) == 1
+    for kept in (low, high + 0.2 * low, 0 * low, 0 * low + 3.0, 1e-250 * low):
+        assert torch.isfinite(signals.resample(kept, 8000, 1000)).all()
+    assert signals.polyphase(high, 8000, 1000).abs().max() < 1e-3
+
+
+def test_loading_at_a_lower_rate_says_what_it_removes(tmp_path):
+    audio.save_wav(tmp_path / "high.wav", tone(3000), 8000)
+    with pytest.raises(ValueError, match="path must have energy below 500 Hz"):
+        signals.load(tmp_path / "high.wav", sample_rate=1000)
+    assert len(signals.load(tmp_path / "high.wav")[0]) == 8000
+
+
+def test_nothing_is_played_in_place_of_what_no_browser_plays():
+    with pytest.raises(ValueError, match=r"sounds\['bat'\] must have energy below \d+ Hz"):
+        audio.players({"bat": tone(70_000, 200_000)}, 200_000, pictures=False)

@@ -235,7 +235,7 @@ def prepare(
     """
     n_samples = check_count(n_samples, "n_samples", SHORTEST)
     raw = check_signal(x, ndim=1).double()
-    whole = signals.resample(raw, sample_rate, RATE).double()
+    whole = signals.polyphase(raw, sample_rate, RATE).double()
     first = _first(whole, n_samples, start)
     part = whole[first : first + n_samples]
     said = _where(len(whole), len(part), first, sample_rate, start)

@@ -24,11 +24,12 @@ import soundfile
 import torch
 from numpy.typing import ArrayLike
 
+from .._band import check_kept
 from .._validation import check_choice, check_positive, check_signal
 from .._whole_file import write_whole
 from . import _web
 from ._thumbnails import thumbnails
-from .signals import resample
+from .signals import polyphase
 
 __all__ = ["FULL_SCALE", "Players", "player", "players", "save_wav"]
 
@@ -216,7 +217,9 @@ def players(
     speed = check_positive(speed, "speed")
     rate = _played_rate(sample_rate, speed)
     # Resampling overshoots between the samples, so the gain is computed after it.
-    played = {label: resample(x, sample_rate * speed, rate) for label, x in given.items()}
+    played = {label: polyphase(x, sample_rate * speed, rate) for label, x in given.items()}
+    for label, x in given.items():
+        check_kept(x, played[label], rate, f"sounds[{label!r}]")
     gain = _shared_gain(played.values())
     heard = {label: _in_16_bits(gain * x) for label, x in played.items()}
     drawn = thumbnails(heard, rate) if pictures else {}

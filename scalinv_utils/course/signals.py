@@ -20,6 +20,7 @@ import torch
 from numpy.typing import ArrayLike
 from scipy.signal import resample_poly
 
+from .._band import check_kept
 from .._room import check_room
 from .._validation import check_choice, check_count, check_number, check_positive, check_signal
 from ._sound_file import SoundFileError, read_sound
@@ -38,6 +39,7 @@ __all__ = [
     "linear_chirp",
     "load",
     "loudest",
+    "polyphase",
     "published_chirp",
     "published_cosine",
     "recording",
@@ -637,7 +639,8 @@ def load(
     Warns
     -----
     UserWarning
-        A channel was left out that is not like the one taken, or the file breaks off.
+        A channel was left out that is not like the one taken, or the file breaks off, or nearly all
+        of the energy lies above half of `sample_rate`.
 
     Raises
     ------
@@ -664,7 +667,11 @@ def load(
     for sentence in sound.said:
         warnings.warn(sentence, stacklevel=2)
     x, rate = torch.from_numpy(sound.samples), sound.sample_rate
-    return (x, rate) if sample_rate is None else (resample(x, rate, sample_rate), sample_rate)
+    if sample_rate is None:
+        return x, rate
+    resampled = polyphase(x, rate, sample_rate)
+    check_kept(x, resampled, sample_rate, "path")
+    return resampled, sample_rate
 
 
 def resample(x: ArrayLike, sample_rate: float, new_rate: float) -> torch.Tensor:
@@ -684,13 +691,34 @@ def resample(x: ArrayLike, sample_rate: float, new_rate: float) -> torch.Tensor:
     Raises
     ------
     ValueError
-        A rate is not positive, their ratio lies outside 1/100,000 to 100,000, or the result does
-        not fit into memory.
+        A rate is not positive, their ratio lies outside 1/100,000 to 100,000, the result does not
+        fit into memory, or no more than a millionth of the energy (-60 dB) is left.
+
+    Warns
+    -----
+    UserWarning
+        Less than a hundredth of the energy (-20 dB) is left: the rest lies above half of the new
+        rate. The mean does not count.
 
     Examples
     --------
     >>> from scalinv_utils.course import signals
     >>> signals.resample(signals.tones(441, 44100), 44100, 8000).shape
+    torch.Size([80])
+    """
+    x = check_signal(x)
+    resampled = polyphase(x, sample_rate, new_rate)
+    check_kept(x, resampled, new_rate, "x")
+    return resampled
+
+
+def polyphase(x: ArrayLike, sample_rate: float, new_rate: float) -> torch.Tensor:
+    """Resample as `resample` does, whatever share of the energy is left.
+
+    Examples
+    --------
+    >>> from scalinv_utils.course import signals
+    >>> signals.polyphase(signals.tones(441, 44100), 44100, 8000).shape
     torch.Size([80])
     """
     x = check_signal(x)

@@ -23,6 +23,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from .._arrays import numbers_of
+from .._band import check_starts
 from .._levels import norm, unit
 from .._tensors import detached, repetitions
 from .._validation import check_choice, check_count, check_instance, check_number, check_signal
@@ -370,6 +371,8 @@ def _checked(init: ArrayLike | None, S: torch.Tensor, W: Any) -> str | torch.Ten
             f"init must have the shape {(*S.shape[:-2], W.n_samples)} of the "
             f"signal, or be complex of the shape of S, got {tuple(x.shape)}"
         )
+    if isinstance(W, Scalogram):
+        check_starts(x, S, W)
     return x
 
 

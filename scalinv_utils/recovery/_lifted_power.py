@@ -67,10 +67,15 @@ def _gaussian(ratio: np.ndarray) -> Moments:
 
 def _clipped(ratio: np.ndarray) -> Moments:
     """Compute the same of max(ratio + n, 0)^2, from incomplete moments of the normal density."""
-    density, share = np.exp(-(ratio**2) / 2) / math.sqrt(2 * math.pi), ndtr(ratio)
-    second = (ratio**2 + 1) * share + ratio * density
-    fourth = (ratio**4 + 6 * ratio**2 + 3) * share + (ratio**3 + 5 * ratio) * density
-    return second - ratio**2, fourth - second**2
+    density, share, cut = (
+        np.exp(-(ratio**2) / 2) / math.sqrt(2 * math.pi),
+        ndtr(ratio),
+        ndtr(-ratio),
+    )
+    # Terms that cancel far above the noise, ratio^2 and ratio^4, are left out of both differences.
+    bias = share - ratio**2 * cut + ratio * density
+    fourth = (6 * ratio**2 + 3) * share + (ratio**3 + 5 * ratio) * density - ratio**4 * cut
+    return bias, fourth - 2 * ratio**2 * bias - bias**2
 
 
 def _rice(ratio: np.ndarray) -> Moments:

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from .. import _levels
+from .._band import check_starts
 from .._tensors import detached
 from .._validation import check_callable, check_count, check_numbers, check_signal
 from ..metrics import decibels
@@ -221,13 +222,13 @@ class Objective:
     def start(self, init: ArrayLike | None, n_samples: int | None, seed: int) -> torch.Tensor:
         """Make the start, and check that the transform gives there the shapes of the target.
 
-        Its unit becomes the level in units of which it is returned.
+        A signal comes from `given`. Its unit becomes the level in units of which it is returned.
         """
         init = "noise" if init is None else init
         if isinstance(init, str) and init in NAMED_STARTS:
             x = getattr(self, init)(self.shape(n_samples), seed)
         else:
-            x = self.given(init)
+            x = self._own(init)
         if self.scaled:
             self.level = float(_levels.unit(x)) if x.any() else self.unit
         x = (x.detach() / self.level).requires_grad_()
@@ -238,13 +239,18 @@ class Objective:
 
     def given(self, init: ArrayLike) -> torch.Tensor:
         """Check a start that is a signal; for a silent target it is silence."""
+        x = self._own(init)
+        if isinstance(self.transform, Scalogram):
+            check_starts(x, self.target[0], self.transform)
+        return x
+
+    def _own(self, init: ArrayLike) -> torch.Tensor:
+        """Return a start of the type and the device of the target, silence if that is silent."""
         known = _transform_samples(self.transform)
         x = detached(check_signal(init, name="init", n_samples=known), "init", WHERE)
         x = x.to(self.target[0])
         if self.silent:
             return torch.zeros_like(x)
-        if isinstance(self.transform, Scalogram):
-            self.transform.check_heard(x, "init")
         return x.clone()
 
     def shape(self, n_samples: int | None) -> int | tuple[int, ...]:

@@ -113,9 +113,14 @@ class Slices:
 
     def _band(self, n_samples: int) -> torch.Tensor:
         """Mark the DFT bins of a sound that W sees."""
-        edges = torch.where(self.W.band)[0].cpu() / self.W.n_samples
-        f = torch.fft.rfftfreq(n_samples, dtype=torch.float64)
-        return (f >= edges[0]) & (f <= edges[-1])
+        bins = torch.where(self.W.band)[0].cpu().double()
+        # Between two bins of a slice lie frequencies that W sees if it sees both.
+        place = torch.fft.rfftfreq(n_samples, dtype=torch.float64) * self.W.n_samples
+        above = torch.searchsorted(bins, place)
+        below = torch.searchsorted(bins, place, right=True) - 1
+        inside = (above < len(bins)) & (below >= 0)
+        width = bins[above.clamp_max(len(bins) - 1)] - bins[below.clamp_min(0)]
+        return inside & (width <= 1)
 
     def split(self, x: ArrayLike) -> Iterator[torch.Tensor]:
         """Generate the slices w_k x in the band of W, each of shape (W.n_samples,).

@@ -553,7 +553,8 @@ class Scalogram(nn.Module):
         Warns
         -----
         UserWarning
-            If less than a hundredth of the energy (-20 dB) lies in the band.
+            If less than a hundredth of the energy (-20 dB) lies in the band. A signal that requires
+            a gradient, which is sought and not given, gets no warning.
 
         Examples
         --------

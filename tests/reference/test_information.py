@@ -5,10 +5,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from small import noise
+from small import cosine, noise
 
-from scalinv_utils import bounds
+from scalinv_utils import Scalogram, bounds
 from scalinv_utils.recovery import losses
+from scalinv_utils.recovery._lifted_power import MODELS, noise_level
 
 from . import exact
 from .exact import mp
@@ -153,3 +154,24 @@ def test_the_noise_that_is_added_has_the_level_asked_for():
     level = 10 * math.log10((S.numpy() ** 2).mean() / (added**2).mean())
     assert level == pytest.approx(17, abs=4 * 10 / math.log(10) * math.sqrt(2 / S.numel()))
     assert added.mean() == pytest.approx(0, abs=4 * added.std() / math.sqrt(S.numel()))
+
+
+@pytest.mark.parametrize("ratio", [0.0, 0.5, 3.0, 30.0, 1e5, 1e9])
+def test_moments_of_a_clipped_power_are_integrals(ratio):
+    """The mean of max(r + n, 0)^2 beyond r^2, and its variance, by the definition."""
+    bias, variance = MODELS["clipped"](np.array([ratio]))
+    r, ends = mp.mpf(ratio), [-min(mp.mpf(ratio), 20), 0, 20]
+    with mp.workdps(60):
+        first = mp.quad(lambda n: (2 * r * n + n**2) * mp.npdf(n), ends) - r**2 * mp.ncdf(-r)
+        second = mp.quad(lambda n: (2 * r * n + n**2 - first) ** 2 * mp.npdf(n), ends) + (
+            r**2 + first
+        ) ** 2 * mp.ncdf(-r)
+    assert float(bias[0]) == pytest.approx(float(first), rel=1e-12)
+    assert float(variance[0]) == pytest.approx(float(second), rel=1e-12)
+
+
+def test_the_level_of_noise_that_is_not_there_is_sought_without_a_warning():
+    """Far below the modulus the variance of the power is no rounding error."""
+    W = Scalogram(256, f_max=0.25)
+    S = W.magnitude(cosine(40, 256) + cosine(50, 256))
+    assert noise_level(S, W) < 1e-6 * float(S.max())
