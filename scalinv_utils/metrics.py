@@ -66,6 +66,9 @@ Level = Any
 # Level below which a point of a scalogram belongs to no island, relative to the maximum.
 ISLAND_FLOOR_DB = -40.0
 
+# Differences below this level, relative to the reference, may be rounding errors.
+ROUNDING_DB = -250.0
+
 
 def decibels(ratio: ArrayLike) -> Level:
     """Convert a ratio of norms to dB, 20 log10 of it.
@@ -348,8 +351,7 @@ def waveform_error_db(x: ArrayLike, ref: ArrayLike) -> Level:
         torch.as_tensor(level_db(*pair), dtype=torch.float64)
         for pair in ((best_phase(a, b) * a - b, b), (x - ref, ref), (x + ref, ref))
     )
-    # A difference that rounding has swallowed in the analytic signals is still one.
-    level = torch.where(torch.isneginf(turned), torch.minimum(as_it_is, negative), turned)
+    level = _sharpened(turned, torch.minimum(as_it_is, negative))
     return level if level.ndim else float(level)
 
 
@@ -462,6 +464,7 @@ def island_error_db(
     check_signal(x, ndim=1)
     check_instance(W, Scalogram, "W")
     a, b = _coefficients(x, ref, W)
+    change = W.coefficients(W.check_signal(double(check_signal(x)) - double(check_signal(ref))))
     labels, n_islands = islands(b.abs(), floor_db=floor_db)
     if n_islands == 0:
         return level_db(a.flatten(), b.flatten())
@@ -469,12 +472,13 @@ def island_error_db(
     error = torch.zeros_like(b)
     for island in range(1, n_islands + 1):
         land = labels == island
-        on_land, on_reference = a[land], b[land]
-        turned = best_phase(on_land, on_reference) * on_land
-        # The phase of equal values is 0 but for rounding, which depends on the processor.
-        errors = (on_land - on_reference, turned - on_reference)
-        error[land] = min(errors, key=lambda values: float(_levels.norm(values)))
-    return level_db(error.flatten(), torch.where(labels > 0, b, 0).flatten())
+        error[land] = best_phase(a[land], b[land]) * a[land] - b[land]
+    loud = torch.where(labels > 0, b, 0).flatten()
+    levels = (
+        torch.tensor(level_db(part.flatten(), loud), dtype=torch.float64)
+        for part in (error, torch.where(labels > 0, change, 0))
+    )
+    return float(_sharpened(*levels))
 
 
 def frequency_error_db(
@@ -592,6 +596,16 @@ def level_db(
     level = 20 * torch.where(exact, ratio.log10(), error.log10() - reference.log10())
     level = torch.where(error == 0, -torch.inf, level)
     return level if level.ndim else float(level)
+
+
+def _sharpened(turned: torch.Tensor, plain: torch.Tensor) -> torch.Tensor:
+    """Return the level of a difference after a turn, or without one where that was but rounding.
+
+    A phase has rounding errors, so that equal signals differ after the turn; and a difference that
+    rounding has swallowed on the way is still one.
+    """
+    least = torch.where(torch.isneginf(turned), plain, torch.minimum(turned, plain))
+    return torch.where(turned < ROUNDING_DB, least, turned)
 
 
 def _same_shape(x: ArrayLike, ref: ArrayLike) -> tuple[torch.Tensor, torch.Tensor]:

@@ -124,6 +124,29 @@ def test_a_difference_that_rounding_swallows_is_one():
     assert metrics.sign_error_db(y, x) == pytest.approx(-5800, abs=30)
 
 
+def bursts(quiet):
+    """Make two bursts, the second by a factor quieter than the first, and zeros around them."""
+    t = torch.arange(N, dtype=torch.float64)
+    one = torch.where((t - 32).abs() < 20, torch.exp(-((t - 32) ** 2) / 40) * (1.9 * t).cos(), 0.0)
+    return one + quiet * one.roll(64)
+
+
+@pytest.mark.parametrize("quiet", [1e-12, 1e-150, 1e-300])
+def test_a_quiet_part_beside_a_loud_one(quiet):
+    x = bursts(quiet)
+    y = torch.where(torch.arange(N) > 64, 2 * x, x)
+    level = 20 * math.log10(quiet)
+    for score in (metrics.waveform_error_db, metrics.sign_error_db, metrics.misfit_db):
+        assert score(y, x) == pytest.approx(level, abs=0.1)
+        assert score(x, x) == -math.inf
+    assert metrics.island_error_db(x, x, W) == -math.inf
+    if quiet < 1e-15:  # what leaks from the quiet burst into the loud one's island
+        assert level - 200 < metrics.island_error_db(y, x, W) < level
+    for name in ("recover", "griffin_lim, fast", "lbfgs, l2"):
+        found = METHODS[name](W.magnitude(x))
+        assert torch.isfinite(found.signal).all() and found.consistency_db < -3
+
+
 def test_scores_of_levels_that_are_far_apart():
     x = noise(0, 64)
     assert metrics.misfit_db(x * 1e-250 + x * 1e250, x * 1e-250) == pytest.approx(10000)
