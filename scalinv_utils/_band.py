@@ -123,10 +123,10 @@ def check_starts(x: torch.Tensor, S: torch.Tensor, W: Any) -> None:
     S : real Tensor, shape (..., n_freqs, n_samples)
     W : Scalogram
     """
-    silent = ~S.any(-1).any(-1)
+    x, silent = W.check_signal(x), ~S.any(-1).any(-1)
     if silent.shape == x.shape[:-1]:
         x = x.masked_fill(silent[..., None].to(x.device), 0.0)
-    check_heard(W.check_signal(x), W.band, W.sample_rate, "init")
+    check_heard(x, W.band, W.sample_rate, "init")
 
 
 def check_kept(x: torch.Tensor, resampled: torch.Tensor, new_rate: float, name: str) -> None:

@@ -35,7 +35,7 @@ from scipy import special
 
 from ._compiled import njit
 from ._levels import norm, rms, unit
-from ._tensors import double
+from ._tensors import detached, double, like
 from ._validation import (
     check_choice,
     check_count,
@@ -189,9 +189,10 @@ def fisher_information(
     >>> bool(torch.allclose(fisher_information(x, W), J.T @ J))
     True
     """
-    point = _point(x, W)
+    point = detached(_point(x, W), "x", "fisher_information")
     ones = torch.ones(W.shape).to(point)
     weights = ones if weight is None else W.check_scalogram(weight, "weight")
+    weights = detached(weights, "weight", "fisher_information")
     if weights.ndim != 2:
         raise ValueError(f"weight must have the shape {W.shape}, got {tuple(weights.shape)}")
     u = _unit_phase(W.coefficients(point), W)
@@ -254,7 +255,7 @@ def cramer_rao(
     >>> bool(abs(error_bar - bound.error_db(40.0)) < 2)
     True
     """
-    point = check_instance(W, Scalogram, "W").project(_point(x, W))
+    point = check_instance(W, Scalogram, "W").project(detached(_point(x, W), "x", "cramer_rao"))
     if check_choice(noise, INFORMATION, "noise") != "gaussian":
         S = W.magnitude(point)
         sigma = rms(S) * 10 ** (-check_number(snr_db, "snr_db") / 20)
@@ -399,7 +400,8 @@ def maximum_likelihood(
     >>> bool(waveform_error_db(y, x) < -200)
     True
     """
-    target, x = _modulus(S, W), W.project(_point(init, W, "init"))
+    target = detached(_modulus(S, W), "S", "maximum_likelihood")
+    x = W.project(detached(_point(init, W, "init"), "init", "maximum_likelihood"))
     level = unit(x)
     target, x = target / level, x / level
     basis, damping = band_basis(W), 1e-9
@@ -479,7 +481,8 @@ def rice_information(ratio: ArrayLike) -> torch.Tensor:
     >>> print(" ".join(f"{value:.2f}" for value in information))
     0.00 0.52 1.00
     """
-    ratio = double(check_numbers(ratio, "ratio")).abs().cpu()
+    ratio = detached(check_numbers(ratio, "ratio"), "ratio", "rice_information")
+    ratio = double(ratio).abs().cpu()
     # The table is equidistant in a/(1 + a), which maps the whole axis to [0, 1]. What it holds is
     # the information over a^2/(1 + a^2), which is near one everywhere.
     places = np.linspace(0, 1, 1025)
@@ -619,7 +622,7 @@ def _misfit(x: torch.Tensor, S: torch.Tensor, W: Scalogram) -> float:
 def _point(x: ArrayLike, W: Scalogram, name: str = "x") -> torch.Tensor:
     """Check that x is one signal of W and not silent: at silence the modulus has no derivative."""
     n_samples = check_instance(W, Scalogram, "W").n_samples
-    x = check_signal(x, name=name, ndim=1, n_samples=n_samples).to(W.filters)
+    x = like(check_signal(x, name=name, ndim=1, n_samples=n_samples), W.filters, name)
     W.check_heard(x, name)
     if not W.project(x).any():
         raise ValueError(
@@ -631,7 +634,7 @@ def _point(x: ArrayLike, W: Scalogram, name: str = "x") -> torch.Tensor:
 
 def _modulus(S: ArrayLike, W: Scalogram) -> torch.Tensor:
     """Check that S is one array of W's shape; noise may have made it negative."""
-    S = check_numbers(S, "S").to(check_instance(W, Scalogram, "W").filters)
+    S = like(check_numbers(S, "S"), check_instance(W, Scalogram, "W").filters, "S")
     if S.shape != W.shape:
         raise ValueError(
             f"S must be one scalogram of shape (n_freqs, n_samples) = {W.shape}, "

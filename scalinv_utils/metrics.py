@@ -124,7 +124,7 @@ def analytic(x: ArrayLike) -> torch.Tensor:
     """
     x = check_signal(x)
     n = x.shape[-1]
-    weights = torch.zeros(n, dtype=x.dtype, device=x.device)
+    weights = x.new_zeros(n)
     weights[0] = 1
     weights[1 : (n + 1) // 2] = 2
     if n % 2 == 0:
@@ -281,7 +281,8 @@ def misfit_db(output: ArrayLike, target: ArrayLike) -> Level:
     >>> misfit_db([[1.1, 2.2], [1.0, 2.0]], [1.0, 2.0])
     tensor([-20.0000,     -inf], dtype=torch.float64)
     """
-    output, target = check_numbers(output, "output"), check_numbers(target, "target")
+    output = double(check_numbers(output, "output"))
+    target = double(check_numbers(target, "target")).to(output.device)
     if output.shape[output.ndim - target.ndim :] != target.shape:
         raise ValueError(
             f"output must have a shape (..., *target.shape) with target.shape "
@@ -561,7 +562,7 @@ def mean_error_db(levels: ArrayLike) -> tuple[float, float]:
     >>> print(f"{level:.1f} dB, give or take {standard_error:.1f} dB")
     -21.2 dB, give or take 1.4 dB
     """
-    levels = check_signal(levels, min_samples=2, name="levels", ndim=1).double()
+    levels = double(check_signal(levels, min_samples=2, name="levels", ndim=1)).detach()
     top = levels.max()  # relative to the largest one the squares do not all underflow
     squares = 10 ** ((levels - top) / 10)
     spread = squares.std() / squares.mean() / len(squares) ** 0.5

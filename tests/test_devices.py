@@ -6,15 +6,24 @@ import pytest
 import torch
 from small import N, noise, scalogram, scattering
 
-from scalinv_utils import metrics
+from scalinv_utils import bounds, metrics
 from scalinv_utils._tensors import double
 from scalinv_utils._validation import check_signal
+from scalinv_utils.course import signals
 from scalinv_utils.measured import Measured
-from scalinv_utils.recovery import error_bars, griffin_lim, invert_gradient, phase_gradient, recover
+from scalinv_utils.recovery import (
+    error_bars,
+    griffin_lim,
+    invert_gradient,
+    mend,
+    phase_gradient,
+    recover,
+)
 from scalinv_utils.recovery._phase_equation import solve_phase_equation, spectral_gap
 from scalinv_utils.recovery._phase_gradient import paths_of
 from scalinv_utils.recovery._phase_relations import phase_derivatives
 from scalinv_utils.recovery.denoising import denoise
+from scalinv_utils.recovery.losses import gaussian, rice, tobit
 from scalinv_utils.recovery.segments import Slices
 from scalinv_utils.transforms.scattering import Renormalized
 
@@ -163,6 +172,8 @@ DETACHING = {
     "spectral_gap": lambda S: spectral_gap(S, W, X),
     "error_bars": lambda S: error_bars(X, S, W, sigma=0.1),
     "invert_gradient": lambda S: invert_gradient(S, W, n_iter=1),
+    "Measured": lambda S: griffin_lim(Measured(S, W, hop=2), n_iter=1),
+    "maximum_likelihood": lambda S: bounds.maximum_likelihood(S, W, X, n_iter=1),
 }
 
 
@@ -181,3 +192,70 @@ def test_a_start_with_a_gradient():
     for method in (griffin_lim, invert_gradient):
         with pytest.warns(UserWarning, match=f"init requires .* through {method.__name__}"):
             assert not method(S, W, init=start, n_iter=1).signal.requires_grad
+
+
+BOUNDS = {
+    "x requires .* through fisher_information": lambda x: bounds.fisher_information(x, W),
+    "x requires .* through cramer_rao": lambda x: bounds.cramer_rao(x, W).per_sample(20),
+    "init requires .* through maximum_likelihood": lambda x: bounds.maximum_likelihood(
+        S, W, x, n_iter=1
+    ),
+    "ratio requires .* through rice_information": bounds.rice_information,
+    "x requires .* through resample": lambda x: signals.resample(x, 3, 2),
+}
+
+
+@pytest.mark.parametrize("word", BOUNDS)
+def test_what_goes_through_numpy_says_that_no_gradient_does(word):
+    with pytest.warns(UserWarning, match=word) as caught:
+        found = BOUNDS[word](X.clone().requires_grad_())
+    assert len(caught) == 1 and torch.equal(found, BOUNDS[word](X))
+
+
+def test_weights_and_deviations_with_a_gradient():
+    for word, use in (
+        ("weight", lambda w: bounds.fisher_information(X, W, weight=w)),
+        ("sigma", lambda w: Measured(S, W, sigma=w + 0.1).sigma),
+    ):
+        with pytest.warns(UserWarning, match=f"{word} requires a gradient"):
+            found = use(S.clone().requires_grad_())
+        assert torch.equal(found, use(S))
+
+
+def test_scores_and_refinements_of_what_requires_a_gradient():
+    x, memory = X.clone().requires_grad_(), torch.empty(W.shape, dtype=torch.complex128)
+    mended, _ = mend(S, W, 1.01 * x, 2, 0.9, memory)
+    again, _ = mend(S, W, 1.01 * X, 2, 0.9, memory)
+    assert torch.equal(mended, again)
+    assert metrics.mean_error_db(x.abs()) == metrics.mean_error_db(X.abs())
+
+
+def test_more_of_what_is_on_another_device():
+    x, there = on_a_small_device(X), on_a_small_device(S)
+    assert torch.equal(metrics.analytic(x).cpu(), metrics.analytic(x.cpu()))
+    assert metrics.mean_error_db(x.abs()) == metrics.mean_error_db(x.cpu().abs())
+    assert metrics.misfit_db(there, S) == metrics.misfit_db(there.cpu(), S) < -100
+    for change in (lambda x: signals.resample(x, 3, 2), lambda x: signals.fade(x, 100)):
+        assert torch.equal(change(x).cpu(), change(x.cpu()))
+    for loss in (gaussian, rice, tobit):
+        runs = [
+            invert_gradient(S, W, loss=loss(sigma), n_iter=1).signal
+            for sigma in (there + 0.1, there.cpu() + 0.1)
+        ]
+        assert torch.equal(*runs)
+    F, y = scattering(), noise(0, 256)
+    renormalized = [Renormalized(F, F(y).float()), Renormalized(F, on_a_small_device(F(y)))]
+    assert torch.equal(renormalized[0](y), renormalized[1](y))
+
+
+def test_levels_that_a_transform_in_single_precision_cannot_hold():
+    single, F = W.like().float(), scattering().float()
+    for use in (
+        lambda u: bounds.cramer_rao(u * X, single),
+        lambda u: bounds.maximum_likelihood(S, single, u * X),
+        lambda u: F(u * noise(0, 256)),
+        lambda u: Renormalized(F, u * scattering()(noise(0, 256))),
+    ):
+        for level in (1e-250, 1e250):
+            with pytest.raises(ValueError, match="must have a level that fits into float32"):
+                use(level)

@@ -22,6 +22,7 @@ from scipy.signal import resample_poly
 
 from .._band import check_kept
 from .._room import check_room
+from .._tensors import detached
 from .._validation import check_choice, check_count, check_number, check_positive, check_signal
 from ._sound_file import SoundFileError, read_sound
 
@@ -740,8 +741,9 @@ def polyphase(x: ArrayLike, sample_rate: float, new_rate: float) -> torch.Tensor
         f"{x.numel() * float(ratio):.3g} samples at {new_rate:.6g} Hz",
         "cut x down first, or stay nearer to its rate",
     )
-    samples = resample_poly(x.detach().cpu().numpy(), ratio.numerator, ratio.denominator, axis=-1)
-    return torch.from_numpy(samples).to(x.device)
+    samples = detached(x, "x", "resample").cpu().numpy()
+    resampled = resample_poly(samples, ratio.numerator, ratio.denominator, axis=-1)
+    return torch.from_numpy(resampled).to(x)
 
 
 def fade(x: ArrayLike, sample_rate: float, seconds: float = 0.01) -> torch.Tensor:
@@ -768,9 +770,9 @@ def fade(x: ArrayLike, sample_rate: float, seconds: float = 0.01) -> torch.Tenso
     x = check_signal(x)
     sample_rate = check_positive(sample_rate, "sample_rate")
     length = min(round(check_positive(seconds, "seconds") * sample_rate), x.shape[-1] // 2)
-    ramp = torch.arange(length, dtype=x.dtype, device=x.device) + 0.5
+    ramp = torch.arange(length).to(x) + 0.5
     ramp = torch.sin(math.pi / 2 * ramp / max(length, 1)) ** 2
-    gain = torch.ones(x.shape[-1], dtype=x.dtype, device=x.device)
+    gain = x.new_ones(x.shape[-1])
     gain[:length] = ramp
     gain[len(gain) - length :] = ramp.flip(0)
     return x * gain

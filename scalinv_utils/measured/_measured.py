@@ -24,6 +24,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from .._levels import norm
+from .._tensors import detached
 from .._validation import (
     check_choice,
     check_count,
@@ -301,7 +302,7 @@ def _numbers(S: ArrayLike, n_freqs: int) -> torch.Tensor:
     """Return S as a real matrix in double precision that may hold NaN."""
     if isinstance(S, np.ma.MaskedArray) and S.dtype.kind in "iuf":  # what is masked is not known
         S = np.ma.filled(S.astype(float), np.nan)
-    given = check_plane(S, "S").detach().cpu()
+    given = detached(check_plane(S, "S"), "S", "Measured").cpu()
     if given.is_complex():
         raise TypeError("S must be real, got complex numbers; take their modulus, abs(S)")
     if given.ndim != 2 or len(given) != n_freqs:
@@ -361,7 +362,7 @@ def _deviation(sigma: float | ArrayLike | None, S: torch.Tensor) -> torch.Tensor
         return None
     scalar = getattr(sigma, "ndim", 0) == 0 and not isinstance(sigma, Sequence)
     given: Any = [sigma] if scalar else sigma
-    deviation = check_numbers(given, "sigma").detach().cpu().double()
+    deviation = detached(check_numbers(given, "sigma"), "sigma", "Measured").cpu().double()
     try:
         deviation = deviation.expand_as(S)
     except RuntimeError:

@@ -95,6 +95,7 @@ def patches(S: torch.Tensor, W: Scalogram, c: torch.Tensor, error: torch.Tensor)
     return [Patch(S, W, c, columns) for columns in _stretches(wrong)]
 
 
+@torch.no_grad()
 def mend(
     S: torch.Tensor,
     W: Scalogram,

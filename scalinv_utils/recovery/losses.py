@@ -14,7 +14,7 @@ counts, and the slope at a zero is finite, unlike that of |o|^p with p < 1 and o
 Where the noise is known, the negative logarithm of the likelihood is a loss without bias:
 
     gaussian   sum (o - t)^2 / (2 sigma^2)                noise on the modulus, negative values kept
-    tobit      the same where t > 0, -log Phi(-o / sigma) where t = 0     negative values put to 0
+    tobit      the same where t is not 0, -log Phi(-o / sigma) where it is     negative put to 0
     rice       sum (o^2 + t^2) / (2 sigma^2) - log I_0(o t / sigma^2)     noise on c, not on |c|
 
 `L2ToL1` and `CoarseToFine` are losses that change during the descent, which calls their method
@@ -214,7 +214,7 @@ def gaussian(sigma: float | ArrayLike) -> Loss:
     sigma = _deviation(sigma)
 
     def term(o: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        return ((o - t) / sigma).square().sum() / 2
+        return ((o - t) / _of(sigma, o)).square().sum() / 2
 
     return _likelihood(term, "gaussian", sigma)
 
@@ -224,7 +224,8 @@ def tobit(sigma: float | ArrayLike) -> Loss:
 
     This is the censored regression of Tobin (1958), doi:10.2307/1907382: a zero says that modulus
     and noise together were at most zero. Least squares take it for a measured zero; they pull
-    quiet parts down, and lift others in exchange.
+    quiet parts down, and lift others in exchange. A negative value, which only a row with a sign
+    can have, was seen as it is.
 
     Parameters
     ----------
@@ -250,8 +251,8 @@ def tobit(sigma: float | ArrayLike) -> Loss:
     sigma = _deviation(sigma)
 
     def term(o: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        seen, ratio = t > 0, o / sigma
-        residual = torch.where(seen, ratio - t / sigma, 0.0)
+        seen, ratio = t != 0, o / _of(sigma, o)
+        residual = torch.where(seen, ratio - t / _of(sigma, o), 0.0)
         censored = (-ratio).expand_as(t)[~seen]
         return residual.square().sum() / 2 - torch.special.log_ndtr(censored).sum()
 
@@ -290,7 +291,7 @@ def rice(sigma: float | ArrayLike) -> Loss:
     sigma = _deviation(sigma)
 
     def term(o: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        a, b = o / sigma, t / sigma
+        a, b = o / _of(sigma, o), t / _of(sigma, o)
         # log I0(a b) = a b + log i0e(a b): together with a^2/2 a square that does not overflow.
         return ((a - b).square() / 2 - torch.log(torch.special.i0e(a * b))).sum()
 
@@ -308,6 +309,11 @@ def _likelihood(
     loss.__name__ = name
     loss.of_a_batch = isinstance(sigma, torch.Tensor) and sigma.ndim > 2
     return loss
+
+
+def _of(sigma: float | torch.Tensor, o: torch.Tensor) -> float | torch.Tensor:
+    """Bring deviations to the type and the device of what is compared."""
+    return sigma.to(o) if isinstance(sigma, torch.Tensor) else sigma
 
 
 def _deviation(sigma: float | ArrayLike) -> float | torch.Tensor:

@@ -184,10 +184,11 @@ class Slices:
         Returns
         -------
         Recovery
-            ``consistency_db`` is that of all slices together. ``history`` has the consistency of
-            each slice and the time after it. ``details`` has "links_db", the level of each slice's
-            overlap with the slice before, relative to the slice: where it is very low (a pause),
-            the phase of the later part relative to the earlier one is not determined.
+            The signal is float64 and on the CPU. ``consistency_db`` is that of all slices together.
+            ``history`` has the consistency of each slice and the time after it. ``details`` has
+            "links_db", the level of each slice's overlap with the slice before, relative to the
+            slice: where it is very low (a pause), the phase of the later part relative to the
+            earlier one is not determined.
 
         Raises
         ------

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 
 from .._levels import unit
 from .._room import check_room
-from .._tensors import require_single_or_double
+from .._tensors import like, require_single_or_double
 from .._validation import (
     check_choice,
     check_count,
@@ -40,8 +40,9 @@ BYTES_PER_FILTER_VALUE = 40
 
 FORMS = ("parent", "log", "both")
 
-# Moduli may be negative by this share of the floor, after an average by a filter.
-NEGATIVE = 1e-3
+# Moduli may be negative after an average by a filter: by this share of the floor, by this share of
+# the largest, and by rounding errors of what is loudest.
+NEGATIVE, LEAKED = 1e-3, 1e-6
 
 # The name of kymatio's transform in a pickle.
 KEPT_BANK = "attributes of bank"
@@ -155,14 +156,13 @@ class Scattering(torch.nn.Module):
         Tensor, shape (..., n_paths, n_frames)
             One frame per 2**floor(log2(T)) samples; n_samples of them at T=0, one at "global".
         """
-        signal = check_signal(x, n_samples=self.n_samples)
+        signal = like(check_signal(x, n_samples=self.n_samples), self.frequencies, "x")
         level = unit(signal, -1)  # kymatio squares its coefficients
-        signal = (signal / level).to(self.frequencies)
-        paths = self.bank(signal.contiguous())  # kymatio refuses strides
+        paths = self.bank((signal / level).contiguous())  # kymatio refuses strides
         rows = [path["coef"] for path in paths if len(path["n"]) in self.orders]
         if self.T == "global":
             rows = [row.mean(-1, keepdim=True) for row in rows]
-        return torch.stack(rows, dim=-2) * level[..., None].to(self.frequencies)
+        return torch.stack(rows, dim=-2) * level[..., None]
 
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], *args: Any) -> "Scattering":
         """Convert type or device; refuse half precision."""
@@ -303,6 +303,7 @@ class Renormalized(torch.nn.Module):
             raise ValueError(
                 f"scattering must have order 1 to divide order 2 by, got orders {scattering.orders}"
             )
+        target = like(check_numbers(target, "target"), scattering.frequencies, "target")
         parts = scattering.split(target, "target")
         eps = self.floor * parts[1].amax((-2, -1), keepdim=True) if form != "log" else None
         self.register_buffer("eps", eps if eps is None else or_one(eps))
@@ -326,15 +327,17 @@ class Renormalized(torch.nn.Module):
         ValueError, TypeError
             If they are bad, or negative in a row of order 1 or 2 beyond what rounding explains.
         """
-        S = check_numbers(S, "S")
+        S = like(check_numbers(S, "S"), self.scattering.frequencies, "S")
         self._require_moduli(S)
         if self.eps is not None:
             S = self._by_parents(S, self.eps)
         return S if self.gain is None else _signed_log(self.gain, S)
 
     def _require_moduli(self, S: torch.Tensor) -> None:
+        rounding = 64 * torch.finfo(S.dtype).eps * S.abs().amax((-2, -1))
         for order, part in self.scattering.split(S).items():
-            if order > 0 and part.amin() < -NEGATIVE * self.floor * part.amax().clamp_min(0):
+            leaked = max(NEGATIVE * self.floor, LEAKED) * part.amax((-2, -1)).clamp_min(0)
+            if order > 0 and (part.amin((-2, -1)) < -leaked - rounding).any():
                 raise ValueError(
                     f"S must not be negative in rows of order {order}, averages of moduli, got "
                     f"{float(part.amin()):.3g}; are they logarithms or decibels?"
@@ -351,7 +354,7 @@ class Renormalized(torch.nn.Module):
 
     def _by_parents(self, S: torch.Tensor, eps: torch.Tensor) -> torch.Tensor:
         """Divide each row of order 2 by the row of order 1 that it was made from."""
-        parents = S[..., self.scattering.parents.clamp(min=0), :]
+        parents = S[..., self.scattering.parents.clamp(min=0), :].clamp_min(0)
         return torch.where(self.scattering.order[:, None] == 2, S / (parents + eps), S)
 
     def _gain(self, S: torch.Tensor) -> torch.Tensor:

@@ -178,6 +178,18 @@ def test_a_loss_that_inherits_or_wraps_sees_the_levels_that_it_was_made_for():
         for loss in (plain, of_logarithms, OfLogarithms(after=99))
     ]
     assert torch.equal(ends[0], ends[1]) and torch.equal(ends[0], ends[2])
-    assert [losses.degree_of(loss) for loss in (plain, of_logarithms, OfLogarithms(5))] == 3 * [
-        None
+    assert [losses.degree_of(x) for x in (plain, of_logarithms, OfLogarithms(5))] == 3 * [None]
+
+
+def test_negative_values_of_a_signed_row_are_seen():
+    """Only a zero was put there: the row of a signed lowpass keeps negative values."""
+    o, t = torch.tensor([-1.0, 2.0]).double(), torch.tensor([-3.0, 3.0]).double()
+    assert float(losses.tobit(0.5)([o], [t])) == float(losses.gaussian(0.5)([o], [t])) == 10.0
+    W = scalogram(128, lowpass="signed")
+    S = W.magnitude(noise(1, 128) - 2.0)
+    assert S[-1].max() < 0
+    fits = [
+        invert_gradient(S, W, n_iter=5, loss=loss(0.1)).consistency_db
+        for loss in (losses.gaussian, losses.tobit)
     ]
+    assert fits[1] == pytest.approx(fits[0], abs=1e-6) and fits[0] < -15

@@ -317,6 +317,28 @@ def test_the_slope_of_the_signed_logarithm(orders):
     assert torch.allclose(zero.grad, f.gain.expand_as(zero))
 
 
+SOUNDS = {
+    "an impulse": torch.eye(N)[7].double(),
+    "a burst": torch.cat([noise(1, 32), torch.zeros(N - 32).double()]),
+    "a constant": -torch.ones(N).double(),
+    "steps": torch.ones(N).double().cumsum(0).div(64).floor(),
+    "silence": torch.zeros(N).double(),
+    "quiet": 1e-250 * noise(1, N),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("floor", [1e-12, 1e-3, 0.5])
+@pytest.mark.parametrize("T", [16, "global", 0])
+def test_renormalised_coefficients_are_finite_for_every_sound(T, floor, form):
+    W = scattering(T, (0, 1, 2) if T else (1, 2))
+    for name, x in SOUNDS.items():
+        f, start = Renormalized(W, W(x), form=form, floor=floor), x.clone().requires_grad_()
+        found = f(start)
+        found.sum().backward()
+        assert torch.isfinite(found).all() and torch.isfinite(start.grad).all(), name
+
+
 def test_negative_moduli_are_refused():
     W = scattering(16, (0, 1, 2))
     S = W(noise(0, N))
