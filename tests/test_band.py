@@ -8,6 +8,7 @@ from small import N, cosine, noise, scalogram
 
 from scalinv_utils import Scalogram, bounds, metrics, recover
 from scalinv_utils.course import audio, signals
+from scalinv_utils.measured import Measured
 from scalinv_utils.recovery import griffin_lim, invert_gradient
 from scalinv_utils.recovery._phase_equation import spectral_gap
 from scalinv_utils.recovery.segments import Slices
@@ -179,6 +180,15 @@ def test_starts_that_are_not_heard_are_refused_or_said_once():
             method(torch.stack([S, S]), W, init=both, n_iter=1)
         quiet = method(torch.stack([S, 0 * S]), W, init=both, n_iter=1)  # silence needs no start
         assert quiet.signal[0].any() and not quiet.signal[1].any()
+
+
+def test_starts_for_a_part_of_a_scalogram():
+    M = Measured(W.magnitude(noise(0)), W, hop=2)
+    for method in (griffin_lim, invert_gradient):
+        with pytest.raises(ValueError, match="init must have energy"):
+            method(M, init=cosine(OUTSIDE), n_iter=1)
+        with pytest.warns(UserWarning, match="99.6 % of the energy of init"):
+            method(M, init=mixed(0.004), n_iter=1)
 
 
 def test_a_descent_does_not_warn_at_each_step():

@@ -23,7 +23,6 @@ import torch
 from numpy.typing import ArrayLike
 
 from .._arrays import numbers_of
-from .._band import check_starts
 from .._levels import norm, unit
 from .._tensors import detached, repetitions
 from .._validation import check_choice, check_count, check_instance, check_number, check_signal
@@ -33,7 +32,7 @@ from ..transforms.scalogram import Scalogram
 from ._full_plane import FullPlane
 from ._members import Index, one_by_one
 from ._result import Recovery
-from ._stages import Callback, Run, Stage, at_unit, scalogram_of
+from ._stages import Callback, Run, Stage, at_unit, check_start, scalogram_of
 
 __all__ = [
     "RULES",
@@ -371,8 +370,7 @@ def _checked(init: ArrayLike | None, S: torch.Tensor, W: Any) -> str | torch.Ten
             f"init must have the shape {(*S.shape[:-2], W.n_samples)} of the "
             f"signal, or be complex of the shape of S, got {tuple(x.shape)}"
         )
-    if isinstance(W, Scalogram):
-        check_starts(x, S, W)
+    check_start(x, S, W)
     return x
 
 

@@ -14,13 +14,13 @@ import torch
 from numpy.typing import ArrayLike
 
 from .. import _levels
-from .._band import check_starts
 from .._tensors import detached
 from .._validation import check_callable, check_count, check_numbers, check_signal
 from ..metrics import decibels
 from ..transforms.scalogram import Scalogram
 from ._dense_start import start_from_phase
 from ._errors import DivergenceError
+from ._stages import check_start
 from .losses import LOSSES, Loss, degree_of, resolve
 
 __all__ = ["Equaliser", "Objective", "griffin_lim_step", "spectral_gain"]
@@ -240,8 +240,7 @@ class Objective:
     def given(self, init: ArrayLike) -> torch.Tensor:
         """Check a start that is a signal; for a silent target it is silence."""
         x = self._own(init)
-        if isinstance(self.transform, Scalogram):
-            check_starts(x, self.target[0], self.transform)
+        check_start(x, self.target[0], self.transform)
         return x
 
     def _own(self, init: ArrayLike) -> torch.Tensor:

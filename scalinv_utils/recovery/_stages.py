@@ -23,6 +23,7 @@ import torch
 from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 
+from .._band import check_starts
 from .._levels import unit
 from .._tensors import detached, double
 from .._validation import (
@@ -39,6 +40,7 @@ __all__ = [
     "Run",
     "Stage",
     "at_unit",
+    "check_start",
     "measured_of",
     "one_scalogram",
     "scalogram_of",
@@ -286,3 +288,15 @@ def one_scalogram(
             "picture's channels with measured.from_image"
         )
     return double(plane).cpu()
+
+
+def check_start(x: torch.Tensor, S: torch.Tensor, transform: Any) -> None:
+    """Refuse a start, called init, that a Scalogram does not hear, or say how little it hears.
+
+    A transform with the attribute M, a `Measured`, hears what the W of that hears, unless the
+    signal is extended first. Other transforms have no band.
+    """
+    M = getattr(transform, "M", None)
+    W = M.W if isinstance(M, Measured) and M.extension.is_identity else transform
+    if isinstance(W, Scalogram):
+        check_starts(x, S, W)
