@@ -71,8 +71,9 @@ def carry_out(M: Measured, run: Run, seed: int) -> None:
         return run.step(even.back(y), fit)
 
     inner = Run(run.method, report, progress=run.progress)
+    inner.stages = run.stages
     carry_out(even.M, inner, seed)
-    run.x, run.stages = even.back(inner.x), inner.stages
+    run.x = even.back(inner.x)
     run.through([Stage("on the samples", _finish, LAST_DESCENT)], M.S, M)
 
 

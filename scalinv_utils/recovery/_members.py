@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from ..metrics import decibels
+from ._interrupts import interruptible, kept
 from ._result import Recovery
 from ._stages import Callback
 
@@ -40,6 +41,9 @@ def one_by_one(
         iteration and the fit of the member in work. When it has stopped the run, the members that
         follow get no more than their start.
 
+    An interrupt keeps the members that are done and what there is of the one in work, and has
+    zeros for the others; ``details["members"]`` were done.
+
     Returns
     -------
     Recovery
@@ -59,9 +63,33 @@ def one_by_one(
             stopped = bool(callback(iteration, _stacked([*known, *unknown], shape), fit))
         return stopped
 
-    for index in itertools.product(*map(range, shape)):
-        results.append(alone(index, show if callback else None))
+    def so_far() -> Recovery | None:
+        return _interrupted(results, shape, norms.flatten().tolist())
+
+    with interruptible(so_far):
+        for index in itertools.product(*map(range, shape)):
+            try:
+                results.append(alone(index, show if callback else None))
+            except KeyboardInterrupt as interrupt:
+                results += [part] if (part := kept(interrupt)) else []
+                raise
     return _joined(results, shape, norms.flatten().tolist())
+
+
+def _interrupted(
+    results: list[Recovery], shape: tuple[int, ...], norms: list[float]
+) -> Recovery | None:
+    """Join the recoveries so far with silence, whose misfit is 0 dB, for members to come."""
+    if not results:
+        return None
+    silence = torch.zeros_like(results[0].signal)
+    history = {"consistency_db": [0.0], "seconds": [0.0]}
+    iterates = [(0, silence)] if results[0].iterates else []
+    to_come = Recovery(silence, results[0].method, 0.0, history, iterates)
+    joined = _joined([*results, *(len(norms) - len(results)) * [to_come]], shape, norms)
+    unfinished = joined.details.pop("interrupted", 0)
+    joined.details |= {"interrupted": True, "members": len(results) - unfinished}
+    return joined
 
 
 def _joined(results: list[Recovery], shape: tuple[int, ...], norms: list[float]) -> Recovery:

@@ -118,6 +118,9 @@ def recover(
     ------
     ValueError, TypeError
         If S has NaN, infinite or negative entries, or a shape that does not fit W.
+    KeyboardInterrupt
+        After Ctrl-C. Its attribute ``recovery`` is the Recovery so far; in a notebook that is
+        ``sys.last_value.recovery`` after the cell was stopped. The other methods do the same.
 
     Examples
     --------
@@ -140,10 +143,18 @@ def recover(
     check_choice(noise, MODELS, "noise")
     seed = check_count(seed, "seed", 0)
     sigma = None if sigma is None else check_positive(sigma, "sigma")
-    if M := measured_of(S, W, sigma):
-        return _recover_measured(M, run, seed)
-    given, W = scalogram_of(S, W)
-    signed = one_scalogram(given, W, where="recover", negative=noise == "gaussian")
+    run.details["stages"] = run.stages
+    with run.interruptible():
+        if M := measured_of(S, W, sigma):
+            return _recover_measured(M, run, seed)
+        return _recover_modulus(*scalogram_of(S, W), run, noise, sigma, seed)
+
+
+def _recover_modulus(
+    S: ArrayLike, W: Scalogram, run: Run, noise: str, sigma: float | None, seed: int
+) -> Recovery:
+    """Run the stages of |W x|, with or without noise."""
+    signed = one_scalogram(S, W, where="recover", negative=noise == "gaussian")
     signed, W = at_unit(signed, W, run), W.in_double()
     sigma = None if sigma is None else sigma / run.unit
     S = _moduli(signed, W)
@@ -162,9 +173,7 @@ def recover(
         run.result = "last" if explained and not run.stopped else "best"
         run.details["sigma"] = sigma * run.unit
         run.details["reduced_chi2"] = noisy.surprise(run.x)
-    recovery = run.through(stages, S, W, silence).recovery(noise_db=noise_db)
-    recovery.details["stages"] = run.stages
-    return recovery
+    return run.through(stages, S, W, silence).recovery(noise_db=noise_db)
 
 
 def _moduli(S: torch.Tensor, W: Scalogram) -> torch.Tensor:
@@ -183,9 +192,7 @@ def _recover_measured(M: Measured, run: Run, seed: int) -> Recovery:
         run.step(M.S.new_zeros(M.n_samples), -math.inf)
     # The last signal is the likeliest; a run that was stopped may have ended in a poor start.
     run.result = "best" if run.stopped else "last"
-    recovery = run.recovery()
-    recovery.details["stages"] = run.stages
-    return recovery
+    return run.recovery()
 
 
 def _level(S: torch.Tensor, W: Scalogram, sigma: float | None, noise: str) -> float:

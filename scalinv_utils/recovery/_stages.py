@@ -13,6 +13,7 @@ Stages work at a level near one, where no square under- or overflows: a method d
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -21,7 +22,6 @@ from typing import Any, Literal
 
 import torch
 from numpy.typing import ArrayLike
-from tqdm.auto import tqdm
 
 from .._band import check_starts
 from .._levels import unit
@@ -34,6 +34,7 @@ from .._validation import (
 )
 from ..measured import Measured
 from ..transforms.scalogram import Scalogram
+from ._interrupts import BAR_AFTER, Bar, interruptible
 from ._result import Recovery
 
 __all__ = [
@@ -112,8 +113,9 @@ class Run:
     """
 
     x: torch.Tensor
-    _best: torch.Tensor
-    _last: torch.Tensor
+    # Signals with their fits, each pair bound at once: an interrupt may come anywhere.
+    _best: tuple[torch.Tensor, float]
+    _last: tuple[torch.Tensor, float]
     _block: torch.Tensor
 
     def __init__(
@@ -139,7 +141,7 @@ class Run:
         self.best_db, self.stopped = math.inf, False
         self.unit: float = 1.0
         self.like: torch.Tensor | None = None
-        self._bar: tqdm | None = None
+        self._bar: Bar | None = None
         self._start = time.perf_counter()
 
     def through(
@@ -166,32 +168,29 @@ class Run:
         for stage in stages:
             if self.stopped or self.best_db < self.goal_db:
                 break
-            if not stage.is_needed(self):
-                continue
-            # The start is not an iteration: its step brings the bar from -1 to 0.
-            with tqdm(
-                total=stage.n_iter,
-                initial=-1,
-                desc=stage.name,
-                delay=2,
-                leave=False,
-                disable=not self.progress,
-            ) as self._bar:
-                stage.carry_out(S, W, self)
-            self._bar = None
-            self.stages.append((stage.name, self.best_db))
+            if stage.is_needed(self):
+                self._carry_out(stage, S, W)
+                self.stages.append((stage.name, self.best_db))
         return self
+
+    def _carry_out(self, stage: Stage, S: Any, W: Any) -> None:
+        """Carry out one stage, under a progress bar."""
+        # The start is not an iteration: its step brings the bar from -1 to 0.
+        options = {"initial": -1, "desc": stage.name, "delay": BAR_AFTER, "leave": False}
+        bar = Bar(total=stage.n_iter, **options) if self.progress else contextlib.nullcontext()
+        with self.interruptible(), bar as self._bar:
+            stage.carry_out(S, W, self)
+        self._bar = None
 
     def step(self, x: torch.Tensor, consistency_db: float) -> bool:
         """Record one iterate, and return whether the stage is to stop."""
         fit, iteration = float(consistency_db), len(self.history["seconds"])
-        self.x = self._last = x
+        self.x = x
+        self._last = x.detach().clone(), fit  # a copy: optimisers write all into one place
+        if iteration == 0 or fit < self.best_db:
+            self.best_db, self._best = fit, self._last
         self.history["consistency_db"].append(fit)
         self.history["seconds"].append(time.perf_counter() - self._start)
-        if iteration == 0 or fit < self.best_db:
-            self.best_db = fit
-            if self.result == "best":  # a copy: optimisers write all iterates into one place
-                self._best = x.detach().clone()
         if self.keep_every and iteration % self.keep_every == 0:
             self.iterates.append((iteration, self._copy(x)))
         if self._bar is not None:
@@ -215,12 +214,22 @@ class Run:
 
     def recovery(self, **details: Any) -> Recovery:
         """Make the Recovery: its signal is the last or the best iterate, as `result` says."""
-        last, fit = len(self.history["seconds"]) - 1, self.history["consistency_db"][-1]
-        if self.keep_every and self.iterates[-1][0] != last:
-            self.iterates.append((last, self._out(self._last)))
-        x, fit = (self._best, self.best_db) if self.result == "best" else (self._last, fit)
+        last = len(self.history["seconds"]) - 1
+        if self.keep_every and (not self.iterates or self.iterates[-1][0] != last):
+            self.iterates.append((last, self._out(self._last[0])))
+        x, fit = self._best if self.result == "best" else self._last
         details = {**self.details, **details}
         return Recovery(self._out(x), self.method, fit, self.history, self.iterates, details)
+
+    def interruptible(self) -> contextlib.AbstractContextManager[None]:
+        """Give an interrupt of what is inside the Recovery of this run."""
+        return interruptible(self.so_far)
+
+    def so_far(self) -> Recovery | None:
+        """Make the Recovery of a run that was interrupted, perhaps in the middle of a step."""
+        n_steps = len(self.history["seconds"])
+        del self.history["consistency_db"][n_steps:]
+        return self.recovery(interrupted=True) if n_steps else None
 
 
 def scalogram_of(S: Any, W: Scalogram | None) -> tuple[Any, Scalogram]:

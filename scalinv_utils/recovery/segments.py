@@ -22,7 +22,6 @@ from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from numpy.typing import ArrayLike
-from tqdm.auto import tqdm
 
 from .._band import check_heard, restricted
 from .._levels import norm, unit
@@ -30,6 +29,7 @@ from .._tensors import double
 from .._validation import check_callable, check_count, check_instance, check_numbers, check_signal
 from ..metrics import analytic, decibels
 from ..transforms.scalogram import Scalogram
+from ._interrupts import BAR_AFTER, Bar, interruptible, kept
 from ._members import together
 from ._pipeline import recover
 from ._result import Recovery
@@ -197,22 +197,19 @@ class Slices:
         """
         check_callable(method, "method", "a function of (S, W) with progress=False")
         check_instance(scalograms, Iterable, "scalograms")
-        run, links, norms, before = Run("slices", callback), [], [], None
-        n_padded = self.count(n_samples) * self.hop + self.overlap
-        sound = torch.zeros(n_padded, dtype=torch.float64)
-        for k, S in enumerate(self._counted(scalograms, n_samples, progress)):
-            result = method(S, self.W, progress=False)
-            fit = _fit(result)
-            turned, link = self._turn(analytic(double(result.signal).cpu()), before)
-            links.append(link)
-            norms.append(float(norm(double(check_numbers(S, "S")))))
-            sound[k * self.hop :][: len(turned)] += turned.real
-            before = turned
-            if run.step(sound[self.overlap :][:n_samples], fit):
-                break
-        recovery = run.recovery(links_db=links[1:])
-        recovery.consistency_db = together(recovery.history["consistency_db"], norms)
-        return recovery
+        sound = _Sound(self, n_samples, Run("slices", callback))
+        with interruptible(sound.so_far):
+            for k, S in enumerate(self._counted(scalograms, n_samples, progress)):
+                try:
+                    result = method(S, self.W, progress=False)
+                except KeyboardInterrupt as interrupt:
+                    if part := kept(interrupt):
+                        sound.run.callback = None
+                        sound.add(k, S, part)
+                    raise
+                if sound.add(k, S, result):
+                    break
+        return sound.recovery()
 
     @staticmethod
     def _check(x: ArrayLike) -> torch.Tensor:
@@ -224,8 +221,9 @@ class Slices:
     ) -> Iterator[ArrayLike]:
         """Generate the scalograms, and refuse too few and too many."""
         expected, k = self.count(n_samples), -1
-        bar = tqdm(scalograms, total=expected, unit="slice", delay=2, disable=not progress)
-        for k, S in enumerate(bar):
+        if progress:
+            scalograms = Bar(scalograms, total=expected, unit="slice", delay=BAR_AFTER)
+        for k, S in enumerate(scalograms):
             if k == expected:
                 break
             yield S
@@ -248,6 +246,43 @@ class Slices:
             shared = shared.real.to(z.dtype)  # a lowpass leaves a sign and no rotation
         level = decibels(shared.abs().sqrt() / (z / loudness).norm()) if z.any() else -math.inf
         return z * (torch.sgn(shared) if shared != 0 else 1), level
+
+
+class _Sound:
+    """A sound that is put together slice by slice, in a run of its own."""
+
+    def __init__(self, slices: Slices, n_samples: int, run: Run) -> None:
+        self.slices, self.n_samples, self.run = slices, n_samples, run
+        self.links: list[float] = []
+        self.norms: list[float] = []
+        n_padded = slices.count(n_samples) * slices.hop + slices.overlap
+        self._padded = torch.zeros(n_padded, dtype=torch.float64)
+        self._before: torch.Tensor | None = None
+
+    def add(self, k: int, S: ArrayLike, result: Recovery) -> bool:
+        """Add slice k, turned like the one before; return whether the run is to stop."""
+        fit = _fit(result)
+        turned, link = self.slices._turn(analytic(double(result.signal).cpu()), self._before)
+        self.links.append(link)
+        self.norms.append(float(norm(double(check_numbers(S, "S")))))
+        self._padded[k * self.slices.hop :][: len(turned)] += turned.real
+        self._before = turned
+        return self.run.step(self._padded[self.slices.overlap :][: self.n_samples], fit)
+
+    def recovery(self) -> Recovery:
+        """Make the Recovery; its fit is that of all slices together."""
+        return self._judged(self.run.recovery())
+
+    def so_far(self) -> Recovery | None:
+        """Make the Recovery of the slices before an interrupt; None if there are none."""
+        recovery = self.run.so_far()
+        return recovery and self._judged(recovery)
+
+    def _judged(self, recovery: Recovery) -> Recovery:
+        fits = recovery.history["consistency_db"]
+        recovery.consistency_db = together(fits, self.norms[: len(fits)])
+        recovery.details["links_db"] = self.links[1 : len(fits)]
+        return recovery
 
 
 def _fit(result: Recovery) -> float:
