@@ -575,6 +575,13 @@ def pair_sums(
     >>> bool(torch.allclose(A.real / 64, W.filters.square().sum(0).diag(), atol=1e-12))
     True
     """
+    check_instance(W, Scalogram, "W")
+    for name, plane in (("p", p), ("q", p if q is None else q)):
+        if check_instance(plane, torch.Tensor, name).shape != W.shape:
+            raise ValueError(
+                f"{name} must have the shape {W.shape} of W, got shape {tuple(plane.shape)}"
+            )
+    share = check_number(share, "share")
     psi = W.responses.detach().cpu().numpy()
     psi = psi.astype(np.result_type(psi, float))
     passed = np.abs(psi) > share * np.abs(psi).max(1, keepdims=True)

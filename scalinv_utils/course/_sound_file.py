@@ -21,6 +21,7 @@ import soundfile
 
 from .._room import room
 from .._validation import check_count, check_positive
+from .._whole_file import check_path
 from ._sound_header import foreign, may_be_mp3, repaired
 
 __all__ = ["Sound", "SoundFileError", "read_sound"]
@@ -322,7 +323,7 @@ def _choice(channel: int, channels: int, likeness: float) -> str:
 def _source(path: Source) -> Iterator[BinaryIO]:
     """Open a file by its name, or check one that is open already, which stays open."""
     if isinstance(path, str | os.PathLike):
-        with open(path, "rb") as file:
+        with open(check_path(path), "rb") as file:
             yield file
     else:
         yield _binary(path)

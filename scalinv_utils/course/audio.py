@@ -25,7 +25,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from .._band import check_kept
-from .._validation import check_choice, check_positive, check_signal
+from .._validation import check_choice, check_flag, check_positive, check_signal
 from .._whole_file import write_whole
 from . import _web
 from ._thumbnails import thumbnails
@@ -215,6 +215,7 @@ def players(
     given = {str(label): _mono(x, f"sounds[{label!r}]") for label, x in sounds.items()}
     sample_rate = check_positive(sample_rate, "sample_rate")
     speed = check_positive(speed, "speed")
+    difference, pictures = check_flag(difference, "difference"), check_flag(pictures, "pictures")
     rate = _played_rate(sample_rate, speed)
     # Resampling overshoots between the samples, so the gain is computed after it.
     played = {label: polyphase(x, sample_rate * speed, rate) for label, x in given.items()}

@@ -278,6 +278,7 @@ def clicks(
     [1.0, 0.0, 0.0, 1.0, 0.0, 0.0]
     """
     _, duration = _time(n_samples, sample_rate)
+    sample_rate = check_positive(sample_rate, "sample_rate")
     if times is None:
         times = [duration / 4, duration / 2, duration * 3 / 4]
     seconds = check_signal(times, name="times", ndim=1).double()
@@ -577,7 +578,8 @@ def cut(
     if start is None:
         first = 0 if wanted is None else loudest(x, wanted)
     else:
-        first = round(check_number(start, "start") * sample_rate)
+        first = check_number(start, "start") * sample_rate
+        first = round(first) if abs(first) <= available else -1
     length = available - first if wanted is None else wanted
     if first < 0 or length < 1 or first + length > available:
         raise ValueError(

@@ -20,7 +20,7 @@ from numpy.lib import format as npy
 
 from .._room import check_room
 from .._validation import check_choice
-from .._whole_file import write_whole
+from .._whole_file import check_path, write_whole
 from ..transforms.scalogram import Scalogram
 from ._measured import Measured
 
@@ -69,7 +69,7 @@ def save(M: Measured, path: str | PathLike[str]) -> None:
     >>> load(path).W.shape == W.shape
     True
     """
-    check_choice(Path(path).suffix, (".npz",), "the ending of path")
+    check_choice(Path(check_path(path)).suffix, (".npz",), "the ending of path")
     content = io.BytesIO()
     np.savez_compressed(content, **_told(M), **_transform_to_arrays(M.W))
     write_whole(path, content.getvalue())
@@ -142,7 +142,7 @@ def _told(M: Measured) -> dict[str, Any]:
 def arrays_of(path: str | PathLike[str]) -> dict[str, np.ndarray]:
     """Read the arrays of an .npy or .npz file; a single one is called S whatever its name."""
     # The file is opened here, because numpy leaves it open where it is none of its own.
-    with open(path, "rb") as file:
+    with open(check_path(path), "rb") as file:
         held = _read_all(file, path)
     if len(held) == 1:
         return {"S": next(iter(held.values()))}

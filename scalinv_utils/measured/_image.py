@@ -29,6 +29,7 @@ from scipy.spatial import KDTree
 
 from .._room import check_room
 from .._validation import check_choice, check_count, check_positive
+from .._whole_file import check_path
 from ..transforms._wavelets import WaveletLike
 from ..transforms.scalogram import Scalogram
 from ._measured import Measured
@@ -222,7 +223,7 @@ def _picture(path: str | PathLike[str], box: Sequence[int] | None, cmap: str | N
         from PIL import Image
     except ImportError:
         raise ImportError("from_image needs pillow: pip install pillow") from None
-    with open(path, "rb") as file:
+    with open(check_path(path), "rb") as file:
         opened = _unless_damaged(lambda: Image.open(file, formats=FORMATS), path)
         n_bytes = BYTES_PER_PIXEL * math.prod(opened.size)
         check_room(n_bytes, "path", "its pixels", "cut out the scalogram")

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._validation import check_choice, check_positive
+from .._whole_file import check_path
 from ..transforms._wavelets import WaveletLike
 from ..transforms.scalogram import Scalogram
 from ._mat import OtherFormat, variables
@@ -123,7 +124,7 @@ def from_matlab(
 
 def _variables(path: str | PathLike[str], *names: str) -> list[Any]:
     """Read variables of a .mat file, or say why that is impossible."""
-    with open(path, "rb") as file:
+    with open(check_path(path), "rb") as file:
         try:
             held = variables(file, names)
         except OtherFormat:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from .._whole_file import write_whole
+from .._whole_file import check_path, write_whole
 from ..metrics import analytic
 
 __all__ = ["Recovery"]
@@ -103,5 +103,20 @@ class Recovery:
         Returns
         -------
         Recovery
+
+        Raises
+        ------
+        OSError
+            If there is no such file.
+        ValueError
+            If `save` did not write it, or not to its end.
         """
-        return cls(**torch.load(path, weights_only=True, map_location="cpu"))
+        try:
+            held = torch.load(check_path(path), weights_only=True, map_location="cpu")
+            return cls(**{name: held[name] for name in cls.__dataclass_fields__})
+        except OSError:
+            raise
+        except Exception as error:  # damaged files make torch raise nearly anything
+            raise ValueError(
+                f"path must be a file of Recovery.save, got {str(path)!r}: {error}"
+            ) from error

@@ -121,7 +121,10 @@ class Decimated:
             If there are too few or too many parts, or a part has the wrong shape or NaN, infinite
             or negative magnitudes.
         """
-        parts = list(parts)
+        try:
+            parts = list(parts)
+        except TypeError:
+            raise TypeError(f"parts must be a list of arrays, got {type(parts).__name__}") from None
         if len(parts) != len(self._groups):
             raise ValueError(
                 f"parts must hold {len(self._groups)} arrays, one for each hop, got {len(parts)}"

@@ -30,6 +30,7 @@ from .._validation import (
     check_choice,
     check_coefficients,
     check_count,
+    check_instance,
     check_magnitudes,
     check_number,
     check_positive,
@@ -416,6 +417,7 @@ class Scalogram(nn.Module):
 
     def modulus(self, c: torch.Tensor) -> torch.Tensor:
         """Compute |c|; the row of a "signed" lowpass keeps its sign."""
+        check_instance(c, torch.Tensor, "c")
         if self.lowpass != "signed":
             return modulus(c)
         return torch.cat([modulus(c[..., :-1, :]), c[..., -1:, :].real], dim=-2)
@@ -435,6 +437,8 @@ class Scalogram(nn.Module):
         >>> bool(torch.allclose(W.impose(2 * c.abs(), c), 2 * c))
         True
         """
+        check_instance(S, torch.Tensor, "S")
+        check_instance(c, torch.Tensor, "c")
         if self.lowpass != "signed" and S.shape == c.shape and cpu_without_autograd(S, c):
             return turned(S.to(self.filters.dtype), c, modulus(c), at_zero=1.0, out=out)
         phase = torch.where(c == 0, torch.ones_like(c), torch.sgn(c))

@@ -134,9 +134,27 @@ class Bomb:
 
 def test_loading_runs_no_code(tmp_path):
     torch.save({"signal": Bomb(), "method": "m"}, tmp_path / "bomb.pt")
-    with pytest.raises(pickle.UnpicklingError):
+    with pytest.raises(ValueError, match="^path must be a file of Recovery.save") as caught:
         Recovery.load(tmp_path / "bomb.pt")
-    assert Bomb.exploded == []
+    assert Bomb.exploded == [] and isinstance(caught.value.__cause__, pickle.UnpicklingError)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"a letter", b"PK\x03\x04 and nothing", "cut", "list", "part"]
+)
+def test_files_that_save_did_not_write_are_refused(content, tmp_path):
+    path = tmp_path / "one.pt"
+    if content == "cut":
+        run(2).save(path)
+        content = path.read_bytes()[:-500]
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        torch.save([1, 2] if content == "list" else {"signal": torch.ones(3)}, path)
+    with pytest.raises(ValueError, match="^path must be a file of Recovery.save, got .*one.pt"):
+        Recovery.load(path)
+    with pytest.raises(FileNotFoundError):
+        Recovery.load(tmp_path / "another.pt")
 
 
 @pytest.mark.parametrize(
