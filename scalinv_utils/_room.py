@@ -4,11 +4,15 @@ A system that lends memory lets a program take any amount, and ends it later, wi
 the memory is used. So the free memory is asked for first.
 """
 
+import contextlib
+import contextvars
+import math
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["available", "check_room", "room"]
+__all__ = ["at_most", "available", "check_room", "room"]
 
 # Where nobody says how much memory is free, this much is taken to be.
 ASSUMED = 4 * 2**30
@@ -23,6 +27,26 @@ CGROUPS = (
 )
 
 
+_allowed = contextvars.ContextVar("allowed", default=math.inf)
+
+
+@contextlib.contextmanager
+def at_most(n_bytes: float) -> Iterator[None]:
+    """Take no more than so many bytes to be free: files from strangers get a part of the memory.
+
+    Examples
+    --------
+    >>> with at_most(1e6):
+    ...     available() <= 1e6
+    True
+    """
+    token = _allowed.set(n_bytes)
+    try:
+        yield
+    finally:
+        _allowed.reset(token)
+
+
 def available() -> int:
     """Return how many bytes this process can still take: of the machine, its container, its limit.
 
@@ -32,7 +56,7 @@ def available() -> int:
     True
     """
     known = [free for free in (_of_machine(), _of_container(), _of_process()) if free is not None]
-    return max(min(known, default=ASSUMED), 0)
+    return int(max(min(*known, _allowed.get()) if known else min(ASSUMED, _allowed.get()), 0))
 
 
 def room() -> int:
@@ -71,9 +95,10 @@ free; take a shorter signal
         return
     free = available()
     if n_bytes > free:
+        whose = "free" if math.isinf(_allowed.get()) else "given to a file here"
         raise ValueError(
             f"{name} must leave room in memory: {what} take {n_bytes / 1e9:.3g} GB, and "
-            f"{free / 1e9:.2g} GB are free; {way_out}"
+            f"{free / 1e9:.2g} GB are {whose}; {way_out}"
         )
 
 

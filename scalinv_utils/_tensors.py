@@ -1,6 +1,8 @@
 """Convert tensors between types and devices, take them out of the autograd graph, compare them."""
 
+import functools
 import hashlib
+import os
 import warnings
 from collections.abc import Sequence
 
@@ -23,6 +25,11 @@ WITHOUT_DOUBLE = ("mps",)
 
 # Single precision holds levels from here to its inverse, with room for sums.
 MINUTE = 1e-30
+
+# A forked process has none of the threads of OpenMP that its parent has, and waits for them forever
+# as soon as it needs them. torch's own workers have one thread each for that reason.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=functools.partial(torch.set_num_threads, 1))
 
 
 def double(x: torch.Tensor) -> torch.Tensor:

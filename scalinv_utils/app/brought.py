@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from .._room import at_most
 from .._validation import check_choice, check_count, check_positive
 from ..course._memory import give_back
 from ..diagnosis import diagnose
@@ -32,6 +33,9 @@ SUFFIXES = (".npy", ".npz", ".mat", ".png")
 
 # Extended signals of more samples than this take too long for an app, or too much memory.
 LONGEST_BROUGHT = 8192
+
+# What a file is turned into may take this many bytes: a few kilobytes may hold gigabytes of zeros.
+MOST_MEMORY = 250e6
 
 # The error bar of a longer signal takes as long as its recovery.
 LONGEST_WITH_BAR = 2048
@@ -123,19 +127,20 @@ def read(
         path = Path(folder) / f"brought{suffix}"
         path.write_bytes(content)
         try:
-            if suffix == ".mat":
-                M = from_matlab(path, sample_rate=rate)
-            elif suffix == ".png":
-                M = from_image(
-                    path,
-                    sample_rate=rate,
-                    seconds=seconds,
-                    f_min=f_min,
-                    f_max=f_max,
-                    wavelet=wavelet,
-                )
-            else:
-                M = _array(path, rate, n_samples, f_min, f_max, wavelet, scale)
+            with at_most(MOST_MEMORY):
+                if suffix == ".mat":
+                    M = from_matlab(path, sample_rate=rate)
+                elif suffix == ".png":
+                    M = from_image(
+                        path,
+                        sample_rate=rate,
+                        seconds=seconds,
+                        f_min=f_min,
+                        f_max=f_max,
+                        wavelet=wavelet,
+                    )
+                else:
+                    M = _array(path, rate, n_samples, f_min, f_max, wavelet, scale)
         except (ValueError, TypeError) as error:  # whoever reads it knows the file by its own name
             raise ValueError(str(error).replace(str(path), name)) from error
     if M.W.n_samples > LONGEST_BROUGHT:

@@ -6,7 +6,7 @@ the progress bar moves and the cancel button answers.
 
 import contextlib
 import html
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import ipywidgets
@@ -65,6 +65,7 @@ class Studio(Working):
 
     task: session.Task | None = None
     result: session.Attempt | None = None
+    _said: Sequence[str] = ()  # what was left out of a file
     _x: torch.Tensor | None = None  # the whole sound; None while there is none
 
     def __init__(self, recording: str = "tabla", n_samples: int = 2048, *, solved: bool = True):
@@ -169,8 +170,11 @@ class Studio(Working):
     def _choose(self) -> None:
         """Take the recording that was chosen, or the file that was uploaded before."""
         if self.recording.value is not None:  # None: the file that was brought is of no use
-            own = self.recording.value == OWN_FILE
-            self._take(*(self._own if own else signals.recording(self.recording.value)))
+            if self.recording.value == OWN_FILE:
+                x, sample_rate, said = self._own
+                self._take(x, sample_rate, said)
+            else:
+                self._take(*signals.recording(self.recording.value))
 
     def _read(self) -> None:
         """Take the file that was uploaded, as much of it as can be used."""
@@ -179,7 +183,9 @@ class Studio(Working):
         file = self.upload.value[0]
         try:
             with self._or_say_why():
-                own = session.open_sound(file["name"], bytes(file["content"]))
+                said: list[str] = []
+                sound = session.open_sound(file["name"], bytes(file["content"]), said)
+                own = (sound[0], sound[1], said)
                 with self._moving():
                     self.length.value = session.LONGEST
                     if OWN_FILE not in self.recording.options:
@@ -200,8 +206,8 @@ class Studio(Working):
                 self._take(*sound)
         return self.task
 
-    def _take(self, x: torch.Tensor, sample_rate: float) -> None:
-        self._x, self._rate = x, sample_rate
+    def _take(self, x: torch.Tensor, sample_rate: float, said: Sequence[str] = ()) -> None:
+        self._x, self._rate, self._said = x, sample_rate, said
         self._cut()
 
     def _cut(self) -> None:
@@ -225,7 +231,8 @@ class Studio(Working):
             self._cancel()
             self._mark(self._x, self.start.value if start is None else start)
             with self._or_say_why(keep_sound=True):
-                part = session.prepare(self._x, self._rate, self.length.value, start)
+                length = self.length.value
+                part = session.prepare(self._x, self._rate, length, start, self._said)
                 with self._moving():
                     self.start.value = part.start
                 self.used.value = f"<p>{html.escape(part.words)}</p>"

@@ -12,7 +12,7 @@ import io
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from .. import metrics
 from .._validation import check_choice, check_count, check_signal
 from ..course import audio, signals
 from ..course._memory import give_back
+from ..course._sound_file import SoundFileError, read_sound
 from ..recovery._dense_start import phase_gradient
 from ..recovery._gradient_descent import invert_gradient
 from ..recovery._griffin_lim import griffin_lim, random_angles
@@ -67,6 +68,9 @@ VOICES = (8, 16, 32)
 # No more than the beginning of a long file is decoded.
 LONGEST_READ = 300.0  # seconds
 
+# Nor more than this many samples, 300 s at 48 kHz: a small file of silence may hold hours.
+MOST_READ = 14_400_000
+
 # A file has to fit into one message from the browser. Servers take 10 MiB unless they are told
 # otherwise; the commands `lab` and `app` tell theirs, and say so in this variable.
 UPLOAD, SMALLEST_LIMIT = "SCALINV_LARGEST_FILE", 10_000_000
@@ -94,6 +98,7 @@ REFUSALS = {
         "holds samples that are no numbers (NaN or infinite): export it again, as 16-bit WAV for "
         "example."
     ),
+    "too long": "holds more sound than fits into memory: cut out the part that you want.",
 }
 
 
@@ -156,7 +161,9 @@ class Task:
     S: torch.Tensor
 
 
-def open_sound(name: str, content: bytes) -> tuple[torch.Tensor, float]:
+def open_sound(
+    name: str, content: bytes, said: list[str] | None = None
+) -> tuple[torch.Tensor, float]:
     """Read the bytes of a sound file as one mono signal.
 
     Parameters
@@ -165,11 +172,14 @@ def open_sound(name: str, content: bytes) -> tuple[torch.Tensor, float]:
         Name of the file, for the messages.
     content : bytes
         WAV, FLAC, OGG, MP3 or another format that libsndfile reads.
+    said : list of str, optional
+        Sentences on what was left out are added to it: channels, and what follows the beginning.
 
     Returns
     -------
     x : Tensor, shape (n_samples,)
-        Channels are averaged. A file longer than five minutes is read for the first five only.
+        Channels that are alike are averaged; of others the loudest is taken. Of a long file the
+        first five minutes are read, and of a very high rate fewer.
     sample_rate : float
         Hz.
 
@@ -194,13 +204,26 @@ def open_sound(name: str, content: bytes) -> tuple[torch.Tensor, float]:
     if len(content) > largest_file():
         raise ValueError(too_large(name, len(content)))
     try:
-        return signals.load(io.BytesIO(content), seconds=LONGEST_READ)
-    except signals.SoundFileError as error:
+        file = io.BytesIO(content)
+        sound = read_sound(file, seconds=LONGEST_READ, most_samples=MOST_READ)
+    except SoundFileError as error:
         raise ValueError(f"{name} {REFUSALS[error.reason]}") from error
+    x, rate = torch.from_numpy(sound.samples), sound.sample_rate
+    if said is not None:
+        said += sound.said
+        if (sound.lasts or 0) * rate > len(x) and len(x) in (MOST_READ, round(LONGEST_READ * rate)):
+            said.append(
+                f"The file lasts {sound.lasts:.0f} s; its first {len(x) / rate:.4g} s were read."
+            )
+    return x, rate
 
 
 def prepare(
-    x: ArrayLike, sample_rate: float, n_samples: int = LONGEST, start: float | None = None
+    x: ArrayLike,
+    sample_rate: float,
+    n_samples: int = LONGEST,
+    start: float | None = None,
+    said: Sequence[str] = (),
 ) -> Stretch:
     """Cut out the stretch of a sound that is used, at RATE and with its ends faded.
 
@@ -215,6 +238,8 @@ def prepare(
         0.13 s is followed by silence, as low notes need room.
     start : float, optional
         Where the stretch begins, seconds. Default: where it is loudest.
+    said : sequence of str
+        What `open_sound` said; it comes first.
 
     Returns
     -------
@@ -238,7 +263,7 @@ def prepare(
     whole = signals.polyphase(raw, sample_rate, RATE).double()
     first = _first(whole, n_samples, start)
     part = whole[first : first + n_samples]
-    said = _where(len(whole), len(part), first, sample_rate, start)
+    said = [*said, *_where(len(whole), len(part), first, sample_rate, start, bool(said))]
     before = _cut_from(raw, sample_rate, first / RATE, len(part) / RATE)
     if not before.abs().max() > 0:
         raise ValueError(
@@ -261,10 +286,11 @@ def prepare(
 
 
 def _where(
-    n_whole: int, n_part: int, first: int, sample_rate: float, start: float | None
+    n_whole: int, n_part: int, first: int, sample_rate: float, start: float | None, less: bool
 ) -> list[str]:
-    """Say how long a sound is, and which stretch of it is used."""
-    said = [f"The sound lasts {_seconds(n_whole)} at {sample_rate:,.6g} samples per second."]
+    """Say how long a sound is, and which stretch is used; a file may hold more: `less`."""
+    subject = "What was read" if less else "The sound"
+    said = [f"{subject} lasts {_seconds(n_whole)} at {sample_rate:,.6g} samples per second."]
     if sample_rate != RATE:
         said.append(f"It was resampled to {RATE:,}: all that follows ends at {RATE // 2:,} Hz.")
     if n_part < n_whole:

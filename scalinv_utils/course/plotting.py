@@ -31,7 +31,15 @@ from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw, ImageFont
 
 from .._compiled import serial, ssqueezepy
-from .._validation import check_choice, check_count, check_magnitudes, check_positive, check_signal
+from .._validation import (
+    check_choice,
+    check_count,
+    check_flag,
+    check_magnitudes,
+    check_number,
+    check_positive,
+    check_signal,
+)
 
 __all__ = [
     "Picture",
@@ -270,9 +278,10 @@ def level_db(S: ArrayLike, reference: float | None = None, floor_db: float = -60
     [[0.0, -20.0, -60.0]]
     """
     moduli = check_magnitudes(S).detach().cpu().double().numpy()
-    if not (math.isfinite(floor_db) and floor_db < 0):
-        raise ValueError(f"floor_db must be a negative number of decibels, got {floor_db!r}")
-    top = moduli.max() if reference is None else check_positive(float(reference), "reference")
+    floor_db = check_number(floor_db, "floor_db", wanted := "a negative number of decibels")
+    if floor_db >= 0:
+        raise ValueError(f"floor_db must be {wanted}, got {floor_db!r}")
+    top = moduli.max() if reference is None else check_positive(reference, "reference")
     if top == 0:
         return np.full(moduli.shape, float(floor_db))
     return 20 * np.log10(np.maximum(moduli / top, 10 ** (floor_db / 20)))
@@ -329,7 +338,7 @@ def scalogram(
     starts, times = _columns(levels, sample_rate)
     pooled = np.maximum.reduceat(levels, starts, axis=-1)
     mesh = _mesh(ax, times, rows, pooled, Normalize(floor_db, 0), cmap)
-    if colorbar:
+    if check_flag(colorbar, "colorbar"):
         ax.figure.colorbar(
             mesh, ax=ax, label="level (dB re peak)" if reference is None else "level (dB)"
         )
@@ -383,7 +392,7 @@ def phase(
     colours = ScalarMappable(Normalize(-math.pi, math.pi), "twilight")
     faded = FADED + strength * (colours.to_rgba(angles[:, starts])[..., :3] - FADED)
     mesh = _mesh(ax, times, rows, faded)
-    if colorbar:
+    if check_flag(colorbar, "colorbar"):
         bar = ax.figure.colorbar(colours, ax=ax, label="phase (rad)", ticks=[-math.pi, 0, math.pi])
         bar.set_ticklabels(["−π", "0", "π"])
     return mesh
@@ -438,7 +447,7 @@ def error_map(
         limit = float(np.abs(largest).max()) or 1.0
     limit = check_positive(limit, "limit")
     mesh = _mesh(ax, times, rows, largest, Normalize(-limit, limit), "RdBu_r")
-    if colorbar:
+    if check_flag(colorbar, "colorbar"):
         ax.figure.colorbar(mesh, ax=ax, label="difference / peak")
     return mesh
 

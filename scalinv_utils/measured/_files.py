@@ -183,7 +183,8 @@ def _read_array(file: Any, n_bytes: int, head: Any = None) -> np.ndarray:
     promised = math.prod(shape) * dtype.itemsize
     if promised > n_bytes:
         raise ValueError(f"its header promises {promised:,} bytes, and it has {n_bytes:,}")
-    check_room(2 * promised, "path", "its arrays", "cut them into pieces")
+    n_bytes = max(promised, 8 * math.prod(shape))  # in double precision
+    check_room(4.0 * n_bytes, "path", "its arrays and what is made of them", "cut them into pieces")
     if head is None:
         file.seek(0)
     return npy.read_array(file, allow_pickle=False)

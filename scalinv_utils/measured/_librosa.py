@@ -31,6 +31,7 @@ from numpy.typing import ArrayLike
 from scipy import fft
 from scipy.signal import get_window
 
+from .._room import check_room
 from .._validation import check_choice, check_count, check_flag, check_number, check_positive
 from ..transforms.scalogram import Scalogram
 from ._measured import Measured
@@ -139,6 +140,7 @@ def from_librosa(
     early = _early_halvings(rows, sample_rate, hop, window)
     bank = Bank(rows, sample_rate, window, norm, _share(sparsity))
     octaves = list(_octaves(len(S), rows.bins_per_octave, hop, early))
+    bank.check_room(n_samples, hop)
     n_padded = bank.padded(n_samples, hop)
     filters = bank.responses(n_padded, n_samples, octaves)
     if check_flag(scale, "scale"):
@@ -285,6 +287,18 @@ class Bank:
         infinite = isinstance(norm, float) and norm == np.inf
         self.norm = norm if norm is None or infinite else check_positive(norm, "norm")
         self.sparsity = sparsity
+
+    def check_room(self, n_samples: int, hop: int) -> None:
+        """Refuse parameters that call for filters beyond the free memory."""
+        longest = float(self.rows.lengths.max() * self.sample_rate)
+        taps = 2 * longest * min(self.rows.bins_per_octave, len(self.rows.lengths))
+        responses = (n_samples + min(longest, n_samples) + hop) * len(self.rows.lengths)
+        check_room(
+            16 * (3 * taps + 2 * responses),
+            "sample_rate, hop_length and bins_per_octave",
+            f"filters for {n_samples:,} samples, the longest of {longest:,.0f},",
+            "see that they are those of the call of librosa, and cut C into pieces",
+        )
 
     def padded(self, n_samples: int, hop: int) -> int:
         """Return a multiple of the hop at which no tap reaches the signal from its wrong end."""

@@ -24,10 +24,11 @@ import torch
 from numpy.typing import ArrayLike
 
 from .._levels import norm
-from .._tensors import detached
+from .._tensors import detached, require_single_or_double
 from .._validation import (
     check_choice,
     check_count,
+    check_instance,
     check_mask,
     check_number,
     check_numbers,
@@ -233,6 +234,12 @@ class Measured:
         ----------
         x : real Tensor, shape (..., n_samples)
         """
+        if check_instance(x, torch.Tensor, "x").shape[-1:] != (self.n_samples,):
+            raise ValueError(
+                f"x must have n_samples = {self.n_samples} on its last axis, got shape "
+                f"{tuple(x.shape)}"
+            )
+        require_single_or_double(x.dtype, "x")
         return self.W.modulus(self.coefficients(x))
 
     def adjoint(self, c: torch.Tensor) -> torch.Tensor:

@@ -25,7 +25,7 @@ the numbers in the tests and in notebook 05.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,7 @@ from numpy.typing import ArrayLike
 from scipy import linalg
 
 from .._levels import unit
+from .._validation import check_instance, check_number
 from ..metrics import decibels
 from ..transforms._derivatives import scale_derivative, time_derivative
 from ..transforms.scalogram import Scalogram
@@ -50,6 +51,9 @@ EQUATION_ROWS_PER_OCTAVE = 8
 # One ridge per round, relative to the mean of A's diagonal. The error after a round is about
 # the ridge; a small ridge before w is good would fit the wrong equation.
 RIDGES = (1e-3, 1e-4, 1e-6, 1e-8, 1e-9, 1e-10)
+
+# The least ridge: rounding errors are above it.
+LEAST_RIDGE = 1e-15
 
 # Inverse iterations in the first round, and in each later one.
 FIRST_SOLVES, SOLVES = 20, 5
@@ -301,6 +305,10 @@ def solve_phase_equation(
     S = one_scalogram(S, W, where="solve_phase_equation")
     run = Run("phase equation", callback, keep_every=keep_every, progress=progress, result="best")
     S, W = at_unit(S, W, run), W.in_double()
+    ridges = [_ridge(ridge, "ridges") for ridge in check_instance(ridges, Iterable, "ridges")]
+    if not ridges:
+        raise ValueError("ridges must hold at least one number, got none")
+    target_db = check_number(target_db, "target_db")
     solve = functools.partial(_solve, seed=seed, ridges=ridges, target_db=target_db)
     stages = [Stage("phase equation", solve, len(ridges) - 1)]
     return run.through(stages, S, W, silence_of(S)).recovery()
@@ -370,7 +378,8 @@ def spectral_gap(S: ArrayLike, W: Scalogram, x: ArrayLike, *, ridge: float = 1e-
     >>> gap > 5 * gap_of_clicks
     True
     """
-    S, W = one_scalogram(S, W, where="spectral_gap"), W.in_double()
+    S, ridge = one_scalogram(S, W, where="spectral_gap"), _ridge(ridge, "ridge")
+    W = W.in_double()
     W.check_heard(x)
     c = W(x).detach()
     equation = PhaseEquation((S / unit(S)).numpy(), W)
@@ -383,6 +392,13 @@ def spectral_gap(S: ArrayLike, W: Scalogram, x: ArrayLike, *, ridge: float = 1e-
         subset_by_index=[len(A) - 2, len(A) - 1],
     )
     return float(largest[1] / largest[0])
+
+
+def _ridge(ridge: float, name: str) -> float:
+    """Check a ridge: it keeps a matrix definite whose small eigenvalues are rounding errors."""
+    if not LEAST_RIDGE <= check_number(ridge, name) <= 1:
+        raise ValueError(f"{name} must be from {LEAST_RIDGE:g} to 1, got {ridge!r}")
+    return float(ridge)
 
 
 def _inverse_step(

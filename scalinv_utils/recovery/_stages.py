@@ -29,6 +29,7 @@ from .._tensors import detached, double
 from .._validation import (
     check_callable,
     check_count,
+    check_flag,
     check_instance,
     check_magnitudes,
 )
@@ -133,6 +134,7 @@ class Run:
         if keep_every is not None:
             keep_every = check_count(keep_every, "keep_every")
         self.method, self.callback, self.keep_every = method, callback, keep_every
+        progress = check_flag(progress, "progress")
         self.progress, self.result, self.goal_db = progress, result, goal_db
         self.history: dict[str, list[float]] = {"consistency_db": [], "seconds": []}
         self.iterates: list[tuple[int, torch.Tensor]] = []
@@ -288,6 +290,7 @@ def one_scalogram(
     Where noise may have made it `negative`, it still is to be real, finite and of W's shape.
     `where` names the method.
     """
+    check_instance(W, Scalogram, "W")
     n_signed = W.n_freqs if negative else int(W.lowpass == "signed")
     plane = detached(check_magnitudes(S, W.shape, n_signed=n_signed), "S", where)
     if plane.ndim != 2:

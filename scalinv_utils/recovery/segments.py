@@ -26,7 +26,14 @@ from numpy.typing import ArrayLike
 from .._band import check_heard, restricted
 from .._levels import norm, unit
 from .._tensors import double
-from .._validation import check_callable, check_count, check_instance, check_numbers, check_signal
+from .._validation import (
+    check_callable,
+    check_count,
+    check_flag,
+    check_instance,
+    check_numbers,
+    check_signal,
+)
 from ..metrics import analytic, decibels
 from ..transforms.scalogram import Scalogram
 from ._interrupts import BAR_AFTER, Bar, interruptible, kept
@@ -197,6 +204,7 @@ class Slices:
         """
         check_callable(method, "method", "a function of (S, W) with progress=False")
         check_instance(scalograms, Iterable, "scalograms")
+        progress = check_flag(progress, "progress")
         sound = _Sound(self, n_samples, Run("slices", callback))
         with interruptible(sound.so_far):
             for k, S in enumerate(self._counted(scalograms, n_samples, progress)):

@@ -53,10 +53,10 @@ def test_bad_files_get_one_sentence_with_their_name(content, words):
 
 @pytest.mark.parametrize("reason", session.REFUSALS)
 def test_the_sentence_depends_on_the_reason_and_not_on_the_message(monkeypatch, reason):
-    def load(file, seconds):
+    def read_sound(file, seconds, most_samples):
         raise signals.SoundFileError("finite, at least one sample", reason)
 
-    monkeypatch.setattr(signals, "load", load)
+    monkeypatch.setattr(session, "read_sound", read_sound)
     with pytest.raises(ValueError) as refused:
         session.open_sound("my song.wav", b"1")
     assert str(refused.value) == f"my song.wav {session.REFUSALS[reason]}"
@@ -64,8 +64,28 @@ def test_the_sentence_depends_on_the_reason_and_not_on_the_message(monkeypatch, 
 
 def test_of_a_very_long_file_the_beginning_is_read(monkeypatch):
     monkeypatch.setattr(session, "LONGEST_READ", 0.5)
-    x, _ = session.open_sound("a", file([0.1] * 8000, 8000))
-    assert len(x) == 4000
+    said = []
+    x, rate = session.open_sound("a", file([0.1, -0.1] * 4000, 8000), said)
+    assert len(x) == 4000 and said == ["The file lasts 1 s; its first 0.5 s were read."]
+    words = session.prepare(x, rate, said=said).words
+    assert words.startswith("The file lasts 1 s; its first 0.5 s were read. What was read lasts")
+
+
+def test_of_a_very_high_rate_less_time_is_read(monkeypatch):
+    monkeypatch.setattr(session, "MOST_READ", 3000)
+    said = []
+    x, rate = session.open_sound("a", file([0.1, -0.1] * 48000, 96000), said)
+    assert len(x) == 3000 and said == ["The file lasts 1 s; its first 0.03125 s were read."]
+    session.open_sound("a", file([0.1, -0.1] * 1500, 96000), said)
+    assert len(said) == 1
+
+
+def test_what_is_left_out_of_channels_is_said():
+    tone = 0.5 * signals.tones(4410, 44100, [441]).numpy()
+    said = []
+    x, rate = session.open_sound("a", file(np.stack([tone, -tone / 2], 1), 44100), said)
+    assert "Channel 0 of 2 was taken" in said[0]
+    assert session.prepare(x, rate, said=said).words.startswith(said[0])
 
 
 @settings(max_examples=25, deadline=None)
