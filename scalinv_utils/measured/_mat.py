@@ -110,7 +110,11 @@ class Matrix(NamedTuple):
         bits = int(flags.numbers("u4", 0, 1)[0])
         if told not in wanted or bits & 0xFF not in CLASSES:
             return told, None
-        check_room(4.0 * n_bytes, "it", f"its variable {told!r} and what is made of it", CUT)
+        sizes = shape.numbers("i4", 0, len(shape.content) // 4).tolist()
+        # Whole numbers are stored in few bytes, one at least for each.
+        count = min(math.prod(map(abs, sizes)), n_bytes) * (1 + bool(bits & IS_COMPLEX))
+        n_values = 4.0 * max(n_bytes, 8 * count)
+        check_room(n_values, "it", f"its variable {told!r} and what is made of it", CUT)
         array = _array(self._unpacked(8 + n_bytes), at, shape, bool(bits & IS_COMPLEX))
         return told, array if bits & IS_COMPLEX else array.astype(CLASSES[bits & 0xFF])
 
