@@ -12,6 +12,7 @@ from ._phase_gradient import integrate_phase
 from ._phase_relations import phase_derivatives
 from ._pipeline import recover
 from ._result import Recovery
+from .many import recover_many
 from .segments import Slices
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "phase_gradient",
     "random_start",
     "recover",
+    "recover_many",
     "settle",
     "solve_phase_equation",
     "spectral_gain",

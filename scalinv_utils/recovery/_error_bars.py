@@ -139,7 +139,7 @@ def error_bars(
     if isinstance(S, Measured):
         return _of_measured(x, S)
     plane, W = scalogram_of(S, W)
-    given = one_scalogram(plane, W, where="error_bars", negative=noise == "gaussian")
+    given = one_scalogram(plane, W, "error_bars", noise == "gaussian")
     W = W.in_double()
     _require_short(W)
     level = float(unit(given))

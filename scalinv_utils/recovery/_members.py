@@ -7,6 +7,7 @@ for a quiet one. So no method sees a batch: each member has a run of its own, at
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
@@ -89,6 +90,7 @@ def _interrupted(
     joined = _joined([*results, *(len(norms) - len(results)) * [to_come]], shape, norms)
     unfinished = joined.details.pop("interrupted", 0)
     joined.details |= {"interrupted": True, "members": len(results) - unfinished}
+    joined.members = list(results)
     return joined
 
 
@@ -108,13 +110,21 @@ def _joined(results: list[Recovery], shape: tuple[int, ...], norms: list[float])
         together(ends, norms),
         history,
         _iterates(results, shape),
-        {key: sum(result.details.get(key, 0) for result in results) for key in _keys(results)},
+        {key: _of_all(results, key) for key in _keys(results)},
+        results,
     )
 
 
 def _keys(results: list[Recovery]) -> list[str]:
-    """List the names of all details, which are counts. Those of silent members lack some."""
+    """List the names of all details. Those of silent members lack some."""
     return list(dict.fromkeys(key for result in results for key in result.details))
+
+
+def _of_all(results: list[Recovery], key: str) -> Any:
+    """Add up a count; list any other detail of the members, None where one lacks it."""
+    values = [result.details.get(key) for result in results]
+    counts = [value for value in values if value is not None]
+    return sum(counts) if all(isinstance(value, int) for value in counts) else values
 
 
 def _at(values: Sequence[float], k: int) -> float:

@@ -302,7 +302,7 @@ def solve_phase_equation(
     >>> solve_phase_equation(W.magnitude(x), W).consistency_db < -100
     True
     """
-    S = one_scalogram(S, W, where="solve_phase_equation")
+    S = one_scalogram(S, W, "solve_phase_equation")
     run = Run("phase equation", callback, keep_every=keep_every, progress=progress, result="best")
     S, W = at_unit(S, W, run), W.in_double()
     ridges = [_ridge(ridge, "ridges") for ridge in check_instance(ridges, Iterable, "ridges")]
@@ -378,7 +378,7 @@ def spectral_gap(S: ArrayLike, W: Scalogram, x: ArrayLike, *, ridge: float = 1e-
     >>> gap > 5 * gap_of_clicks
     True
     """
-    S, ridge = one_scalogram(S, W, where="spectral_gap"), _ridge(ridge, "ridge")
+    S, ridge = one_scalogram(S, W, "spectral_gap"), _ridge(ridge, "ridge")
     W = W.in_double()
     W.check_heard(x)
     c = W(x).detach()

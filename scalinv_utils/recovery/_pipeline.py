@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from numpy.typing import ArrayLike
 
-from .._levels import unit
+from .._levels import norm, unit
 from .._validation import check_choice, check_count, check_positive
 from ..measured import Measured
 from ..metrics import decibels
@@ -17,6 +17,7 @@ from ._griffin_lim import alternate, fast
 from ._lifted_completion import is_liftable
 from ._lifted_power import MODELS, applies_to, noise_level
 from ._measured import carry_out, completed_stages
+from ._members import Index, one_by_one
 from ._noisy import Noisy
 from ._objective import Objective
 from ._phase_gradient import integrate_and_correct
@@ -28,8 +29,8 @@ from ._stages import (
     Stage,
     at_unit,
     measured_of,
-    one_scalogram,
     scalogram_of,
+    scalograms_of,
     silence_of,
 )
 from .denoising import denoise
@@ -77,9 +78,10 @@ def recover(
 
     Parameters
     ----------
-    S : real array, shape (n_freqs, n_samples), or Measured
-        One scalogram; a batch is refused. It is the modulus: a `Measured` takes power, decibels and
-        every hop-th column, says what is known of it, and which W it belongs to.
+    S : real array, shape (..., n_freqs, n_samples), or Measured
+        A scalogram, or a batch of them, each recovered as if it were alone. It is the modulus: a
+        `Measured` takes power, decibels and every hop-th column of one scalogram, says what is
+        known of it, and which W it belongs to.
     W : Scalogram
         Any wavelet will do, and not only a wavelet: where a method needs what a bank does not
         have, the next best start is used, and named in "stages". Dense rows (32 voices per
@@ -91,8 +93,8 @@ def recover(
         "rice": complex, on the coefficients before their modulus was taken.
     sigma : float, optional
         Standard deviation of the noise ("rice": of its real part), in units of S. Default: read
-        from S, where its power varies faster in time than that of any scalogram; none for a bank
-        made from filters. A `Measured` has its own, and errors that are Gaussian.
+        from each scalogram, where its power varies faster in time than that of any scalogram;
+        none for a bank made from filters. A `Measured` has its own, and errors that are Gaussian.
     seed : int
         Seed for the random phases assigned to each island's starting point: the same seed gives
         the same signal.
@@ -132,29 +134,36 @@ def recover(
     >>> metrics.waveform_error_db(y, x) < -100
     True
     """
-    run = Run(
-        "recover",
-        callback,
-        keep_every=keep_every,
-        progress=progress,
-        result="best",
-        goal_db=GOAL_DB,
-    )
     check_choice(noise, MODELS, "noise")
     seed = check_count(seed, "seed", 0)
     sigma = None if sigma is None else check_positive(sigma, "sigma")
-    run.details["stages"] = run.stages
-    with run.interruptible():
-        if M := measured_of(S, W, sigma):
-            return _recover_measured(M, run, seed)
-        return _recover_modulus(*scalogram_of(S, W), run, noise, sigma, seed)
+    planes = S if isinstance(S, Measured) else scalograms_of(S, W, "recover", noise == "gaussian")
+
+    def alone(index: Index, callback: Callback | None) -> Recovery:
+        run = Run(
+            "recover",
+            callback,
+            keep_every=keep_every,
+            progress=progress,
+            result="best",
+            goal_db=GOAL_DB,
+        )
+        part = planes if isinstance(planes, Measured) else planes[index]
+        run.details["stages"] = run.stages
+        with run.interruptible():
+            if M := measured_of(part, W, sigma):
+                return _recover_measured(M, run, seed)
+            return _recover_modulus(*scalogram_of(part, W), run, noise, sigma, seed)
+
+    if isinstance(planes, Measured):
+        return alone((), callback)
+    return one_by_one(alone, tuple(planes.shape[:-2]), norm(planes, (-2, -1)), callback)
 
 
 def _recover_modulus(
-    S: ArrayLike, W: Scalogram, run: Run, noise: str, sigma: float | None, seed: int
+    signed: torch.Tensor, W: Scalogram, run: Run, noise: str, sigma: float | None, seed: int
 ) -> Recovery:
-    """Run the stages of |W x|, with or without noise."""
-    signed = one_scalogram(S, W, where="recover", negative=noise == "gaussian")
+    """Recover from one scalogram, whose moduli may be negative if the noise may have made them."""
     signed, W = at_unit(signed, W, run), W.in_double()
     sigma = None if sigma is None else sigma / run.unit
     S = _moduli(signed, W)

@@ -34,7 +34,11 @@ class Recovery:
     iterates : list of (int, Tensor)
         (iteration, copy of its signal) of every `keep_every`-th iteration.
     details : dict
-        Facts that only some methods know, such as the number of islands.
+        Facts that only some methods know, such as the number of islands. Of a batch, counts are
+        those of all members, and any other fact is a list with that of each.
+    members : list of Recovery
+        The recovery of each member of a batch, in order, with a history of its own. It is empty
+        for a single signal, and where a method took the batch as a whole.
 
     Examples
     --------
@@ -54,6 +58,7 @@ class Recovery:
     )
     iterates: list[tuple[int, torch.Tensor]] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
+    members: list[Recovery] = field(default_factory=list)
 
     @property
     def analytic(self) -> torch.Tensor:
@@ -85,9 +90,8 @@ class Recovery:
         OSError
             If the file cannot be written; an earlier one is as it was.
         """
-        iterates = [(k, x.clone()) for k, x in self.iterates]  # without the rest of their blocks
         content = io.BytesIO()
-        torch.save({**vars(self), "iterates": iterates}, content)
+        torch.save(self._plain(), content)
         write_whole(path, content.getvalue())
 
     @classmethod
@@ -113,10 +117,22 @@ class Recovery:
         """
         try:
             held = torch.load(check_path(path), weights_only=True, map_location="cpu")
-            return cls(**{name: held[name] for name in cls.__dataclass_fields__})
+            return cls._of_plain(held)
         except OSError:
             raise
         except Exception as error:  # damaged files make torch raise nearly anything
             raise ValueError(
                 f"path must be a file of Recovery.save, got {str(path)!r}: {error}"
             ) from error
+
+    def _plain(self) -> dict[str, Any]:
+        """Tell all of it in tensors and plain values."""
+        iterates = [(k, x.clone()) for k, x in self.iterates]  # without the rest of their blocks
+        members = [member._plain() for member in self.members]
+        return {**vars(self), "iterates": iterates, "members": members}
+
+    @classmethod
+    def _of_plain(cls, told: dict[str, Any]) -> Recovery:
+        members = [cls._of_plain(member) for member in told.get("members", [])]
+        known = {name: told[name] for name in cls.__dataclass_fields__ if name != "members"}
+        return cls(**known, members=members)

@@ -46,6 +46,7 @@ __all__ = [
     "measured_of",
     "one_scalogram",
     "scalogram_of",
+    "scalograms_of",
     "silence_of",
 ]
 
@@ -282,24 +283,27 @@ def at_unit(S: torch.Tensor, W: Scalogram, run: Run) -> torch.Tensor:
     return S / run.unit
 
 
-def one_scalogram(
-    S: ArrayLike, W: Scalogram, *, where: str = "this method", negative: bool = False
-) -> torch.Tensor:
-    """Check that S is one scalogram of W, and return it in double precision on the CPU.
-
-    Where noise may have made it `negative`, it still is to be real, finite and of W's shape.
-    `where` names the method.
-    """
-    check_instance(W, Scalogram, "W")
-    n_signed = W.n_freqs if negative else int(W.lowpass == "signed")
-    plane = detached(check_magnitudes(S, W.shape, n_signed=n_signed), "S", where)
+def one_scalogram(S: ArrayLike, W: Scalogram, where: str, negative: bool = False) -> torch.Tensor:
+    """Check that S is one scalogram of W; parameters and result as of `scalograms_of`."""
+    plane = scalograms_of(S, W, where, negative)
     if plane.ndim != 2:
         raise ValueError(
             f"S must be one scalogram of shape (n_freqs, n_samples) = {W.shape}, got shape "
-            f"{tuple(plane.shape)}; recover those of a batch one after the other, and read a "
+            f"{tuple(plane.shape)}; take those of a batch one after the other, and read a "
             "picture's channels with measured.from_image"
         )
-    return double(plane).cpu()
+    return plane
+
+
+def scalograms_of(S: ArrayLike, W: Any, where: str, negative: bool = False) -> torch.Tensor:
+    """Check that S holds scalograms of W, and return them in double precision on the CPU.
+
+    Where noise may have made them `negative`, they still are to be real, finite and of W's shape.
+    `where` names the method.
+    """
+    S, W = scalogram_of(S, W)
+    n_signed = W.n_freqs if negative else int(W.lowpass == "signed")
+    return double(detached(check_magnitudes(S, W.shape, n_signed=n_signed), "S", where)).cpu()
 
 
 def check_start(x: torch.Tensor, S: torch.Tensor, transform: Any) -> None:

@@ -9,7 +9,7 @@ import torch
 from small import N, cosine, noise, scalogram, scattering
 
 from scalinv_utils import bounds, metrics
-from scalinv_utils.recovery import griffin_lim, invert_gradient, phase_gradient
+from scalinv_utils.recovery import Recovery, griffin_lim, invert_gradient, phase_gradient, recover
 from scalinv_utils.recovery._gradient_descent import OPTIMIZERS, random_start
 from scalinv_utils.recovery._heap_integration import Paths
 from scalinv_utils.recovery._phase_gradient import integrate_phase, paths_of
@@ -52,6 +52,45 @@ def test_members_are_recovered_as_if_alone(method):
         assert torch.equal(x, torch.stack(wanted))
     assert len(together.history["seconds"]) == max(len(r.history["seconds"]) for r in alone)
     assert together.seconds >= max(r.seconds for r in alone) * 0.1 > 0
+
+
+def test_recover_keeps_what_it_knows_of_each_member(tmp_path):
+    """A loud sound, silence, and noise that no signal has: each with its own stages and history."""
+    W = scalogram(64, "cauchy", 24)
+    sound = W.magnitude(cosine(8, 64))
+    unlike = torch.stack([sound, 0 * sound, 1e-12 * (sound + 0.1 * torch.rand_like(sound))])
+    batch = recover(unlike.reshape(3, 1, *W.shape), W, progress=False)
+    alone = [recover(part, W, progress=False) for part in unlike]
+    assert batch.signal.shape == (3, 1, W.n_samples)
+    batch.save(tmp_path / "batch.pt")
+    for kept in (batch, Recovery.load(tmp_path / "batch.pt")):
+        assert len(kept.members) == 3
+        for member, own in zip(kept.members, alone):
+            assert torch.equal(member.signal, own.signal)
+            assert member.history["consistency_db"] == own.history["consistency_db"]
+            assert member.details == own.details and member.members == []
+        assert kept.details["stages"] == [own.details["stages"] for own in alone]
+        assert kept.details["islands"] == sum(own.details.get("islands", 0) for own in alone)
+    assert batch.consistency_db == pytest.approx(alone[0].consistency_db, abs=0.1)  # the loud one
+
+
+def test_recover_stops_where_the_callback_says():
+    seen = []
+
+    def stop(iteration, x, fit):
+        seen.append(x)
+        return len(seen) == 2
+
+    batch = recover(S, W, callback=stop)
+    assert [len(member.history["seconds"]) for member in batch.members] == [2, 1, 1, 1]
+    assert seen[1].shape == X.shape and not seen[1][1:].any()
+
+
+def test_a_bank_without_a_wavelet_takes_batches_too():
+    bank = type(W).from_filters(W.responses, W.frequencies, W.sample_rate, n_samples=N)
+    batch = recover(S[:2], bank, callback=lambda k, *_: k > 2)
+    assert torch.equal(batch.signal[0], recover(S[0], bank, callback=lambda k, *_: k > 2).signal)
+    assert not batch.signal[1].any()
 
 
 def test_the_history_is_that_of_the_batch():

@@ -227,6 +227,6 @@ def test_silence_needs_no_stage():
 
 def test_one_scalogram_is_one():
     W = scalogram()
-    assert one_scalogram(torch.ones(W.shape).float(), W).dtype == torch.float64
+    assert one_scalogram(torch.ones(W.shape).float(), W, "a method").dtype == torch.float64
     with pytest.raises(ValueError, match="one scalogram of shape"):
-        one_scalogram(torch.ones(2, *W.shape), W)
+        one_scalogram(torch.ones(2, *W.shape), W, "a method")
