@@ -2,14 +2,19 @@
 
 import copy
 import io
+import multiprocessing
+import os
 import pickle
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
 from small import noise, scalogram, scattering
 
-from scalinv_utils import Scalogram, bounds, diagnose, griffin_lim
+from scalinv_utils import Scalogram, bounds, diagnose, griffin_lim, phase_gradient, recover
 from scalinv_utils.course import audio
 from scalinv_utils.measured import Measured
 from scalinv_utils.recovery import PhaseEquation, Slices, error_bars, losses
@@ -128,16 +133,87 @@ def test_a_scattering_is_moved_and_trained_after_its_journey():
 
 
 @pytest.mark.long
-def test_objects_travel_to_a_worker_of_dask_and_back():
+def test_objects_travel_to_workers_of_dask_and_back():
     from distributed import Client, LocalCluster
 
     made = {name: make() for name, (make, _) in OBJECTS.items()}
     # cloudpickle also takes what has no name.
     made["nameless"] = Scalogram(64, wavelet=lambda w: np.exp(-((w - 6) ** 2) / 2))
-    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
         with Client(cluster) as client:
-            back = client.submit(lambda things: things, made).result()
+            there = client.map(copy.copy, list(made.values()), pure=False)
+            back = dict(zip(made, client.gather(there)))
+            runs = [client.submit(griffin_lim, S, W, n_iter=3, workers=w) for w in cluster.workers]
+            signals = [recovery.signal for recovery in client.gather(runs)]
+    expected = griffin_lim(S, W, n_iter=3).signal
+    assert len(signals) == 2 and all(torch.equal(signal, expected) for signal in signals)
     for name, (_, answers) in OBJECTS.items():
         for a, b in zip(answers(made[name]), answers(back[name])):
             assert torch.equal(a, b)
     assert torch.equal(made["nameless"](X), back["nameless"](X))
+
+
+def processes(kind):
+    if kind == "loky":
+        return pytest.importorskip("joblib.externals.loky").get_reusable_executor(2)
+    if kind not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"this system has no {kind}")
+    return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context(kind))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["spawn", "fork", "forkserver", "loky"])
+def test_objects_travel_to_other_processes_and_back(kind):
+    made = {name: make() for name, (make, _) in OBJECTS.items()}
+    with processes(kind) as pool:
+        back = dict(zip(made, pool.map(copy.copy, made.values())))
+        recovered = pool.submit(griffin_lim, S, W, n_iter=3).result()
+    for name, (_, answers) in OBJECTS.items():
+        for a, b in zip(answers(made[name]), answers(back[name])):
+            assert torch.equal(a, b)
+    assert torch.equal(recovered.signal, griffin_lim(S, W, n_iter=3).signal)
+
+
+FORK = """
+import os, torch
+torch.set_num_threads(2)
+from scalinv_utils import Scalogram, griffin_lim
+W = Scalogram(2048, voices_per_octave=16)
+S = W.magnitude([k * k % 97 for k in range(2048)])
+expected = griffin_lim(S, W, n_iter=3).signal
+child = os.fork()
+if child == 0:
+    same = torch.allclose(griffin_lim(S, W, n_iter=3).signal, expected)
+    os._exit(0 if same and torch.get_num_threads() == 1 else 3)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), torch.get_num_threads())
+"""
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_process_does_not_wait_for_the_threads_of_its_parent():
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORK],
+        env={**os.environ, "OMP_NUM_THREADS": "2"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.stdout, done.returncode) == ("0 2\n", 0), done.stderr
+
+
+def test_threads_share_a_transform():
+    T, expected = scattering(), {}
+    tasks = {
+        "griffin_lim": lambda: griffin_lim(S, W, n_iter=30).signal,
+        "phase_gradient": lambda: phase_gradient(S, W, n_iter=2).signal,
+        "recover": lambda: recover(S, W, callback=lambda k, x, fit: k > 5, progress=False).signal,
+        "scattering": lambda: T(noise(1, T.n_samples)),
+    }
+    for name, task in tasks.items():
+        expected[name] = task()
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(3):
+            running = {name: pool.submit(task) for name, task in tasks.items()}
+            for name, one in running.items():
+                assert torch.equal(one.result(), expected[name]), name
