@@ -1,15 +1,17 @@
 """Every error names the wrong argument, the value it got and the values it takes."""
 
 import math
+import os
 
 import numpy as np
 import pytest
 import torch
 from small import N, cosine, noise, scalogram, scattering
 
-from scalinv_utils import bounds, diagnose, metrics, phase_gradient, recover
-from scalinv_utils.measured import Measured
-from scalinv_utils.recovery import Slices, losses
+from scalinv_utils import Recovery, bounds, diagnose, metrics, phase_gradient, recover
+from scalinv_utils.course import audio, plotting, signals
+from scalinv_utils.measured import Measured, from_image, from_librosa, from_matlab, load, save
+from scalinv_utils.recovery import Slices, losses, solve_phase_equation, spectral_gap
 from scalinv_utils.recovery._gradient_descent import griffin_lim_step, invert_gradient, random_start
 from scalinv_utils.recovery._griffin_lim import griffin_lim
 from scalinv_utils.recovery.denoising import denoise
@@ -406,3 +408,67 @@ def test_rows_of_a_jacobian_may_be_any_sequence_of_numbers():
     J = bounds.jacobian(X, W)
     for rows in ([3, -1], np.array([3, W.n_freqs - 1]), torch.tensor([3, -1])):
         assert torch.equal(bounds.jacobian(X, W, rows=rows), J[[3, -1]])
+
+
+LIBROSA = {"sample_rate": 8000, "hop_length": 64, "fmin": 500, "bins_per_octave": 12}
+OPENED_BY_NUMBER = [
+    lambda path: from_matlab(path, sample_rate=8000),
+    lambda path: from_image(path, sample_rate=8000, seconds=1, f_min=50, f_max=4000),
+    lambda path: load(path, W),
+    lambda path: save(Measured(S, W), path),
+    lambda path: audio.save_wav(path, X, 8000),
+    lambda path: signals.load(path),
+    lambda path: Recovery.load(path),
+    lambda path: Recovery(X, "m").save(path),
+]
+
+
+@pytest.mark.parametrize("function", OPENED_BY_NUMBER)
+@pytest.mark.parametrize("path", [True, 1, 2.0, None, ["a"], np.int8(1)])
+def test_a_number_is_no_file(function, path):
+    """Python opens a number as a file that is open already, and closes it."""
+    with pytest.raises((TypeError, ValueError), match="^path must be "):
+        function(path)
+    assert os.fstat(1)
+    if path is None:
+        with pytest.raises((TypeError, ValueError), match="path must be .* zero in it|npz"):
+            function("a\0b.npz")
+
+
+@pytest.mark.parametrize(
+    "name, call, error",
+    [
+        ("c", lambda: W.modulus(C.numpy()), TypeError),
+        ("S", lambda: W.impose(S.numpy(), C), TypeError),
+        ("c", lambda: W.impose(S, C.numpy()), TypeError),
+        ("x", lambda: Measured(S, W).magnitude(X.numpy()), TypeError),
+        ("x", lambda: Measured(S, W).magnitude(X.half()), TypeError),
+        ("x", lambda: Measured(S, W).magnitude(X[1:]), ValueError),
+        ("parts", lambda: Decimated(W).complete(3), TypeError),
+        ("p", lambda: bounds.pair_sums(W, X, None), ValueError),
+        ("q", lambda: bounds.pair_sums(W, S, C.numpy()), TypeError),
+        ("share", lambda: bounds.pair_sums(W, S, C, share="x"), TypeError),
+        ("W", lambda: spectral_gap(S, None, X), TypeError),
+        ("ridge", lambda: spectral_gap(S, W, X, ridge=-1), ValueError),
+        ("ridges", lambda: solve_phase_equation(S, W, ridges=[1e-3, math.nan]), ValueError),
+        ("ridges", lambda: solve_phase_equation(S, W, ridges=[]), ValueError),
+        ("ridges", lambda: solve_phase_equation(S, W, ridges=0.1), TypeError),
+        ("target_db", lambda: solve_phase_equation(S, W, target_db="x"), TypeError),
+        ("progress", lambda: griffin_lim(S, W, progress=X), TypeError),
+        ("start", lambda: signals.cut(X, 8000, 64, start=1e308), ValueError),
+        ("difference", lambda: audio.players({"a": X}, 8000, difference=X), TypeError),
+        ("reference", lambda: plotting.level_db(S, 10**400), ValueError),
+        ("floor_db", lambda: plotting.level_db(S, floor_db="x"), TypeError),
+        *(
+            (
+                "sample_rate, hop_length and bins_per_octave",
+                lambda name=name, value=value: from_librosa(S, **{**LIBROSA, name: value}),
+                ValueError,
+            )
+            for name, value in [("hop_length", 2**31), ("bins_per_octave", 2**31)]
+        ),
+    ],
+)
+def test_small_helpers_name_their_argument_too(name, call, error):
+    with pytest.raises(error, match=f"^{name} must (be|have|leave|hold) "):
+        call()

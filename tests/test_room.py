@@ -147,6 +147,24 @@ def test_a_small_npz_of_many_zeros_is_refused(tmp_path, monkeypatch):
         load(tmp_path / "a.npz", Scalogram(64))
 
 
+def test_many_arrays_count_together(tmp_path, monkeypatch):
+    part = np.zeros(4_000_000)  # each of them would be made without a question
+    np.savez_compressed(tmp_path / "a.npz", S=part, a=part, b=part, c=part)
+    monkeypatch.setattr(_room, "available", lambda: 10**8)
+    with pytest.raises(ValueError, match="path must leave room .* take 0.512 GB.*keep S alone"):
+        load(tmp_path / "a.npz", Scalogram(64))
+
+
+def test_of_many_names_the_first_are_told(tmp_path):
+    names = {f"v{k}": np.zeros(1) for k in range(1001)}
+    np.savez(tmp_path / "a.npz", **names)
+    with pytest.raises(ValueError, match=r"holds v0.npy, .*, v9.npy and 991 more$"):
+        load(tmp_path / "a.npz", Scalogram(64))
+    savemat(tmp_path / "a.mat", {f"v{k}": np.zeros(1) for k in range(12)})
+    with pytest.raises(ValueError, match="with v0, .*, v9 and 2 more$"):
+        from_matlab(tmp_path / "a.mat", sample_rate=8000)
+
+
 def test_a_small_mat_of_many_zeros_is_refused(tmp_path, monkeypatch):
     path = tmp_path / "a.mat"
     savemat(path, {"wt": np.zeros((500, 20_000)), "f": [1.0]}, do_compression=True)

@@ -11,6 +11,7 @@ import os
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,7 +25,10 @@ from .._whole_file import check_path, write_whole
 from ..transforms.scalogram import Scalogram
 from ._measured import Measured
 
-__all__ = ["arrays_of", "load", "save"]
+__all__ = ["arrays_of", "listed", "load", "save"]
+
+# A file with more arrays than this is none of a scalogram. So many names are told, so far.
+MOST_ARRAYS, LISTED, LONGEST_LISTED = 1000, 10, 40
 
 # What numpy and zipfile raise where a file is damaged; OSError: a place outside the file.
 DAMAGED_NPZ = (
@@ -147,8 +151,15 @@ def arrays_of(path: str | PathLike[str]) -> dict[str, np.ndarray]:
     if len(held) == 1:
         return {"S": next(iter(held.values()))}
     if "S" not in held:
-        raise ValueError(f"path must hold an array S, got {path} with {', '.join(held) or 'none'}")
+        raise ValueError(f"path must hold an array S, got {path} with {listed(held)}")
     return held
+
+
+def listed(names: Iterable[str]) -> str:
+    """List the first names of the arrays in a file, and say how many there are more."""
+    names = [name[:LONGEST_LISTED] for name in names]
+    more = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
+    return ", ".join(names[:LISTED]) + more or "none"
 
 
 def _read_all(file: BinaryIO, path: str | PathLike[str]) -> dict[str, np.ndarray]:
@@ -160,6 +171,10 @@ def _read_all(file: BinaryIO, path: str | PathLike[str]) -> dict[str, np.ndarray
         if not is_zip:
             return {"S": _read_array(file, os.fstat(file.fileno()).st_size)}
         with zipfile.ZipFile(file) as parts:
+            total = sum(part.file_size for part in parts.infolist())
+            check_room(4.0 * total, "path", "its arrays and what is made of them", "keep S alone")
+            if len(parts.infolist()) > MOST_ARRAYS:
+                raise ValueError(f"it holds {listed(parts.namelist())}")
             return {
                 part.filename.removesuffix(".npy"): _read_part(parts, part)
                 for part in parts.infolist()

@@ -27,6 +27,7 @@ from .._validation import check_choice, check_positive
 from .._whole_file import check_path
 from ..transforms._wavelets import WaveletLike
 from ..transforms.scalogram import Scalogram
+from ._files import listed
 from ._mat import OtherFormat, variables
 from ._measured import Measured
 from ._planes import check_plane, check_rows
@@ -137,7 +138,7 @@ def _variables(path: str | PathLike[str], *names: str) -> list[Any]:
     lacking = [name for name in names if name not in held]
     if lacking:
         raise ValueError(
-            f"path must hold the variable {lacking[0]!r}, got {path} with {', '.join(held)}"
+            f"path must hold the variable {lacking[0]!r}, got {path} with {listed(held)}"
         )
     for name in names:
         if held[name] is None:
