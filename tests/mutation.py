@@ -410,7 +410,7 @@ def _process(work, folder):
         return pid
     code = 1
     try:
-        os.setsid()
+        os.setpgid(0, 0)  # and no session: it would get a smaller share of a busy machine
         output = os.open(f"{folder}/output", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(output, 1)
         os.dup2(output, 2)

@@ -165,6 +165,8 @@ def test_directions_are_orthonormal_ordered_and_leave_out_the_rotation():
     W = scalogram()
     bound = bounds.cramer_rao(dense(13, W), W)
     D = bound.directions
+    # A sine and a cosine for each bin of the band (0 and N/2 are outside), less the rotation.
+    assert D.shape == (2 * int(W.band.sum()) - 1, N) and len(bound.eigenvalues) == len(D)
     assert torch.allclose(D @ D.T, torch.eye(len(D)).double(), atol=1e-10)
     assert (D @ bound.rotation).abs().max() < 1e-10 and (bound.eigenvalues.diff() >= 0).all()
     J = bounds.jacobian(bound.x, W).flatten(0, 1)

@@ -152,6 +152,10 @@ def test_cut_finds_the_loudest_stretch_and_obeys_start():
     assert signals.cut(x, 10, 10, start=3.5).tolist() == [0] * 5 + [1] * 5
     assert len(signals.cut(x, 10)) == 100 and len(signals.cut(x, 10, start=9.9)) == 1
     assert signals.cut(torch.zeros(8), 1, 3).tolist() == [0, 0, 0]
+    assert signals.cut(torch.arange(8.0), 1, 3, start=5).tolist() == [5, 6, 7]  # up to the last
+    for start in (-1, 6):
+        with pytest.raises(ValueError, match="start"):
+            signals.cut(torch.arange(8.0), 1, 3, start=start)
 
 
 # --- Files ---------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from scalinv_utils.recovery._gradient_descent import (
     invert_gradient,
     random_start,
 )
+from scalinv_utils.recovery.losses import CoarseToFine
 
 LOWPASS = (None, "modulus", "signed")
 
@@ -332,6 +333,17 @@ def test_a_descent_that_diverges_says_so(options):
 def test_a_descent_without_finite_values_or_gradients_is_no_silent_nan(options, optimizer):
     with pytest.raises(ValueError, match="no finite value or gradient|not finite"):
         invert_gradient(noise(20).abs(), n_samples=N, n_iter=3, optimizer=optimizer, **options)
+
+
+@pytest.mark.parametrize("n_iter", [1, 2, 5])
+@pytest.mark.parametrize("loss", ["l2", CoarseToFine(n_stages=9, every=1)])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_no_more_iterations_than_the_budget_also_if_the_loss_changes(optimizer, loss, n_iter):
+    W = scalogram(32, f_min=0.1, voices_per_octave=3)
+    recovery = invert_gradient(
+        W.magnitude(noise(1, 32)), W, optimizer=optimizer, loss=loss, n_iter=n_iter
+    )
+    assert len(recovery.history["consistency_db"]) == n_iter + 1  # the start, too
 
 
 def test_parameters_of_the_transform_are_left_alone():

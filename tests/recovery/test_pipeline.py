@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from small import noise, scalogram
+from small import error_db, noise, scalogram
 
 from scalinv_utils import metrics
 from scalinv_utils.bounds import cramer_rao, noisy
 from scalinv_utils.course import signals
-from scalinv_utils.recovery import _noisy
+from scalinv_utils.recovery import _noisy, _pipeline
 from scalinv_utils.recovery._griffin_lim import griffin_lim
 from scalinv_utils.recovery._pipeline import recover
 from scalinv_utils.transforms.scalogram import Scalogram
@@ -298,3 +298,30 @@ def test_where_noise_would_explain_all_of_it_the_fit_counts(seed):
     S = rng.exponential(size=W.shape) * (rng.random(W.shape) < 0.1)
     recovery = recover(S, W, callback=lambda k, x, fit: k > 40)
     assert recovery.consistency_db < 0 and torch.isfinite(recovery.signal).all()
+
+
+@pytest.mark.parametrize(
+    "span, fit_db, steps",
+    [
+        (25.5, -30.0, 26),  # 25 steps gain just too little, and 26 would gain enough
+        (24.5, -30.0, 99),  # 25 steps gain just enough, and 24 would gain too little
+        (1.0, -149.5, 99),  # always enough, short of the goal
+        (1.0, -149.96, 15),  # the goal lies 0.04 dB ahead, 14 steps of 0.003 dB
+    ],
+)
+def test_the_polish_ends_at_its_goal_or_when_25_steps_gain_less_than_3_mdb(
+    span, fit_db, steps, monkeypatch
+):
+    W, taken = scalogram(), []
+    run = _pipeline.Run("recover")
+    run.x = W.project(noise(1))
+
+    def descend(objective, u, n_iter, step, precondition):
+        assert n_iter == 300 and not precondition
+        while not taken or not (taken[-1] or len(taken) == 99):
+            taken.append(step(u, fit_db - len(taken) * 0.003 / span))
+
+    monkeypatch.setattr(_pipeline, "descend_lbfgs", descend)
+    _pipeline._polish(W.magnitude(run.x), W, run)
+    assert len(taken) == steps
+    assert error_db(run.x, W.project(noise(1))) < -200  # the variables stand for the signal

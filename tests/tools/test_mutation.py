@@ -114,7 +114,12 @@ def test_survivors_are_told_from_the_killed(tmp_path):
         "for says, survived, _ in mutation.run(0, 99, whole=pathlib.Path(sys.argv[1])):\n"
         "    print(survived, says and says.split('  ')[1])"
     )
-    place = {"PYTHONPATH": str(Path(mutation.__file__).parent), "TMPDIR": str(tmp_path)}
+    place = {
+        "PYTHONPATH": str(Path(mutation.__file__).parent),
+        "TMPDIR": str(tmp_path),
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "yes",  # they take much longer than these tests
+        "PYTEST_PLUGINS": "xdist.plugin",
+    }
     said = subprocess.run(
         [sys.executable, "-c", code, str(whole)],
         capture_output=True,
