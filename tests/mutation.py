@@ -11,8 +11,9 @@ survive. Which test executes which line is found out once, and kept in a tempora
 long as the package and the file of tests stay the same.
 
 Left out, since no test can or should notice: docstrings, words of messages, annotations, imports,
-`__all__`, decorators (caches), progress bars and the help of commands. Functions that numba
-compiles count. The course, the app and the web pages are tested in other ways, in the browser too.
+`__all__`, decorators (caches), progress bars, the help of commands, and the difference between <
+and <= where real numbers are compared. Functions that numba compiles count. The course, the app and
+the web pages are tested in other ways, in the browser too.
 """
 
 import argparse
@@ -58,19 +59,21 @@ BOTH_WAYS += [(ast.In, ast.NotIn), (ast.And, ast.Or), (ast.Add, ast.Sub), (ast.M
 BOTH_WAYS += [(ast.BitAnd, ast.BitOr)]
 OTHER = {a: b for pair in BOTH_WAYS for a, b in (pair, pair[::-1])}
 OTHER |= dict.fromkeys((ast.FloorDiv, ast.Mod, ast.Pow), ast.Mult)
+# Between real numbers < and <= are the same: their equality has no measure.
+OPPOSITE = {ast.Lt: ast.GtE, ast.GtE: ast.Lt, ast.Gt: ast.LtE, ast.LtE: ast.Gt}
 WORDS = ("help", "description", "metavar", "desc", "stacklevel")
 Change = collections.namedtuple("Change", "path start end new place says")
 # Where a test has to pass for a change to show: at a line, or at a user of a name of a module.
 Place = collections.namedtuple("Place", "path line names")
 
 
-def changes(source, path="module.py"):
-    """List every change of one module."""
+def changes(source, path="module.py", reals=frozenset()):
+    """List every change of one module; `reals` are names of constants that are no integers."""
     lines = source.encode().splitlines(keepends=True)
     starts = [sum(map(len, lines[:n])) for n in range(len(lines))]
     found = []
     for node, field, place in _visible(ast.parse(source), Place(path, None, ())):
-        for new in _variants(node, field):
+        for new in _variants(node, field, reals):
             start = starts[node.lineno - 1] + node.col_offset
             end = starts[node.end_lineno - 1] + node.end_col_offset
             says = f"{path}:{node.lineno}  {_difference(ast.unparse(node), new)}"
@@ -128,12 +131,35 @@ def _place(node, field, each, place):
     return Place(place.path, None, tuple(sorted(names))) if assigned else place
 
 
-def _variants(node, field):
+def real_constants(sources):
+    """List the names in capitals that stand for real numbers, such as tolerances."""
+    found = set()
+    for assigned in (n for s in sources for n in ast.parse(s).body if isinstance(n, ast.Assign)):
+        pairs = [(assigned.targets[0], assigned.value)]
+        if isinstance(pairs[0][0], ast.Tuple) and isinstance(pairs[0][1], ast.Tuple):
+            pairs = zip(pairs[0][0].elts, pairs[0][1].elts)
+        found |= {ast.unparse(name) for name, value in pairs if _is_real(value)}
+    return frozenset(name for name in found if name.isupper())
+
+
+def _is_real(node, reals=frozenset()):
+    """Tell whether an expression has a float, a quotient, a level in dB or a real constant."""
+    return any(
+        (isinstance(n, ast.Constant) and isinstance(n.value, float))
+        or isinstance(n, ast.Div)
+        or (name := getattr(n, "id", getattr(n, "attr", ""))) in reals
+        or name.endswith("_db")
+        for n in ast.walk(node)
+    )
+
+
+def _variants(node, field, reals):
     """Write a node in other ways."""
     if isinstance(node, ast.Break | ast.Continue):
         return ["continue" if isinstance(node, ast.Break) else "break"]
     if isinstance(node, ast.Return):
-        return ["return None"] if node.value and ast.unparse(node.value) != "None" else []
+        words = node.value is None or isinstance(node.value, ast.JoinedStr)
+        return [] if words or ast.unparse(node.value) == "None" else ["return None"]
     if isinstance(node, ast.Raise):
         return ["pass"]
     if isinstance(node, ast.Expr):
@@ -145,13 +171,16 @@ def _variants(node, field):
         return [ast.unparse(_with(node, op=OTHER[type(node.op)]()))]
     if isinstance(node, ast.Slice):
         return [ast.unparse(each) for each in _shifted(node)]
-    return [f"({ast.unparse(each)})" for each in _other_expressions(node, field)]
+    return [f"({ast.unparse(each)})" for each in _other_expressions(node, field, reals)]
 
 
-def _other_expressions(node, field):
+def _other_expressions(node, field, reals):
     if isinstance(node, ast.Compare):
         for k, op in enumerate(node.ops):
-            yield _with(node, ops=[*node.ops[:k], OTHER[type(op)](), *node.ops[k + 1 :]])
+            sides = [node.left, *node.comparators][k : k + 2]
+            real = type(op) in OPPOSITE and any(_is_real(side, reals) for side in sides)
+            other = (OPPOSITE if real else OTHER)[type(op)]
+            yield _with(node, ops=[*node.ops[:k], other(), *node.ops[k + 1 :]])
     elif isinstance(node, ast.BoolOp | ast.BinOp) and type(node.op) in OTHER:
         if not any(isinstance(n, ast.JoinedStr) or _is_text(n) for n in ast.iter_child_nodes(node)):
             yield _with(node, op=OTHER[type(node.op)]())
@@ -177,10 +206,15 @@ def _is_text(node):
 
 
 def _other_number(value):
-    """Turn a truth value around, go on to the next integer, or double a number."""
+    """Turn a truth value around, go on to the next integer, or change the size of a number.
+
+    One more of ten or more (iterations, candidates) says as little as a tolerance twice as large.
+    """
     if isinstance(value, bool):
         return not value
-    return value + 1 if isinstance(value, int) else 2 * value or 1.0
+    if isinstance(value, int) and value < 10:
+        return value + 1
+    return (1000 if 0 < value <= 1e-3 else 2) * value or 1.0
 
 
 def _shifted(node):
@@ -450,11 +484,12 @@ def run(seed, count, module="", whole=ROOT, jobs=1):
             for path in _modules(kept)
             if _inside(str(path.relative_to(kept)))
         }
+        reals = real_constants(sources.values())
         every = [
             change
             for path, source in sources.items()
             if module in path
-            for change in changes(source, path)
+            for change in changes(source, path, reals)
         ]
         drawn = random.Random(seed).sample(every, min(count, len(every)))
         seconds, lines = surveyed(kept, jobs)

@@ -77,6 +77,11 @@ def test_all_that_can_be_noticed_is_changed_and_nothing_else():
     "old, new",
     [
         ("a + b * c", ["(a - b * c)", "a + (b / c)"]),
+        ("a < 0.001", ["(a >= 0.001)", "a < 1.0"]),
+        ("fit_db <= best", ["(fit_db > best)"]),
+        ("a = 30", ["a = 60"]),
+        ("a < LARGEST", ["(a >= LARGEST)"]),
+        ("a < MOST", ["(a <= MOST)"]),
         ("a < b <= c", ["(a <= b <= c)", "(a < b < c)"]),
         ("not (a and b)", ["(a and b)", "not ((a or b))"]),
         ("x[a:, :2]", ["x[a + 1:, :2]", "x[a:, :3]"]),
@@ -90,7 +95,8 @@ def test_all_that_can_be_noticed_is_changed_and_nothing_else():
     ],
 )
 def test_a_change_leaves_the_rest_as_it_is(old, new):
-    made = [mutation.changed(old, change) for change in mutation.changes(old)]
+    reals = mutation.real_constants(["MOST, LARGEST = 3, 2.5"])
+    made = [mutation.changed(old, change) for change in mutation.changes(old, reals=reals)]
     assert sorted(made) == sorted(new)
 
 
