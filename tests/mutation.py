@@ -108,6 +108,7 @@ def _unseen(node, field, each):
         or (isinstance(each, ast.If) and "TYPE_CHECKING" in ast.unparse(each.test))
         or (isinstance(each, ast.If) and "__name__ ==" in ast.unparse(each.test))
         or (isinstance(each, ast.Assign) and ast.unparse(each.targets[0]) == "__all__")
+        or (called == "Stage" and each in node.args[2:])  # the length of a progress bar
         or called.endswith(("warn", "tqdm", "trange", "cast", "TypeVar"))
     )
 

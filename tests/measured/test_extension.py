@@ -30,6 +30,14 @@ def test_adjoints_satisfy_their_definition(ends, pad):
     assert float(E.inverse(y) @ x) == pytest.approx(float(y @ E.inverse_adjoint(x)), rel=1e-12)
 
 
+def test_a_batch_is_its_members():
+    E, y = Extension(N, "reflect", 7, 2), noise(6, 2, 3, N + 9)
+    for of in (E, E.adjoint, E.inverse, E.inverse_adjoint):
+        z = y if of in (E.adjoint, E.inverse) else y[..., :N]
+        alone = torch.stack([torch.stack([of(row) for row in rows]) for rows in z])
+        assert torch.allclose(of(z), alone, rtol=1e-14, atol=0)
+
+
 @cases
 def test_the_inverse_is_the_nearest_signal(ends, pad):
     E = Extension(N, ends, *pad)

@@ -6,7 +6,7 @@ import torch
 
 from scalinv_utils.course import signals
 from scalinv_utils.recovery import losses
-from scalinv_utils.recovery._likelihood import LOSS_OF, Likelihood, _expected
+from scalinv_utils.recovery._likelihood import LOSS_OF, Likelihood, _expected, _rice
 from scalinv_utils.transforms.scalogram import Scalogram
 
 N, RATE, SIGMA = 256, 8000.0, 0.05
@@ -107,3 +107,8 @@ def test_weights_of_coefficients(W):
     assert float(losses.gaussian(sigma)([o], [S])) == pytest.approx(expected)
     with pytest.raises(ValueError, match="sigma"):
         losses.tobit(torch.zeros(3))
+
+
+def test_the_curvature_of_rice_is_that_of_its_series_where_the_modulus_is_small():
+    z = np.array([0, 1e-7, 1e-5, 5e-4, 2e-3])  # R' = 1/2 - 3 z^2 / 16 + O(z^4)
+    assert _rice(z, np.ones(5)) == pytest.approx(0.5 + 3 * z**2 / 16, abs=1e-10)

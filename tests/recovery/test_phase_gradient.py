@@ -9,6 +9,7 @@ import torch
 
 from scalinv_utils.course import signals
 from scalinv_utils.metrics import consistency_db, decibels, waveform_error_db
+from scalinv_utils.recovery import _phase_gradient
 from scalinv_utils.recovery._dense_start import phase_gradient
 from scalinv_utils.recovery._phase_gradient import (
     integrate_phase,
@@ -306,3 +307,42 @@ def test_the_queue_goes_by_size_to_a_tenth_of_a_decibel(cauchy):
         near = [(row, (t + 1) % N), (row, (t - 1) % N), (row + 1, t), (row - 1, t)]
         waiting |= {p for p in near if 0 <= p[0] < len(S) and p not in seen and order[p] >= 0}
     assert len(seen) == len(points) > 500
+
+
+def played(levels_db, monkeypatch, **options):
+    """Run `rounds` with results of known fits: 1 after the first round, 2 after the second ..."""
+    W = Scalogram(32, voices_per_octave=4)
+    S = W.magnitude(torch.arange(32.0).double().square().sin())
+    steps, corrected, loudness = [], [], float(S.norm())
+
+    def refined(S, W, x, n_steps, c):
+        steps.append(n_steps)
+        fit = 10 ** (levels_db[len(steps) - 1] / 20)
+        return torch.full((32,), float(len(steps)), dtype=torch.float64), loudness * fit
+
+    def correct(x):
+        corrected.append(float(x[0]))
+        return x
+
+    monkeypatch.setattr(_phase_gradient, "_refined", refined)
+    start = torch.zeros(32, dtype=torch.float64)
+    made = list(_phase_gradient.rounds(S, W, start, correct, **options))
+    fits = [float(decibels(torch.tensor(fit / loudness))) for _, fit in made[1:]]
+    assert fits == pytest.approx(levels_db) and made[0][1] == pytest.approx(loudness)
+    return steps, corrected
+
+
+def test_rounds_without_a_gain_get_longer_and_what_is_worse_is_taken_back(monkeypatch):
+    # Gains: much, 0.5 dB, worse, 9.5 dB, and then four times too little, which ends it.
+    levels = [-20, -20.5, -10, -30, -30.1, -30.2, -30.3, -30.4]
+    steps, corrected = played(levels, monkeypatch)
+    assert steps == [10, 10, 20, 30, 30, 40, 40, 40]
+    assert corrected == [1, 2, 2, 4, 5, 6, 7]
+
+
+def test_slow_rounds_of_a_close_fit_take_gauss_and_newton(monkeypatch):
+    # Above -80 dB a slow round changes nothing. Below, one that gains less than 10 dB is followed
+    # by Gauss and Newton (None), unless that has just made things worse; two more come at the end.
+    levels = [-75, -79, -90, -95, -94, -95.5, -130, -130.1, -130.2, -130.3, -130.4, -130.5, -130.6]
+    steps, _ = played(levels, monkeypatch, last_steps=2)
+    assert [n is None for n in steps] == [False] * 4 + [True, False] * 2 + [True] * 5
