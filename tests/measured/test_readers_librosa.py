@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from scalinv_utils.measured import from_librosa
+from scalinv_utils.measured._librosa import _early_halvings, _rows
 
 from .modelled import error_db, faded, noise, speech
 
@@ -113,3 +114,13 @@ def test_bad_input_is_named(name):
     changed, error, said = BAD[name]
     with pytest.raises(error, match=said):
         from_librosa(**{"C": np.ones((36, 33)), **OPTIONS, **changed})
+
+
+@pytest.mark.parametrize(("ratio", "halvings"), [(7.99, 1), (8.01, 2), (15.99, 2), (3.99, 0)])
+def test_the_rate_is_halved_as_librosa_does_before_the_first_octave(ratio, halvings):
+    # librosa: a row ends at f (1 + B / 2 Q), where B is 1.50018310546875 for a Hann window.
+    rows = _rows(12, 100.0, 12, 0.0, 1.0, 0.0)
+    Q = (2 ** (2 / 12) + 1) / (2 ** (2 / 12) - 1)
+    ends = 100 * 2 ** (11 / 12) * (1 + 1.50018310546875 / 2 / Q)
+    assert _early_halvings(rows, 2 * ratio * ends, 2**10, "hann") == halvings
+    assert _early_halvings(rows, 2 * ratio * ends, 2, "hann") == min(halvings, 1)  # hop 2 to 1

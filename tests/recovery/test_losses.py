@@ -71,6 +71,21 @@ def test_unlike_a_tone():
     assert griffin_lim_step(W, x) > 0
 
 
+@pytest.mark.parametrize("name", PIECES)
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_loss_grows_with_the_power_of_the_level_that_is_its_degree(name, swapped):
+    values = []
+    for level in (1.0, 3.0):
+        loss = losses.resolve(PIECES[name])
+        if swapped and hasattr(loss, "advance"):
+            assert loss.advance(10**3, 0.0)
+        output, target = ([level * noise(seed, 4, 32).abs()] for seed in (3, 4))
+        values.append(float(loss(output, target)))
+    degree = losses.degree_of(loss)
+    if degree is not None:
+        assert values[1] == pytest.approx(3.0**degree * values[0])
+
+
 # -- losses that change ------------------------------------------------------------------------
 
 

@@ -346,3 +346,19 @@ def test_slow_rounds_of_a_close_fit_take_gauss_and_newton(monkeypatch):
     levels = [-75, -79, -90, -95, -94, -95.5, -130, -130.1, -130.2, -130.3, -130.4, -130.5, -130.6]
     steps, _ = played(levels, monkeypatch, last_steps=2)
     assert [n is None for n in steps] == [False] * 4 + [True, False] * 2 + [True] * 5
+
+
+@pytest.mark.parametrize(
+    "levels, n_taken",
+    [
+        ([-100, -194, -196, -200], 3),  # -195 dB is enough
+        ([-100, -179, -179.5, -181, -181.5, -190], 5),  # so is -180 dB without a gain of 1 dB
+        ([-100, -181, -183, -185], 4),
+    ],
+)
+def test_iterates_are_taken_until_they_are_good_enough(levels, n_taken):
+    S, run = torch.ones(4, dtype=torch.float64), _phase_gradient.Run("recover")
+    iterates = [(torch.full((2,), level), 2 * 10 ** (level / 20)) for level in levels]
+    best = _phase_gradient.best_of(iterates, S, run)
+    assert run.history["consistency_db"] == pytest.approx(levels[:n_taken])
+    assert float(best[0]) == min(levels[:n_taken])

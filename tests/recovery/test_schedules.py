@@ -35,6 +35,41 @@ def test_a_plan_is_followed():
     assert float(run.signal) == pytest.approx(1 + 0.5 * 0.75)
 
 
+class Threefold:
+    """Take (x - 1)^2 until the first iteration, and three times as much from then on."""
+
+    def __init__(self):
+        self.factor = 1.0
+
+    def advance(self, iteration, consistency_db):
+        before, self.factor = self.factor, 3.0 if iteration >= 1 else 1.0
+        return self.factor != before
+
+    def __call__(self, output, target):
+        return self.factor * (output[0] - target[0]).square().sum()
+
+
+def test_a_loss_that_has_changed_is_descended_from_the_next_step_on():
+    """Steps of lr times the gradient: errors shrink by 1 - 2 lr at first, by 1 - 6 lr later."""
+    run = invert_gradient(
+        torch.tensor([1.0]),
+        lambda x: x,
+        init=torch.tensor([2.0]),
+        optimizer="sgd",
+        loss=Threefold(),
+        momentum=0,
+        lr=0.1,
+        n_iter=3,
+        keep_every=1,
+    )
+    errors = [float(x) - 1 for _, x in run.iterates]
+    assert errors == pytest.approx([1, 0.8, 0.8 * 0.4, 0.8 * 0.4**2])
+
+
+def test_the_plan_of_a_cosine_ends_at_zero():
+    assert cosine_decay(10)(10) == 0 and cosine_decay(4)(1) == pytest.approx(0.5 + 0.5 / 2**0.5)
+
+
 @pytest.mark.parametrize(
     "call, words",
     [

@@ -179,3 +179,11 @@ def test_without_a_turn_nothing_turns(W):
     x = am_tones(W)
     same = synchronization.turn_further(x, x, W, level(x, W))
     assert metrics.misfit_db(same, x) < -200
+
+
+def test_the_pairs_that_tell_most_are_the_unknowns(monkeypatch):
+    information = np.zeros((4, 4))
+    information[[1, 2, 3, 3], [0, 1, 0, 2]] = 5, 4, 3, 0.4
+    assert synchronization._informed(information).tolist() == [[1, 0], [2, 1], [3, 0]]
+    monkeypatch.setattr(synchronization, "MOST_PAIRS", 2)
+    assert synchronization._informed(information).tolist() == [[1, 0], [2, 1]]
