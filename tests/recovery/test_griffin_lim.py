@@ -5,6 +5,7 @@ import itertools
 import math
 
 import pytest
+import small
 import torch
 from hypothesis import given, settings, strategies as st
 
@@ -170,6 +171,17 @@ def test_every_rule_comes_closer(rule):
         )
     ]
     assert min(gains) > 6
+
+
+def test_the_usual_momenta_are_worth_several_decibels():
+    W = small.scalogram()
+    for seed in (0, 1, 2):
+        S = W.magnitude(small.noise(seed))
+        plain, fast, accelerated = (
+            griffin_lim(S, W, n_iter=60, rule=rule, seed=seed).consistency_db
+            for rule in ("gl", "fast", "accelerated")
+        )
+        assert max(fast, accelerated) < plain - 1.5 and min(fast, accelerated) < plain - 5
 
 
 def test_a_good_start_leads_to_the_signal():

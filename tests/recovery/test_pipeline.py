@@ -325,3 +325,23 @@ def test_the_polish_ends_at_its_goal_or_when_25_steps_gain_less_than_3_mdb(
     _pipeline._polish(W.magnitude(run.x), W, run)
     assert len(taken) == steps
     assert error_db(run.x, W.project(noise(1))) < -200  # the variables stand for the signal
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_the_second_stage_of_noise_fits_what_is_left_of_it(silent):
+    W, sigma = scalogram(), 0.05
+    S = W.magnitude(W.project(noise(1)))
+    S = (S + sigma * noise(2, *S.shape)).clamp_min(0)
+    stages, run = _noisy.Noisy(S, W, sigma), _pipeline.Run("recover")
+    run.x = W.project(noise(3))
+    cleaned = stages.cleaned = 0 * S if silent else stages.cleaned
+    before = run.x
+    stages._fit_denoised(S, W, run)
+    if silent:
+        assert torch.equal(run.x, before)
+        return
+    assert (
+        metrics.consistency_db(run.x, cleaned, W) < metrics.consistency_db(before, cleaned, W) - 6
+    )
+    fits = run.history["consistency_db"]
+    assert fits[-1] == pytest.approx(metrics.consistency_db(run.x, S, W))  # the run is told of S
