@@ -68,10 +68,10 @@ METHODS = {
         for rule in RULES
     },
     **{
-        f"invert_gradient, {name}": lambda callback, name=name: invert_gradient(
-            S, W, optimizer=name, n_iter=6, callback=callback
+        f"invert_gradient, {name}": lambda callback, optimizer=optimizer: invert_gradient(
+            S, W, optimizer=optimizer, n_iter=6, callback=callback
         )
-        for name in (*OPTIMIZERS, adagrad)
+        for name, optimizer in {**{name: name for name in OPTIMIZERS}, "adagrad": adagrad}.items()
     },
     "phase_gradient": lambda callback: phase_gradient(S, W, callback=callback),
     "phase_gradient, eigen": lambda callback: phase_gradient(
