@@ -219,7 +219,7 @@ def test_batches():
 
 
 @pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("init", [None, "zero", torch.ones(N), torch.zeros(N)])
+@pytest.mark.parametrize("init", [None, "zero", torch.eye(N)[5], torch.zeros(N)])
 def test_silence_and_lone_points_stay_finite(rule, init):
     W = transform()
     silence = griffin_lim(torch.zeros(W.shape), W, init=init, rule=rule)
