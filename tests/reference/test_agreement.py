@@ -133,7 +133,6 @@ EACH = {
     "griffin_lim": (lambda: griffin_lim(MODULI, LARGE, n_iter=3).signal, -240),
     "invert_gradient": (lambda: invert_gradient(MODULI, LARGE, n_iter=2).signal, -200),
     "measured": (lambda: griffin_lim(Measured(S, W, hop=2), n_iter=3).signal, -240),
-    "bound": (lambda: bounds.cramer_rao(X, W).per_sample(20), -200),
 }
 
 
