@@ -323,6 +323,7 @@ def main():
     if given.work:
         files = pickle.loads(Path(given.work).read_bytes())
         return work(given.seed, given.case, given.last or given.case + 1, files)
+    kept = given.keep and Path(given.keep).resolve()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)  # libsndfile looks for resource forks in the working folder
         stored = Path(folder) / "seeds"
@@ -332,8 +333,8 @@ def main():
             print(ending, len(content), "bytes")
             for reader in readers(ending):
                 print(_name(reader), verdict(reader, content))
-            if given.keep:
-                Path(given.keep).write_bytes(content)
+            if kept:
+                kept.write_bytes(content)
             return None
         count, found = run(given.seed, given.minutes, str(stored))
     kinds = collections.Counter(line.split(" ", 1)[-1][:100] for line in found)

@@ -81,6 +81,9 @@ UPLOAD, SMALLEST_LIMIT = "SCALINV_LARGEST_FILE", 10_000_000
 # outside is said from MENTIONED on.
 NOTHING_LEFT, TOO_LOW, MENTIONED = 1e-3, 0.1, 1e-2
 
+# So many samples around a stretch are filtered with it: 2 s, the filters' response lasts 0.1 s.
+AROUND = 2 * RATE
+
 # Players amplify by 40 dB at most: a peak below this is played below -20 dB of full scale.
 QUIET = 0.1 * audio.FULL_SCALE / audio.LARGEST_GAIN
 
@@ -320,7 +323,9 @@ def _in_band(
     would be recovered.
     """
     part = whole[first : first + n_samples]
-    high = _high_pass(whole)[first : first + n_samples]
+    begin = max(first - AROUND, 0)  # what is further away is not heard, and may be minutes
+    around = whole[begin : first + n_samples + AROUND]
+    high = _high_pass(around)[first - begin :][:n_samples]
     share = float(high.square().mean()) / energy
     band = f"between {LOWEST:.0f} and {RATE // 2:,} Hz, where the wavelets are"
     if share < NOTHING_LEFT:

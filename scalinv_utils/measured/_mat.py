@@ -135,8 +135,15 @@ def _array(part: Part, at: int, shape: Part, is_complex: bool) -> np.ndarray:
     _, _, at = _element(part, at)
     values, at = _numbers(part, at, math.prod(sizes))
     if is_complex:
-        values = values + 1j * _numbers(part, at, math.prod(sizes))[0]
+        values = _complex(values, _numbers(part, at, math.prod(sizes))[0])
     return values.reshape(sizes, order="F")
+
+
+def _complex(real: np.ndarray, imaginary: np.ndarray) -> np.ndarray:
+    """Join two parts; 1j times infinity would be NaN, with a warning."""
+    joined = np.empty(len(real), complex)
+    joined.real, joined.imag = real, imaginary
+    return joined
 
 
 def _numbers(part: Part, at: int, count: int) -> tuple[np.ndarray, int]:
@@ -199,7 +206,7 @@ class OldMatrix(NamedTuple):
         check_room(64.0 * count, "it", f"its variable {self.name!r} and what is made of it", CUT)
         values = self.numbers.numbers(self.kind, 0, count * (1 + self.is_complex))
         if self.is_complex:
-            values = values[:count] + 1j * values[count:]
+            values = _complex(values[:count], values[count:])
         return self.name, values.reshape(self.shape, order="F")
 
 

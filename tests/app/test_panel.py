@@ -7,7 +7,9 @@ import io
 import re
 import threading
 import time
+import tracemalloc
 
+import numpy as np
 import pytest
 import soundfile
 import torch
@@ -189,6 +191,20 @@ def test_a_bad_file_leaves_nothing_of_the_result_before_and_no_sound_chosen(app,
     assert app.task is None and "cannot be read" in app.notice.value  # the old sound is gone
     app.recording.value = "bell"  # the same sound can be chosen again
     assert app.notice.value == "" and not app.go.disabled
+
+
+def test_of_half_an_hour_the_beginning_is_read_and_that_is_said(app, monkeypatch):
+    monkeypatch.setattr(session, "largest_file", lambda: 20_000_000)
+    tone = signals.tones(8000, 8000).numpy()
+    file = io.BytesIO()
+    soundfile.write(file, np.tile(0.5 * tone, 1800), 8000, format="WAV", subtype="PCM_U8")
+    tracemalloc.start()
+    upload(app, "long.wav", file.getvalue())
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert "The file lasts 1800 s; its first 300 s were read." in app.used.value
+    assert "What was read lasts 300.00 s" in app.used.value and app.task is not None
+    assert peak < 200e6  # 2.4 million samples; 14.4 million would take 115 MB each time
 
 
 def test_the_same_file_twice_is_read_twice(app):

@@ -4,6 +4,7 @@ import base64
 import ctypes
 import io
 import math
+import tracemalloc
 import weakref
 
 import numpy as np
@@ -270,3 +271,16 @@ def test_memory_in_a_circle_is_given_back_on_every_system(monkeypatch):
     monkeypatch.setattr(ctypes, "CDLL", lambda name: object())  # a C library without malloc_trim
     give_back()
     assert gone() is None
+
+
+@pytest.mark.parametrize("rate", [1, 7, 37])
+def test_a_header_of_a_few_hertz_takes_neither_time_nor_memory(rate):
+    x = torch.from_numpy(np.random.default_rng(0).uniform(-1, 1, 299 * rate + 11))
+    tracemalloc.start()
+    try:
+        session.prepare(x, rate)
+    except ValueError as error:
+        assert "Next to nothing" in str(error)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 150e6

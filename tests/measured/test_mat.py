@@ -2,6 +2,7 @@
 
 import io
 import struct
+import warnings
 
 import numpy as np
 import pytest
@@ -97,3 +98,13 @@ def test_damage_anywhere_is_read_or_refused(options):
             except ValueError as error:
                 outcomes.add(str(error).split(" ")[0])
     assert {2, "it"} <= outcomes <= {0, 1, 2, "it", "what", ""}
+
+
+@pytest.mark.parametrize("version", ["4", "5"])
+def test_infinite_parts_are_read_without_a_word(tmp_path, version):
+    path, wt = tmp_path / "a.mat", np.array([[1 + 2j, complex(0, np.inf), complex(np.inf, 1)]])
+    savemat(path, {"wt": wt}, format=version)
+    with path.open("rb") as file, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read = variables(file, ("wt",))["wt"]
+    assert read.real.tolist() == wt.real.tolist() and read.imag.tolist() == wt.imag.tolist()
