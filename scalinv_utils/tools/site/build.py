@@ -53,9 +53,21 @@ def build(folder: Path, repository: str | None = None) -> Path:
         _sources.gather(sources, repository)
         _run_sphinx(sources, pages)
         (pages / MARK).touch()
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(pages, folder)
+        _put(pages, folder.resolve())
     return folder / "index.html"
+
+
+def _put(pages: Path, folder: Path) -> None:
+    """Copy the pages beside the folder, and give them its name when all are there."""
+    new = folder.with_name(f"{folder.name}.new")
+    shutil.rmtree(new, ignore_errors=True)  # what an earlier interrupt has left
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        shutil.copytree(pages, new)
+        shutil.rmtree(folder, ignore_errors=True)
+        new.rename(folder)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
 
 
 def _run_sphinx(sources: Path, pages: Path) -> None:
