@@ -62,6 +62,7 @@ OTHER |= dict.fromkeys((ast.FloorDiv, ast.Mod, ast.Pow), ast.Mult)
 # Between real numbers < and <= are the same: their equality has no measure.
 OPPOSITE = {ast.Lt: ast.GtE, ast.GtE: ast.Lt, ast.Gt: ast.LtE, ast.LtE: ast.Gt}
 WORDS = ("help", "description", "metavar", "desc", "stacklevel")
+SPEED = ("overwrite_a", "overwrite_b", "overwrite_x", "check_finite", "workers")  # of scipy's
 Change = collections.namedtuple("Change", "path start end new place says")
 # Where a test has to pass for a change to show: at a line, or at a user of a name of a module.
 Place = collections.namedtuple("Place", "path line names")
@@ -103,7 +104,7 @@ def _unseen(node, field, each):
     called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
     return (
         field in ("annotation", "returns", "decorator_list", "bases", "exc")
-        or (isinstance(each, ast.keyword) and each.arg in WORDS)
+        or (isinstance(each, ast.keyword) and each.arg in WORDS + SPEED)
         or isinstance(each, ast.JoinedStr | ast.Import | ast.ImportFrom)
         or (isinstance(each, ast.If) and "TYPE_CHECKING" in ast.unparse(each.test))
         or (isinstance(each, ast.If) and "__name__ ==" in ast.unparse(each.test))
