@@ -11,7 +11,7 @@ import torch
 from scipy import sparse
 from small import noise, scalogram, scattering
 
-from scalinv_utils import Recovery, Scalogram, Scattering, griffin_lim, metrics, recover
+from scalinv_utils import Recovery, Scalogram, Scattering, griffin_lim, metrics
 from scalinv_utils._validation import (
     check_choice,
     check_coefficients,
@@ -26,6 +26,7 @@ from scalinv_utils._validation import (
     check_signal,
 )
 from scalinv_utils.measured import Measured
+from scalinv_utils.recovery import solve_phase_equation
 
 RAMP = np.array([1.0, 2.0, 3.0])
 MASKED = np.ma.array(RAMP, mask=[False, True, False])
@@ -257,10 +258,10 @@ def test_a_batch_is_no_picture(batch):
     assert check_magnitudes(np.ones(batch)).shape == check_magnitudes(0 * S).shape == batch
 
 
-def test_a_batch_is_recovered_one_after_the_other():
+def test_a_batch_is_taken_apart_where_one_is_asked_for():
     W = scalogram()
     with pytest.raises(ValueError, match="one scalogram.*one after the other.*from_image"):
-        recover(W.magnitude(noise(0, 3, W.n_samples)), W)
+        solve_phase_equation(W.magnitude(noise(0, 3, W.n_samples)), W)
 
 
 def test_columns_are_no_signals_for_any_score():

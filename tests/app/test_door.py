@@ -10,7 +10,7 @@ import scipy.io
 import torch
 
 from scalinv_utils import metrics
-from scalinv_utils.app import Studio, brought
+from scalinv_utils.app import Studio, brought, session
 from scalinv_utils.app.door import Door
 from scalinv_utils.bounds import noisy
 from scalinv_utils.course import signals
@@ -212,7 +212,8 @@ def test_a_bad_file_leaves_nothing_of_the_answer_before(monkeypatch):
 
 
 def test_a_file_that_is_too_large_is_refused(monkeypatch):
-    monkeypatch.setattr("scalinv_utils.app.session.SMALLEST_LIMIT", 10)
+    monkeypatch.delenv(session.UPLOAD, raising=False)
+    monkeypatch.setattr(session, "SMALLEST_LIMIT", 10)
     assert "can be sent" in door_with("S.npy", npy(S)).notice.value
 
 

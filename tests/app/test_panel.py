@@ -225,6 +225,7 @@ def test_a_bad_file_twice_is_refused_twice(app):
 
 
 def test_a_file_that_is_too_large_is_refused_by_the_kernel_as_well(app, monkeypatch):
+    monkeypatch.delenv(session.UPLOAD, raising=False)
     monkeypatch.setattr(session, "SMALLEST_LIMIT", 10)
     upload(app, "long.wav", wav(signals.tones(800), 8000))
     assert "long.wav has 0.0 MB, and at most 0 MB can be sent" in app.notice.value
