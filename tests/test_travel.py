@@ -133,6 +133,7 @@ def test_a_scattering_is_moved_and_trained_after_its_journey():
 
 
 @pytest.mark.long
+@pytest.mark.slow
 def test_objects_travel_to_workers_of_dask_and_back():
     from distributed import Client, LocalCluster
 

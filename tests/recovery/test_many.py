@@ -26,7 +26,7 @@ def alone():
     return torch.stack([recover(part, W, progress=False).signal for part in S])
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_each_as_alone_and_in_order(alone, jobs):
     found = recover_many(S, W, jobs=jobs, progress=False)
     assert torch.equal(signals_of(found), alone)
