@@ -7,14 +7,14 @@ import os
 import pickle
 import subprocess
 import sys
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pytest
 import torch
 from small import noise, scalogram, scattering
 
-from scalinv_utils import Scalogram, bounds, diagnose, griffin_lim, phase_gradient, recover
+from scalinv_utils import Scalogram, bounds, diagnose, griffin_lim
 from scalinv_utils.course import audio
 from scalinv_utils.measured import Measured
 from scalinv_utils.recovery import PhaseEquation, Slices, error_bars, losses
@@ -201,20 +201,3 @@ def test_a_forked_process_does_not_wait_for_the_threads_of_its_parent():
         timeout=120,
     )
     assert (done.stdout, done.returncode) == ("0 2\n", 0), done.stderr
-
-
-def test_threads_share_a_transform():
-    T, expected = scattering(), {}
-    tasks = {
-        "griffin_lim": lambda: griffin_lim(S, W, n_iter=30).signal,
-        "phase_gradient": lambda: phase_gradient(S, W, n_iter=2).signal,
-        "recover": lambda: recover(S, W, callback=lambda k, x, fit: k > 5, progress=False).signal,
-        "scattering": lambda: T(noise(1, T.n_samples)),
-    }
-    for name, task in tasks.items():
-        expected[name] = task()
-    with ThreadPoolExecutor(4) as pool:
-        for _ in range(3):
-            running = {name: pool.submit(task) for name, task in tasks.items()}
-            for name, one in running.items():
-                assert torch.equal(one.result(), expected[name]), name

@@ -1,6 +1,4 @@
-"""One and two threads, and the orders of rows, agree; the same seed gives the same bits."""
-
-from concurrent.futures import ThreadPoolExecutor
+"""One and two threads, and the orders of rows, agree."""
 
 import numpy as np
 import pytest
@@ -154,41 +152,3 @@ def test_recoveries_with_two_threads_repeat_themselves(threads):
     first = recover(S, W, progress=False).signal
     assert metrics.waveform_error_db(first, X) < -200
     assert all(torch.equal(recover(S, W, progress=False).signal, first) for _ in range(10))
-
-
-# -- repetitions ----------------------------------------------------------------------------------
-
-NOISY = bounds.noisy(S, 20)
-SHARED = {
-    "rising rows": lambda seed: recover(S.flip(0), RISING, seed=seed, progress=False),
-    "every second column": lambda seed: griffin_lim(Measured(S, W, hop=2), n_iter=20, seed=seed),
-    "given frequencies": lambda seed: griffin_lim(S, FALLING, n_iter=20, seed=seed),
-    "noise": lambda seed: invert_gradient(NOISY, W, n_iter=10, seed=seed),
-}
-every_run = pytest.mark.parametrize("run", SHARED.values(), ids=SHARED.keys())
-
-
-@every_run
-def test_two_threads_that_share_one_transform(run):
-    wanted = [run(seed).signal for seed in (0, 1)]
-    with ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(run, [0, 1, 1, 0]))
-    for recovery, seed in zip(found, [0, 1, 1, 0]):
-        assert torch.equal(recovery.signal, wanted[seed])
-
-
-def check_repeats(run, repetitions=30):
-    first, kept = run(3).signal, []
-    for repetition in range(repetitions):
-        kept.append(torch.empty(991 * repetition + 3))  # so that memory lies elsewhere each time
-        assert torch.equal(run(3).signal, first)
-
-
-@pytest.mark.parametrize("name", ["every second column", "noise"])
-def test_thirty_repetitions(name):
-    check_repeats(SHARED[name])
-
-
-@pytest.mark.slow
-def test_thirty_recoveries_from_noise():
-    check_repeats(lambda seed: recover(NOISY, W, seed=seed, progress=False))
