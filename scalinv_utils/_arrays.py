@@ -1,7 +1,7 @@
 """Turn arrays of every kind into tensors of numbers, and refuse those that carry more than numbers.
 
 A mask, a rate beside the samples, objects, channels of a record or a sparse layout have a meaning
-that a plain tensor would lose. Whoever gives such an array is told how to make a plain one.
+that a plain tensor would lose. Such an array is refused with the way to a plain one.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ def numbers_of(value: Any, name: str, wanted: str) -> torch.Tensor:
     name : str
         Name that the caller gives this argument; the messages use it.
     wanted : str
-        What the argument must be, in words.
+        The words for a right argument; the messages use them.
 
     Returns
     -------
@@ -67,8 +67,8 @@ def numbers_of(value: Any, name: str, wanted: str) -> torch.Tensor:
     if array.dtype.kind not in "iufcb":
         raise TypeError(f"{name} must be {wanted}, got {_told(value, array, name)}")
     # The array is copied because torch takes neither negative strides nor foreign byte orders, and
-    # because later changes of the caller's array must not reach the tensor. What is too large for
-    # double precision becomes infinite, and is refused as such.
+    # because later changes of the caller's array must not reach the tensor. Numbers beyond double
+    # precision become infinite, and are refused as such.
     with np.errstate(over="ignore"):
         return torch.from_numpy(np.array(array, dtype=_tensor_dtype(array.dtype), order="C"))
 

@@ -81,7 +81,7 @@ def check_room(n_bytes: float, name: str, what: str, way_out: str) -> None:
     what : str
         The arrays, in the plural.
     way_out : str
-        What to do instead, as a sentence without its full stop.
+        Advice to the caller, as a sentence without its full stop.
 
     Examples
     --------
@@ -118,7 +118,7 @@ def _of_container() -> int | None:
     for folder, limit, usage in CGROUPS:
         most, used = _lines(f"{folder}/{limit}"), _lines(f"{folder}/{usage}")
         if most and used and most[0].strip().isdigit():
-            # What was read from files is kept only as long as nobody needs the memory.
+            # The system keeps the contents of files only as long as nobody needs the memory.
             kept = [line for line in _lines(f"{folder}/memory.stat") if "inactive_file" in line]
             return int(most[0]) - int(used[0]) + max((int(k.split()[1]) for k in kept), default=0)
     return None

@@ -67,10 +67,8 @@ def check_numbers(
     ----------
     values : tensor, numpy array or (nested) sequence of real numbers
         A tensor keeps its device and its place in the autograd graph.
-    name : str
-        Name that the caller gives this argument; the messages use it.
-    wanted : str
-        What the argument must be, in words.
+    name, wanted : str
+        The caller's name for this argument, and the words for a right one.
 
     Returns
     -------

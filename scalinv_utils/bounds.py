@@ -483,7 +483,7 @@ def rice_information(ratio: ArrayLike) -> torch.Tensor:
     """
     ratio = detached(check_numbers(ratio, "ratio"), "ratio", "rice_information")
     ratio = double(ratio).abs().cpu()
-    # The table is equidistant in a/(1 + a), which maps the whole axis to [0, 1]. What it holds is
+    # The table is equidistant in a/(1 + a), which maps the whole axis to [0, 1]. It holds
     # the information over a^2/(1 + a^2), which is near one everywhere.
     places = np.linspace(0, 1, 1025)
     a = places[1:-1] / (1 - places[1:-1])
@@ -518,7 +518,7 @@ def censored_information(ratio: ArrayLike) -> torch.Tensor:
     return 1 - below - r * density + density.square() / below
 
 
-# What a coefficient says, by how the noise came about: a function of |c| over the deviation.
+# The information in a coefficient, by how the noise came about: as a function of |c| / deviation.
 INFORMATION = {
     "gaussian": torch.ones_like,
     "clipped": censored_information,

@@ -60,7 +60,7 @@ class Heard(ipywidgets.Output):
 class Working(Pictured):
     """Controls around one task, with a button that starts the work and one that cancels it.
 
-    Whoever derives from it makes the controls ``go``, ``stop`` and ``status``, and the method
+    A class that derives from it makes the controls ``go``, ``stop`` and ``status``, and the method
     ``_finish(outcome)``, which shows the result.
 
     Attributes

@@ -34,7 +34,7 @@ SUFFIXES = (".npy", ".npz", ".mat", ".png")
 # Extended signals of more samples than this take too long for an app, or too much memory.
 LONGEST_BROUGHT = 8192
 
-# What a file is turned into may take this many bytes: a few kilobytes may hold gigabytes of zeros.
+# The contents of a file may take this many bytes: a few kilobytes may hold gigabytes of zeros.
 MOST_MEMORY = 250e6
 
 # The error bar of a longer signal takes as long as its recovery.

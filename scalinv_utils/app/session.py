@@ -181,8 +181,8 @@ def open_sound(
     Returns
     -------
     x : Tensor, shape (n_samples,)
-        Channels that are alike are averaged; of others the loudest is taken. Of a long file the
-        first five minutes are read, and of a very high rate fewer.
+        Channels that are alike are averaged; of others the loudest is taken. The first
+        five minutes of a long file are read, and fewer at a very high rate.
     sample_rate : float
         Hz.
 
@@ -242,7 +242,7 @@ def prepare(
     start : float, optional
         Where the stretch begins, seconds. Default: where it is loudest.
     said : sequence of str
-        What `open_sound` said; it comes first.
+        The sentences of `open_sound`; they come first.
 
     Returns
     -------
@@ -318,9 +318,9 @@ def _in_band(
 ) -> tuple[torch.Tensor, list[str]]:
     """Cut out a stretch without what lies below LOWEST, and say what share that was.
 
-    `energy` is that of the stretch before it was resampled, per sample. What is low has to go
-    before the ends are faded: of a tone of 5 Hz the filters see nothing but its fades, and these
-    would be recovered.
+    `energy` is that of the stretch before it was resampled, per sample. Low frequencies
+    have to go before the ends are faded: the filters see nothing of a tone of 5 Hz but its fades,
+    and these would be recovered.
     """
     part = whole[first : first + n_samples]
     begin = max(first - AROUND, 0)  # what is further away is not heard, and may be minutes

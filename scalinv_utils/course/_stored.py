@@ -96,8 +96,8 @@ def element(
 def thinned(controls: Sequence[Control], most: int) -> list[list[int]]:
     """Choose places of each control so that there are `most` combinations at most, if that can be.
 
-    Places without an order are all kept. Of the others those at both ends and at the start stay,
-    and some evenly between them.
+    Places without an order are all kept. The places at both ends and at the
+    start of the other controls stay, and some evenly between them.
 
     Examples
     --------

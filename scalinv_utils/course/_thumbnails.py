@@ -75,7 +75,7 @@ def thumbnails(
     size : (int, int)
         Width and height of a picture in pixels.
     quality : int
-        Of the WebP pictures, from 0 to 100.
+        The quality of the WebP pictures, from 0 to 100.
 
     Returns
     -------

@@ -58,7 +58,7 @@ def element(name: str, data: Any, fallback: str = "") -> str:
     name : str
         The element is defined in web/<name>.js. The files that this one uses stand before it.
     data
-        What json can write. The element finds it in its child ``script``.
+        A value that json can write. The element finds it in its child ``script``.
     fallback : str
         HTML, shown until the element takes its place, and for ever where no script runs.
 

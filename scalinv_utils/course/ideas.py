@@ -37,11 +37,11 @@ class Idea:
     name : str
         The element is ``scalinv-idea-<name>``.
     data : dict
-        What the element computes with.
+        The numbers that the element computes with.
     picture : plotting.Picture
         One figure, closed, with its alternative text.
     words : str
-        What the animation shows, for those who cannot see it: `alt`, and more.
+        The words for those who cannot see the animation: `alt`, and more.
     html : str
         The element, with the words below it.
 

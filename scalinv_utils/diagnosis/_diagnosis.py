@@ -3,7 +3,7 @@
 The examination goes from the form to the contents. The shape, values that are not finite, decibels,
 and the grid of a rounded array are read off directly (`_values`). Then the power, the order of
 the rows and the wavelet are judged by the range of the lifted map (`_readings`, `_agreement`), and
-S is corrected as far as that is possible. What is found later is found in the corrected S: ends
+S is corrected as far as that is possible. The later tests look at the corrected S: ends
 that do not meet, columns left out, noise, and sound beyond the band.
 """
 

@@ -30,7 +30,7 @@ __all__ = ["arrays_of", "listed", "load", "save"]
 # A file with more arrays than this is none of a scalogram. So many names are told, so far.
 MOST_ARRAYS, LISTED, LONGEST_LISTED = 1000, 10, 40
 
-# What numpy and zipfile raise where a file is damaged; OSError: a place outside the file.
+# numpy and zipfile raise these where a file is damaged; OSError: a place outside the file.
 DAMAGED_NPZ = (
     ValueError,
     TypeError,

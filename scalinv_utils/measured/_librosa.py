@@ -17,7 +17,7 @@ frequency unchanged, and wavelets end far below that; a sharp edge stands for it
 Two things are left out. The wavelets' responses at negative frequencies are small (-75 dB for
 white noise) and would double the memory; with them, rows of the top octave agree with librosa 0.11
 to -145 dB. And librosa cuts each decimated signal to its length, and with it the ringing of the
-lowpass beyond the ends. Of the recordings, two seconds at 22,050 Hz that begin and end in silence
+lowpass beyond the ends. Two seconds of the recordings at 22,050 Hz that begin and end in silence
 agree to -52 to -91 dB, the same cut out without fading to -43 to -72 dB. The difference lies at
 the ends of the lower octaves: with only_exact, 5 % of the columns of seven octaves are left out,
 and the others agree to -80 dB.

@@ -35,7 +35,7 @@ IS_COMPLEX = 0x0800
 # Flags, dimensions and name stand in so many bytes of a matrix.
 BEGINNING = 2**12
 
-# What to do with a variable that does not fit into memory.
+# The advice for a variable that does not fit into memory.
 CUT = "cut it into pieces"
 
 # A name or a number of axes beyond these is damage.

@@ -1,9 +1,9 @@
 """Split a descent on a batch into descents on its members, wherever these do not touch each other.
 
-A `Scalogram` and a `Scattering` treat each signal of a batch alone. Of another transform nothing is
-known, so that it is tried on noise: what it gives for a member alone has to be that member's part
-of what it gives for the batch. Losses from elsewhere may hold weights for the batch, and are not
-split.
+A `Scalogram` and a `Scattering` treat each signal of a batch alone. Nothing is known of another
+transform, so that it is tried on noise: what it gives for a member alone has to be that member's
+part of what it gives for the batch. Losses from elsewhere may hold weights for the batch, and are
+not split.
 """
 
 import numpy as np

@@ -92,8 +92,8 @@ def phase_gradient(
         `tolerance`.
     callback : callable, optional
         Called as ``callback(iteration, x, consistency_db)`` after each iteration, with a copy of
-        the signal. A true return value stops. Of a batch it gets all signals, zeros where they are
-        not known yet, and the fit of the member in work.
+        the signal. A true return value stops. For a batch it gets all
+        signals, zeros where they are not known yet, and the fit of the member in work.
     keep_every : int, optional
         Keep a copy of every `keep_every`-th iterate in ``Recovery.iterates``.
     progress : bool

@@ -14,7 +14,7 @@ __all__ = ["FullPlane"]
 
 
 class FullPlane:
-    """What `griffin_lim` asks of a transform, for a measured scalogram.
+    """Give `griffin_lim` what it asks of a transform, for a measured scalogram.
 
     Parameters
     ----------

@@ -130,8 +130,8 @@ def invert_gradient(
         Keep a copy of every `keep_every`-th iterate in ``Recovery.iterates``.
     callback : callable, optional
         Called as ``callback(iteration, x, consistency_db)`` after each iteration, with a copy of
-        the signal. A true return value stops the descent. Of a batch it gets all signals, zeros
-        where they are not known yet, and the fit of the member in work.
+        the signal. A true return value stops the descent. For a batch it gets all
+        signals, zeros where they are not known yet, and the fit of the member in work.
     progress : bool
         Show a progress bar on runs longer than two seconds.
     lr_unit : "own" or "griffin-lim"

@@ -217,8 +217,8 @@ def griffin_lim(
     S : real array, shape (..., n_freqs, n_samples), or Measured
         The scalogram. Only the row of a "signed" lowpass may be negative. Leading axes are a
         batch: its members are recovered one by one, each as if it were alone, and its history is
-        that of the batch as a whole. Of a `Measured` each step takes what is known, and keeps the
-        signal's own coefficients elsewhere. No gradient flows back to S.
+        that of the batch as a whole. With a `Measured` each step takes what is known, and keeps
+        the signal's own coefficients elsewhere. No gradient flows back to S.
     W : Scalogram
         The signal gets its dtype and its device. Not needed with a `Measured`.
     n_iter : int
@@ -239,8 +239,8 @@ def griffin_lim(
         Keep a copy of every `keep_every`-th iterate in ``Recovery.iterates``.
     callback : callable, optional
         Called as ``callback(iteration, x, consistency_db)`` after each iteration, with a copy of
-        the signal. A true return value stops. Of a batch it gets all signals, zeros where they are
-        not known yet, and the fit of the member in work.
+        the signal. A true return value stops. For a batch it gets all
+        signals, zeros where they are not known yet, and the fit of the member in work.
     progress : bool
         Show a progress bar on runs longer than two seconds.
 

@@ -34,8 +34,8 @@ class Recovery:
     iterates : list of (int, Tensor)
         (iteration, copy of its signal) of every `keep_every`-th iteration.
     details : dict
-        Facts that only some methods know, such as the number of islands. Of a batch, counts are
-        those of all members, and any other fact is a list with that of each.
+        Facts that only some methods know, such as the number of islands. For a batch, counts
+        are those of all members, and any other fact is a list with that of each.
     members : list of Recovery
         The recovery of each member of a batch, in order, with a history of its own. It is empty
         for a single signal, and where a method took the batch as a whole.

@@ -101,7 +101,7 @@ class Run:
     Attributes
     ----------
     unit : float
-        What the signals of the stages are multiplied by before they are handed out.
+        The factor of all signals of the stages before they are handed out.
     like : Tensor or None
         A Tensor whose dtype and device the signals that are handed out get; None: as they are.
     x : Tensor

@@ -35,7 +35,7 @@ __all__ = ["recover_many"]
 
 Source = ArrayLike | Measured | str | os.PathLike[str]
 
-# What is done with a scalogram that cannot be recovered.
+# The answers to a scalogram that cannot be recovered.
 ANSWERS = ("raise", "warn")
 
 
@@ -67,7 +67,7 @@ def recover_many(
         The number of processes: 1 computes in this one, -1 takes all cores. Default: as joblib's
         `parallel_config` says, which is 1 if it says nothing. More than one need joblib.
     bad : "raise" or "warn"
-        What to do when the turn comes of a scalogram that cannot be recovered: raise its error,
+        The answer when the turn comes of a scalogram that cannot be recovered: raise its error,
         or warn and generate None.
     progress : bool
         Show a progress bar with the time left.

@@ -1,4 +1,4 @@
-"""What each command runs: python -m scalinv_utils {lab,app,test,setup,notebooks,site,...}.
+"""Run the commands: python -m scalinv_utils {lab,app,test,setup,notebooks,site,...}.
 
 Only the standard library may be imported here, because there may be no environment yet.
 """

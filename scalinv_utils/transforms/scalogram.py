@@ -552,7 +552,7 @@ class Scalogram(nn.Module):
         ------
         ValueError
             If less than a billionth of the energy (-90 dB) lies in the band, or so little that it
-            consists of rounding errors. What is recovered then is not x.
+            consists of rounding errors. A method would then recover something else than x.
 
         Warns
         -----

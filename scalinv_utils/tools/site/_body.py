@@ -41,7 +41,7 @@ def finish(body: str, definitions: dict[str, str], glossary: str) -> str:
     body : str
         The HTML of the page, without head and navigation.
     definitions : dict of str to str
-        What the terms mean; none are marked on the glossary's own page.
+        The meanings of the terms; none are marked on the glossary's own page.
     glossary : str
         The address of the glossary, relative to the page.
     """

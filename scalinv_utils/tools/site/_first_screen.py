@@ -116,7 +116,7 @@ class _Stored:
 
 
 class _Element(HTMLParser):
-    """What stands in <scalinv-sounds>: the JSON and the sources of the players."""
+    """Read <scalinv-sounds>: the JSON and the sources of the players."""
 
     def __init__(self, text: str):
         super().__init__()

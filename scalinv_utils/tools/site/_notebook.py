@@ -14,7 +14,7 @@ from ...course import _web
 
 DATA_URI = re.compile(r"data:image/(webp|png);base64,([A-Za-z0-9+/=]+)")
 ELEMENT = re.compile(r"<scalinv-([\w-]+)>")
-#: What the check of an exercise says before anybody has answered: of no use without a kernel. Hint
+#: The check of an exercise says this before anybody has answered: of no use without a kernel. Hint
 #: and solution follow it.
 UNANSWERED = re.compile(r"<div[^>]*>\s*\*\*Exercise [\d.]+\*\* is not answered yet.*?</div>", re.S)
 # Matplotlib's pictures are drawn at this many dots per inch; the course's style sets 100.

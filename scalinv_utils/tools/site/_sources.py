@@ -12,7 +12,7 @@ from . import _bar, _first_screen, _notebook, _reference
 HERE = Path(__file__).resolve().parent
 NOTEBOOKS = ROOT / "notebooks"
 EXTRA = "extra"  # the folder with what goes to the site as it is
-#: What the notebooks link to, at the same place relative to them.
+#: The notebooks link to these, at the same place relative to them.
 LINKED = ("figures/ambiguity_circle.png", "scalinv_utils/course/data/CREDITS.md")
 
 ASSETS = re.compile(r"\s*<!--\s*Assets, in this order:(.*?)-->(.*)", re.DOTALL)

@@ -74,7 +74,7 @@ def _run_sphinx(sources: Path, pages: Path) -> None:
     """Turn sources into pages; a warning is an error, and all of them are shown first."""
     scratch = sources.parent / "doctrees"
     options = ["-b", "html", "-q", "-W", "--keep-going", "-d", str(scratch)]
-    # What is copied as it is: frames of explorers, and the notebooks to download.
+    # These are copied as they are: frames of explorers, and the notebooks to download.
     options += ["-c", str(_sources.HERE), "-D", f"html_extra_path={sources / _sources.EXTRA}"]
     if build_main([*options, str(sources), str(pages)]):
         raise SiteError("The pages were not made: see the lines above.")
