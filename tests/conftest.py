@@ -20,6 +20,9 @@ matplotlib.use("Agg")
 # The kernels that run the notebooks inherit this: explorers try their own callbacks.
 os.environ[TRIAL] = "yes"
 
+# This notebook computes for two minutes; it runs with --slow, or if it is asked for by name.
+HEAVY = "07_tuning_the_descent.ipynb"
+
 # Each process of a run loads torch and the package, about 0.5 GB, and starts kernels.
 MOST = 8
 
@@ -50,8 +53,10 @@ def pytest_collection_modifyitems(config, items):
     # With this option nbval would have the kernels of the notebooks traced, too.
     config.option.cov_source = []
     if not config.getoption("--slow"):
+        asked_for = any(HEAVY in argument for argument in config.args)
         for item in items:
-            if item.get_closest_marker("slow"):
+            is_heavy = item.path.name == HEAVY and not asked_for
+            if is_heavy or item.get_closest_marker("slow"):
                 item.add_marker(pytest.mark.skip(reason="runs with --slow"))
     items.sort(
         key=lambda item: (item.path.suffix != ".ipynb", item.get_closest_marker("browser") is None)

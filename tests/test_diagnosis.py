@@ -284,7 +284,7 @@ def bursts(seed, apart):
 @pytest.mark.long
 def test_starts_that_agree_and_starts_that_do_not():
     W = Scalogram(256, 8000, voices_per_octave=8)
-    for seed in CASES:
+    for seed in CASES[:3]:
         apart = diagnose(W.magnitude(bursts(seed, 128)), W, starts=2)
         assert "ambiguous" in dict(apart.findings)
         near = diagnose(W.magnitude(bursts(seed, 0)), W, starts=2)

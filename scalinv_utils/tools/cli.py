@@ -47,12 +47,13 @@ usage: python -m scalinv_utils test [--quick] [--slow] [--versions {oldest,newes
 
 Run the tests, in as many processes as there are cores (at least two).
 
-  (nothing)  the unit tests, the examples in docstrings, every cell of every notebook, the tests in
-             a browser where Chromium is installed, and the coverage of the package
-  --quick    no notebooks, no browser, no coverage, and none of the few tests that take five
-             seconds or more: about two minutes
-  --slow     also the tests that install packages from the index, and the explorers in the
-             browser that need most of their notebook: some minutes more
+  (nothing)  the unit tests, the examples in docstrings, every cell of every notebook but the
+             heaviest, and the tests in a browser where Chromium is installed
+  --quick    no notebooks, no browser, and none of the few tests that take five seconds or more:
+             about two minutes
+  --slow     all tests, also those that install packages from the index, the heaviest notebook and
+             the explorers of most notebooks in the browser, and the coverage of the package: twice
+             as long
   --versions oldest    the unit tests and the examples with the lowest version of each package
              that pyproject.toml admits, in the folder .venv-oldest; old releases may warn
   --versions newest    the same with the highest versions of today, in .venv-newest
@@ -130,15 +131,15 @@ def commands(
 def pytest_arguments(rest: list[str], versions: str | None = None) -> list[str]:
     """Translate what follows `test` into arguments of pytest, whose settings are in pyproject.toml.
 
-    The given arguments come last, so that they prevail. A complete run measures coverage.
+    The given arguments come last, so that they prevail. A complete run with
+    --slow measures coverage, which makes tests a quarter slower.
     """
     given = [argument for argument in rest if argument != "--quick"]
     if versions or "--quick" in rest:
         left_out = "browser or long" if "--quick" in rest else "browser"
         folders = [] if _names_tests(given) else ["tests", "scalinv_utils"]
         return [*WITH_VERSIONS.get(versions, []), "-m", f"not ({left_out})", *given, *folders]
-    complete = not set(given) - {"--slow"}
-    return (["--cov", "--cov-report=term:skip-covered"] if complete else []) + given
+    return (["--cov", "--cov-report=term:skip-covered"] if given == ["--slow"] else []) + given
 
 
 def _names_tests(arguments: list[str]) -> bool:

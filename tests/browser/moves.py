@@ -32,13 +32,16 @@ def path_of(number):
     return path
 
 
-def reduced(lab, path):
+def reduced(lab, path, before=""):
     """Copy a stored notebook whose code cells keep only what its explorers need.
 
     Returns the path of the copy and the numbers of the cells to run. nbval runs every cell of
-    every notebook, which takes minutes; the outputs that are stored stay in view here.
+    every notebook, which takes minutes; the outputs that are stored stay in view here. Code for
+    the kernel to run `before` goes into the first of these cells.
     """
     notebook, sources = read(path), essentials(path)
+    first = next(k for k, source in enumerate(sources) if source)
+    sources[first] = before + sources[first]
     code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
     for cell, source in zip(code, sources, strict=True):
         cell.source = source

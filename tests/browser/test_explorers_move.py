@@ -22,10 +22,8 @@ pytestmark = pytest.mark.browser
 
 IN_PLACE = "04"  # its explorers are a film and one with two sliders
 ELSEWHERE = ["00", "10"]  # test_lab.py, test_your_own_sound.py
-# Notebooks whose first explorer needs most of the notebook: nbval tries its callbacks all the same.
-LATE = ("03", "06", "07", "08", "11")
 OTHERS = [
-    pytest.param(path, marks=[pytest.mark.slow] * (path.stem[:2] in LATE), id=path.stem[:2])
+    pytest.param(path, id=path.stem[:2])
     for path in NOTEBOOKS
     if path.stem[:2] not in [IN_PLACE, *ELSEWHERE] and explorer_cells(cells(read(path)))
 ]
@@ -42,6 +40,7 @@ def test_every_explorer_of_a_notebook_among_its_stored_outputs(page, open_notebo
     check_play(notebook)
 
 
+@pytest.mark.slow  # nbval tries their callbacks all the same
 @pytest.mark.parametrize("path", OTHERS)
 def test_the_first_explorer(open_notebook, lab, path):
     notebook = open_notebook(cut_down(lab, path))

@@ -341,9 +341,11 @@ def test_interrupts_may_come_at_very_many_times(name, alarm):
     assert interrupt_at_random(name, alarm, [0.0001 + 0.000137 * k for k in range(300)]) >= 250
 
 
+# A program that a shell runs in the background ignores Ctrl-C, and so do its children.
 PROGRAM = """
-import time
+import signal, time
 from scalinv_utils import Scalogram, recover
+signal.signal(signal.SIGINT, signal.default_int_handler)
 W = Scalogram(512)
 S = W.magnitude([k * k % 97 for k in range(512)])
 def tell(iteration, x, consistency_db):
