@@ -14,6 +14,7 @@ __all__ = [
     "check_kept",
     "check_starts",
     "hears",
+    "on_grid",
     "percent_lost",
     "restricted",
     "shares",
@@ -86,6 +87,34 @@ def restricted(x: torch.Tensor, band: torch.Tensor) -> torch.Tensor:
     kept = torch.fft.irfft(torch.fft.rfft(x) * band, n=x.shape[-1])
     nothing = shares(x, band)[1] < (ROUNDING_EPS * torch.finfo(x.dtype).eps) ** 2
     return kept.masked_fill(nothing[..., None], 0.0)
+
+
+def on_grid(band: torch.Tensor, n_before: int, n_samples: int) -> torch.Tensor:
+    """Mark the DFT bins of longer signals that lie in a band, or between two bins of it.
+
+    Parameters
+    ----------
+    band : Tensor of bool, shape (n_before // 2 + 1,)
+        The band, for signals of n_before samples.
+    n_before, n_samples : int
+
+    Returns
+    -------
+    Tensor of bool, shape (n_samples // 2 + 1,)
+
+    Examples
+    --------
+    >>> on_grid(torch.tensor([False, True, True]), 4, 8).tolist()
+    [False, False, True, True, True]
+    """
+    bins = torch.where(band)[0].cpu().double()
+    # Between two bins lie frequencies that are heard if both are.
+    place = torch.fft.rfftfreq(n_samples, dtype=torch.float64) * n_before
+    above = torch.searchsorted(bins, place)
+    below = torch.searchsorted(bins, place, right=True) - 1
+    inside = (above < len(bins)) & (below >= 0)
+    width = bins[above.clamp_max(len(bins) - 1)] - bins[below.clamp_min(0)]
+    return inside & (width <= 1)
 
 
 def check_heard(x: torch.Tensor, band: torch.Tensor, sample_rate: float, name: str) -> None:

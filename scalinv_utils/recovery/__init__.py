@@ -12,6 +12,7 @@ from ._phase_gradient import integrate_phase
 from ._phase_relations import phase_derivatives
 from ._pipeline import recover
 from ._result import Recovery
+from .long import recover_long
 from .many import recover_many
 from .segments import Slices
 
@@ -32,6 +33,7 @@ __all__ = [
     "phase_gradient",
     "random_start",
     "recover",
+    "recover_long",
     "recover_many",
     "settle",
     "solve_phase_equation",

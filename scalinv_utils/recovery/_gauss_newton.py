@@ -21,17 +21,21 @@ __all__ = ["gauss_newton"]
 NEAR_ZERO = 1e-4
 
 
-def gauss_newton(S: torch.Tensor, W: Any, x: torch.Tensor, n_steps: int) -> torch.Tensor:
+def gauss_newton(
+    S: torch.Tensor, W: Any, x: torch.Tensor, n_steps: int, c: torch.Tensor | None = None
+) -> torch.Tensor:
     """Add to x the change that fits S best where the modulus is taken to be linear.
 
     Parameters
     ----------
     S : real Tensor, shape (..., n_freqs, n_samples)
     W : Scalogram or Measured
-    x : real Tensor, shape (..., n_samples)
+    x : real or complex Tensor, shape (..., n_samples)
         A signal whose modulus is close to S: the misfit decreases only there.
     n_steps : int
         Number of conjugate-gradient steps.
+    c : complex Tensor, shape of S, optional
+        The coefficients of x, if they are more than W x. Default: W x.
 
     Returns
     -------
@@ -48,14 +52,14 @@ def gauss_newton(S: torch.Tensor, W: Any, x: torch.Tensor, n_steps: int) -> torc
     >>> metrics.consistency_db(y, S, W) < metrics.consistency_db(near, S, W) - 20
     True
     """
-    c = W.coefficients(x)
+    there: torch.Tensor = W.coefficients(x) if c is None else c
     weight = (S.square() + (NEAR_ZERO * S.max()) ** 2).rsqrt()
-    turn, misfit = c * weight, (S.square() - c.abs().square()) * weight / 2
+    turn, misfit = there * weight, (S.square() - there.abs().square()) * weight / 2
     direction, before = torch.zeros_like(x), 1.0
     for _ in range(n_steps):
         gradient = W.adjoint(turn * misfit)
         downhill = W.precondition(gradient)
-        slope = float((gradient * downhill).sum())
+        slope = float((gradient.conj() * downhill).real.sum())
         direction = downhill + slope / before * direction
         change = (turn.conj() * W.coefficients(direction)).real
         step, before = slope / float(change.square().sum() or 1.0), slope or 1.0

@@ -98,7 +98,7 @@ def patches(S: torch.Tensor, W: Scalogram, c: torch.Tensor, error: torch.Tensor)
 @torch.no_grad()
 def mend(
     S: torch.Tensor,
-    W: Scalogram,
+    W: Any,
     x: torch.Tensor,
     n_steps: int,
     momentum: float,
@@ -110,6 +110,7 @@ def mend(
     ----------
     S : real Tensor, shape (..., n_freqs, n_samples)
     W : Scalogram
+        Or anything that gives coefficients, moduli and itself for another length.
     x : real Tensor, shape (..., n_samples)
         The signal so far.
     n_steps, momentum : int, float

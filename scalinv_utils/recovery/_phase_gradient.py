@@ -54,6 +54,7 @@ from ._result import Recovery
 from ._stages import Callback, Run, Stage, at_unit, silence_of
 
 __all__ = [
+    "add_integral",
     "corrected",
     "correction",
     "heap",
@@ -62,6 +63,7 @@ __all__ = [
     "integrated",
     "paths_of",
     "rounds",
+    "turn",
 ]
 
 Gradient = tuple[torch.Tensor, torch.Tensor]
@@ -189,6 +191,13 @@ def _integrate(
         part.add_up(in_time, in_scale, weights, phase[item][rows].numpy())
 
 
+def add_integral(
+    S: torch.Tensor, W: Scalogram, gradient: Sequence[torch.Tensor], phase: torch.Tensor
+) -> None:
+    """Replace `phase`, where paths through S lead, by the integral of a gradient along them."""
+    _integrate(paths_of(S, W, REACHED_DOWN_TO), W, gradient, phase)
+
+
 def heap(
     S: ArrayLike,
     W: Scalogram,
@@ -296,7 +305,7 @@ def integrated(
     `phase`, where the paths start, is overwritten.
     """
     _integrate(paths, W, phase_derivatives(S, W), phase)
-    return W.inverse(_turn(S.to(S.dtype.to_complex()), phase))
+    return W.inverse(turn(S.to(S.dtype.to_complex()), phase))
 
 
 def corrected(
@@ -311,7 +320,7 @@ def corrected(
     estimated = phase_derivatives(W.modulus(c), W, exact=False)
     difference = [torch.sub(*pair, out=pair[1]) for pair in zip(known, estimated)]
     _integrate(paths, W, difference, phase.zero_())
-    return W.inverse(W.impose(S, _turn(c, phase), out=c))
+    return W.inverse(W.impose(S, turn(c, phase), out=c))
 
 
 def rounds(
@@ -363,7 +372,7 @@ def _refined(
     return x, float((W.modulus(W.coefficients(x, out=c)) - S).norm())
 
 
-def _turn(c: torch.Tensor, phase: torch.Tensor) -> torch.Tensor:
+def turn(c: torch.Tensor, phase: torch.Tensor) -> torch.Tensor:
     """Multiply c by exp(i phase) in place, row by row, so that temporary arrays fit the cache."""
     for row in range(c.shape[-2]):
         turn = phase[..., row, :].to(c.real)

@@ -25,13 +25,14 @@ from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 
 from .._arrays import numbers_of
-from .._validation import check_choice, check_count, check_instance
+from .._validation import check_choice, check_instance
 from ..measured import Measured, load
 from ..transforms.scalogram import Scalogram
 from ._pipeline import recover
 from ._result import Recovery
+from ._workers import check_jobs, in_order
 
-__all__ = ["recover_many"]
+__all__ = ["digest_of", "recover_many"]
 
 Source = ArrayLike | Measured | str | os.PathLike[str]
 
@@ -97,9 +98,9 @@ def recover_many(
     """
     check_choice(bad, ANSWERS, "bad")
     check_instance(scalograms, Iterable, "scalograms")
-    if jobs is not None and jobs != -1:
-        jobs = check_count(jobs, "jobs")
-    return _generated(scalograms, W, _kept_in(folder), jobs, bad == "warn", progress, options)
+    return _generated(
+        scalograms, W, _kept_in(folder), check_jobs(jobs), bad == "warn", progress, options
+    )
 
 
 def _generated(
@@ -112,25 +113,16 @@ def _generated(
     options: dict[str, Any],
 ) -> Iterator[Recovery | None]:
     """Do the work of `recover_many`, whose arguments are checked before the first is asked for."""
-    told = _digest(W, options)
+    told = digest_of(W, options)
     tasks = (_task(k, S, W, folder, told, options) for k, S in enumerate(scalograms))
     total = len(scalograms) if hasattr(scalograms, "__len__") else None  # type: ignore[arg-type]
-    bar = tqdm(_computed(tasks, jobs), total=total, unit="scalogram", disable=not progress)
+    bar = tqdm(
+        in_order(_carried_out, tasks, jobs), total=total, unit="scalogram", disable=not progress
+    )
     for number, (path, result) in enumerate(bar):
         if isinstance(result, Recovery) and path is not None and not path.exists():
             result.save(path)
         yield _answer(result, number, is_lenient)
-
-
-def _computed(tasks: Iterable[tuple], jobs: int | None) -> Iterator[tuple[Path | None, Any]]:
-    """Carry out the tasks in order, a few at a time."""
-    if jobs == 1:
-        return (_carried_out(*task) for task in tasks)
-    from joblib import Parallel, delayed
-
-    options: dict[str, Any] = {"return_as": "generator", "batch_size": 1}
-    workers: Any = Parallel(n_jobs=jobs, **options)
-    return workers(delayed(_carried_out)(*task) for task in tasks)
 
 
 def _task(
@@ -197,7 +189,7 @@ def _fingerprint(S: Source, told: bytes) -> str:
     return digest.hexdigest()
 
 
-def _digest(W: Scalogram | None, options: dict[str, Any]) -> bytes:
+def digest_of(W: Scalogram | None, options: dict[str, Any]) -> bytes:
     """Fingerprint what all scalograms have in common."""
     told = hashlib.blake2b(repr(sorted(options.items())).encode())
     if W is not None:

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Iterator
 import torch
 from numpy.typing import ArrayLike
 
-from .._band import check_heard, restricted
+from .._band import check_heard, on_grid, restricted
 from .._levels import norm, unit
 from .._tensors import double
 from .._validation import (
@@ -120,14 +120,7 @@ class Slices:
 
     def _band(self, n_samples: int) -> torch.Tensor:
         """Mark the DFT bins of a sound that W sees."""
-        bins = torch.where(self.W.band)[0].cpu().double()
-        # Between two bins of a slice lie frequencies that W sees if it sees both.
-        place = torch.fft.rfftfreq(n_samples, dtype=torch.float64) * self.W.n_samples
-        above = torch.searchsorted(bins, place)
-        below = torch.searchsorted(bins, place, right=True) - 1
-        inside = (above < len(bins)) & (below >= 0)
-        width = bins[above.clamp_max(len(bins) - 1)] - bins[below.clamp_min(0)]
-        return inside & (width <= 1)
+        return on_grid(self.W.band, self.W.n_samples, n_samples)
 
     def split(self, x: ArrayLike) -> Iterator[torch.Tensor]:
         """Generate the slices w_k x in the band of W, each of shape (W.n_samples,).

@@ -2,6 +2,7 @@
 
 from ._derivatives import scale_derivative, time_derivative
 from .decimated import Decimated
+from .long import magnitude_of_long
 from .scalogram import Scalogram
 from .scattering import Renormalized, Scattering
 
@@ -10,6 +11,7 @@ __all__ = [
     "Renormalized",
     "Scalogram",
     "Scattering",
+    "magnitude_of_long",
     "scale_derivative",
     "time_derivative",
 ]

@@ -1,0 +1,156 @@
+"""Wavelets for pieces of analytic signals, with filters on the whole circle of frequencies.
+
+The filters of a `Scalogram` end at the Nyquist frequency, where those of the highest rows are not
+small: such wavelets die away like 1/t, and no piece of a sound is long enough for them. An analytic
+signal z has nothing above that frequency. Wavelets whose filters go on beyond it give the same
+coefficients, and die away in the highest rows as fast as in all others. So near a column t, what
+lies far away does not count: for any window u that is 1 around t,
+
+    (W x)(t)  =  (W' z)(t)  =  (W' u z)(t),        x = Re z
+
+to rounding, if u is 1 for as long as the longest wavelet lasts (`reach`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from ._filter_bank import modulus, turned
+from .scalogram import Scalogram
+
+__all__ = ["CIRCLE_FLOOR", "CircleBank", "reach"]
+
+# A wavelet has died away where it is below this share of its largest value.
+DIED_AWAY = 1e-13
+
+# Filters end between these multiples of the Nyquist frequency.
+END = (1.2, 1.95)
+
+# Changes of a piece go on below the band of W, to where its gain falls under this share of the
+# largest: ended at the band itself, which is as sharp as a knife, they would reach far in time.
+CIRCLE_FLOOR = 1e-8
+
+# This many numbers stay in a processor's cache.
+NUMBERS_OF_ROWS = 2**17
+
+
+def reach(W: Scalogram) -> int:
+    """Count the samples after which the longest wavelet of W has died away.
+
+    Raises
+    ------
+    ValueError
+        If it has not at the end of its signals.
+    """
+    lowest = W.filters[int(W.frequencies.argmin())].detach().cpu().double()
+    wavelet = torch.fft.ifft(lowest, n=W.n_samples).abs()  # its filter ends with positive ones
+    large = torch.nonzero(wavelet > DIED_AWAY * wavelet.max())[:, 0]
+    return int(torch.minimum(large, W.n_samples - large).max()) + 1
+
+
+def _end(angular: np.ndarray) -> np.ndarray:
+    """Bring filters smoothly to zero before the full rate, where the frequencies begin anew."""
+    place = np.clip((angular / math.pi - END[0]) / (END[1] - END[0]), 0, 1)
+    return np.cos(math.pi / 2 * np.sin(math.pi / 2 * place) ** 2) ** 2
+
+
+class CircleBank:
+    """The wavelets of W for analytic signals of a length of their own.
+
+    Parameters
+    ----------
+    W : Scalogram
+        A transform with a wavelet and without a lowpass; its length is that of the signals.
+
+    Attributes
+    ----------
+    filters : real Tensor, shape (n_freqs, n_samples)
+        The filter of each row at the frequencies of a DFT, from 0 to the full rate.
+    """
+
+    lowpass, has_wavelet = None, True  # what `patches` asks of a transform
+
+    def __init__(self, W: Scalogram) -> None:
+        self.W, self.n_samples, self.frequencies = W, W.n_samples, W.frequencies
+        self.sample_rate, self.time_spread = W.sample_rate, W.time_spread
+        self._scales = W.scales.cpu().double().numpy()[:, None]
+        self.filters = self._at(np.arange(W.n_samples) / W.n_samples)
+        gain = self.filters.square().sum(0)
+        heard = gain > CIRCLE_FLOOR * gain.max()
+        heard[W.n_samples // 2 + 1 :] = False
+        self._gain = gain[: W.n_samples // 2 + 1]
+        self._dual = torch.where(heard, 1 / gain, torch.zeros_like(gain))
+
+    def _at(self, places: np.ndarray) -> torch.Tensor:
+        """Compute the filters at frequencies that are given as shares of the full rate."""
+        angular = 2 * math.pi * places
+        return torch.from_numpy(self.W.psi(self._scales * angular) / 2 * _end(angular))
+
+    def band(self, n_samples: int, floor: float = CIRCLE_FLOOR) -> torch.Tensor:
+        """Mark the DFT bins of signals of any length where the gain is not below its floor.
+
+        The gain is computed on bins between two of the bank's own only if these disagree.
+        """
+        places = np.arange(n_samples // 2 + 1) / n_samples
+        least = floor * float(self._gain.max())
+        own = self._gain >= least
+        before = np.minimum((places * self.n_samples).astype(int), len(own) - 1)
+        after = np.minimum(before + 1, len(own) - 1)
+        heard, unclear = own[before].clone(), own[before] != own[after]
+        heard[unclear] = self._at(places[unclear]).square().sum(0) >= least
+        return heard
+
+    def like(self, n_samples: int) -> CircleBank:
+        """Make the same wavelets for signals of another length."""
+        return CircleBank(self.W.like(n_samples))
+
+    def coefficients(self, z: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
+        """Compute W' z, shape (n_freqs, n_samples), of an analytic signal."""
+        spectrum = torch.fft.fft(z)
+        out = torch.empty_like(self.filters, dtype=z.dtype) if out is None else out
+        for rows in self._blocks():
+            torch.fft.ifft(self.filters[rows] * spectrum, out=out[rows])
+        return out
+
+    def inverse(self, c: torch.Tensor) -> torch.Tensor:
+        """Compute the analytic signal, in or next to the band of W, whose W' z is closest to c."""
+        return self.precondition(self.adjoint(c))
+
+    def adjoint(self, c: torch.Tensor) -> torch.Tensor:
+        """Compute W'* c."""
+        total = torch.zeros(self.n_samples, dtype=c.dtype)
+        for rows in self._blocks():
+            total += (self.filters[rows] * torch.fft.fft(c[rows])).sum(0)
+        return torch.fft.ifft(total)
+
+    def precondition(self, z: torch.Tensor) -> torch.Tensor:
+        """Compute (W'* W')^-1 z in or next to the band of W."""
+        return torch.fft.ifft(torch.fft.fft(z) * self._dual)
+
+    def refit(self, S: torch.Tensor, c: torch.Tensor, e: torch.Tensor) -> torch.Tensor:
+        """Find the e for which c + W' e is closest to having modulus S and its own phase."""
+        spectrum, total = torch.fft.fft(e), torch.zeros_like(e)
+        for rows in self._blocks():
+            near = torch.fft.ifft(self.filters[rows] * spectrum).add_(c[rows])
+            near = self.impose(S[rows], near, out=near).sub_(c[rows])
+            total += torch.fft.fft(near).mul_(self.filters[rows]).sum(0)
+        return torch.fft.ifft(total * self._dual)
+
+    def modulus(self, c: torch.Tensor) -> torch.Tensor:
+        """Compute |c|."""
+        return modulus(c)
+
+    def impose(
+        self, S: torch.Tensor, c: torch.Tensor, out: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Give c the modulus S; a zero of c has phase 0. The result may be written into c."""
+        return turned(S, c, modulus(c), at_zero=1.0, out=out)
+
+    def _blocks(self) -> Iterator[slice]:
+        """Cut the rows into blocks that stay in the cache."""
+        size = max(NUMBERS_OF_ROWS // self.n_samples, 1)
+        return (slice(first, first + size) for first in range(0, len(self.filters), size))
