@@ -1,4 +1,4 @@
-"""Run the commands: python -m scalinv_utils {lab,app,test,setup,notebooks,site,...}.
+"""Run the commands: python -m scalinv_utils {lab,app,test,setup,notebooks,recover,...}.
 
 Only the standard library may be imported here, because there may be no environment yet.
 """
@@ -22,6 +22,8 @@ commands:
   notebooks  execute notebooks and store them with their outputs
   weigh      time, memory and size of each notebook; fails past the limits
   figures    draw the pictures in figures/ again
+  analyse    write the scalogram of a sound file to the disk; analyse --help says more
+  recover    recover the sound behind a scalogram on the disk, however long it is
   site       make the web pages, from the stored notebooks, without running any
   benchmark  every method on every signal, with peers; benchmark --help says more
 """
@@ -34,6 +36,7 @@ examples:
   python -m scalinv_utils test --quick                     no notebooks and no browser
   python -m scalinv_utils test -k metrics                  more is passed on to pytest
   python -m scalinv_utils notebooks 00 06                  numbers or names; all without any
+  python -m scalinv_utils analyse talk.wav talk.npy        then: recover talk.npy back.wav
   python -m scalinv_utils benchmark --preset tiny          a few cells, in seconds
 
 Every command first makes sure of its environment. One that is active (venv, conda, Binder) and
@@ -89,6 +92,9 @@ WITH_VERSIONS: dict[str | None, list[str]] = {
     "newest": [CHECKERS],
 }
 
+# These commands read and write files that a person names, in the folder where that person is.
+OWN_FILES = ("analyse", "recover")
+
 # The extras of pyproject.toml that an active environment needs for a command.
 NEEDS = {
     "lab": ("course",),
@@ -98,6 +104,8 @@ NEEDS = {
     "notebooks": environment.EXTRAS,
     "weigh": environment.EXTRAS,
     "figures": ("course",),
+    "analyse": ("course", "benchmark"),
+    "recover": ("course", "benchmark"),
     "site": ("course", "site"),
     "benchmark": ("benchmark",),
 }
@@ -123,6 +131,8 @@ def commands(
         "notebooks": [python, "-m", "scalinv_utils.tools.execute_notebooks", *rest],
         "weigh": [python, "-m", "scalinv_utils.tools.notebook_cost", *rest],
         "figures": [python, "-c", DRAW_FIGURES, *rest],
+        "analyse": [python, "-m", "scalinv_utils.tools.convert", "analyse", *rest],
+        "recover": [python, "-m", "scalinv_utils.tools.convert", "recover", *rest],
         "site": [python, "-m", "scalinv_utils.tools.site.build", *rest],
         "benchmark": [python, "-m", "scalinv_utils.benchmark.cli", *rest],
     }
@@ -174,7 +184,8 @@ def main(arguments: list[str]) -> None:
         print("Everything is in place. Open the course with: python -m scalinv_utils lab")
     else:
         os.environ.setdefault(LARGEST_FILE_VARIABLE, str(LARGEST_FILE))  # kernels inherit it
-        hand_over(commands(python, root, rest, versions)[command], root)
+        folder = os.getcwd() if command in OWN_FILES else root
+        hand_over(commands(python, root, rest, versions)[command], folder)
 
 
 def _parsed(arguments: list[str]) -> tuple[str, list[str], str | None]:
@@ -194,7 +205,9 @@ def _parsed(arguments: list[str]) -> tuple[str, list[str], str | None]:
     own, rest = arguments[:1], arguments[1:]
     rest, versions = _versions(rest) if own in (["test"], ["setup"]) else (rest, None)
     asks = rest[:1] in (["-h"], ["--help"]) and own not in (
+        ["analyse"],
         ["benchmark"],
+        ["recover"],
         ["site"],
     )  # with a help of their own
     if asks and own == ["test"]:

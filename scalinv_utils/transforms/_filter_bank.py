@@ -143,7 +143,7 @@ def _check_fits(x: torch.Tensor, shape: tuple[int, ...]) -> None:
             "x",
             f"its coefficients, of shape {shape},",
             "transform fewer signals at once, or a long one in pieces by "
-            "scalinv_utils.recovery.segments.Slices",
+            "transforms.magnitude_of_long",
         )
 
 

@@ -69,8 +69,8 @@ def check_fits(n_freqs: int, n_samples: int, rows: str = "frequencies") -> None:
         BYTES_EACH * n_freqs * n_samples,
         f"n_samples and {rows}",
         f"{n_freqs:,} filters for {n_samples:,} samples",
-        "take fewer rows, or a long signal in pieces, each with the Scalogram of one piece, by "
-        "scalinv_utils.recovery.segments.Slices",
+        "take fewer rows, or the Scalogram of a piece of a long signal, with "
+        "transforms.magnitude_of_long and recovery.recover_long",
     )
 
 
