@@ -105,3 +105,62 @@ def test_the_stored_table_is_complete_enough_for_the_notebook():
     assert not [row["error"] for row in rows if row["error"]]
     assert len(summary.stored("benchmark_speed")) == 3
     assert len(summary.stored("benchmark_size")) > 1
+
+
+def test_lists_without_rows_have_columns_of_any_name():
+    assert summary.select([], colour="red") == []
+
+
+def test_the_look_of_a_method_is_that_of_its_place():
+    names = list(CONTESTANTS)
+    looks = [summary._look(name) for name in names]
+    assert [look["label"] for look in looks] == names
+    assert looks[0]["color"] == "C0" and looks[11]["color"] == "C1"
+    n = len(summary.MARKERS)
+    assert [look["marker"] for look in looks] == [summary.MARKERS[k % n] for k in range(len(looks))]
+
+
+def test_a_profile_is_drawn_from_nothing_to_its_end():
+    (line,) = summary.draw_profile(Figure().subplots(), ROWS, -20, ["heap"])
+    # Both problems are solved at no more than the least cost; 5.5 is the largest ratio of all.
+    assert line.get_xydata().tolist() == [[1, 0], [1, 0.5], [1, 1], [1.5 * 5.5, 1]]
+    axes = Figure().subplots()
+    (flat,) = summary.draw_profile(axes, ROWS, -500, ["heap"])
+    assert flat.get_xydata().tolist() == [[1, 0], [3, 0]]
+    assert axes.get_xlim() == pytest.approx((0.95, 3.15)) and axes.get_xscale() == "log"
+
+
+def test_errors_below_the_rounding_are_drawn_at_its_level():
+    rows = [made_up("heap", -300.0, 2.0), made_up("heap", -40.0, 3.0, "crow")]
+    axes = Figure().subplots()
+    (line,) = summary.draw_error_against_time(axes, rows)
+    assert line.get_xydata().tolist() == [[2, -240], [3, -40]]
+    assert axes.get_xscale() == "log" and line.get_linestyle() == "None"
+
+
+def test_the_table_is_ordered_by_the_mean_of_the_medians():
+    lines = summary._table(ROWS).split("\n")
+    assert [line.split("|")[1].strip() for line in lines] == [
+        "method",
+        "---",
+        "ssqueezepy, true phase",  # -90
+        "recover",  # -80 and -10
+        "heap",  # -47.5 and -30
+        "SGD",
+    ]
+    assert summary._score(None) == ""
+
+
+def test_the_report_is_written_into_a_new_folder(tmp_path):
+    folder = tmp_path / "a" / "b"
+    for _ in range(2):  # it may be there already
+        written = summary.report(ROWS[:7], folder)
+    assert [path.name for path in written] == [
+        "leaderboard.md",
+        "error_against_time.png",
+        "profile.png",
+    ]
+    assert all(path.stat().st_size for path in written)
+    words = written[0].read_text()
+    assert "## gmw, 32 voices, exact" in words and words.endswith("Measured on: m. v.\n")
+    assert "SNR 20 dB" in summary.markdown([made_up("heap", -50.0, 2.0, snr_db=20.0)])

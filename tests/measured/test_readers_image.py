@@ -7,7 +7,7 @@ from PIL import Image
 
 from scalinv_utils import Scalogram
 from scalinv_utils.course.plotting import use_style
-from scalinv_utils.measured import from_image
+from scalinv_utils.measured import _image, from_image
 
 from .modelled import noise, speech
 
@@ -226,3 +226,180 @@ def test_bad_files_are_named(path):
         from_image(path, **FRAME)
     with pytest.raises(FileNotFoundError):
         from_image(path.with_name("none.png"), **FRAME)
+
+
+# -- pieces, with numbers that are told apart by hand ------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "n_columns, meaning, hop, source, shown",
+    [
+        (4, None, 2, [0, 1, 2, 3], [1, 1, 1, 1]),
+        (8, "sampled", 1, [*range(8)], [1] * 8),
+        # The middle of two samples lies half a sample from both, and so both show it.
+        (4, "scaled", 1, [0, 0, 1, 1, 2, 2, 3, 3], [1] * 8),
+        # Four samples a column: the two in the middle show it.
+        (2, "scaled", 1, [0, 0, 0, 0, 1, 1, 1, 1], [0, 1, 1, 0] * 2),
+        # Columns 0, 1 and 2 are samples 0, 2.67 and 5.33.
+        (3, "sampled", 1, [0, 0, 1, 1, 2, 2, 2, 2], [1, 0, 0, 1, 0, 1, 0, 0]),
+        # Without a word, 3 columns of 8 samples are a drawing that was scaled.
+        (3, None, 1, [0, 0, 0, 1, 1, 2, 2, 2], [0, 1, 0, 1, 1, 0, 1, 0]),
+    ],
+)
+def test_which_column_each_sample_shows(n_columns, meaning, hop, source, shown):
+    found = _image._columns(n_columns, 8, meaning)
+    assert found[0] == hop and found[1].tolist() == source
+    assert found[2].tolist() == [bool(s) for s in shown]
+
+
+@pytest.mark.parametrize(
+    "is_rounded, n_levels, step, middle", [(False, 4, 10, 5.0), (True, 5, 10, 0.0)]
+)
+def test_levels_stand_for_the_middle_of_a_step_or_for_themselves(
+    is_rounded, n_levels, step, middle
+):
+    values = np.array([[0, 1, 3]])
+    levels = _image.Levels(values, n_levels, is_rounded, 0.0, values >= 0)
+    db, found, floor = _image._decibels(levels, 40)
+    # What is in the lowest colour is at most half a step above the middle of it.
+    assert db.tolist() == [[-40 + middle + 5, -30 + middle, -10 + middle]]
+    assert found == step and 0 < floor - db[0, 0] < 1e-3
+
+
+def test_the_lowest_of_levels_that_share_a_colour_ends_as_far_above_their_middle():
+    values = np.array([[1.5, 3.0, 4.0]])  # levels 0 to 3 have one colour
+    db, _, floor = _image._decibels(_image.Levels(values, 10, False, 1.5, values > 0), 10)
+    assert db[0].tolist() == [-6, -6.5, -5.5] and floor == pytest.approx(-6, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "box", [(0, 0, 2, 2), (8, 4, 10, 6), (0, 0, 10, 6), [np.int64(1), 1, 3, 3]]
+)
+def test_a_box_may_reach_from_edge_to_edge(box):
+    assert _image._checked(box, (10, 6)) == tuple(box)
+
+
+@pytest.mark.parametrize(
+    "box",
+    [(0, 0, 1, 2), (0, 0, 2, 1), (9, 0, 11, 2), (0, 5, 2, 7), (-1, 0, 2, 2), (3, 3, 3, 5), 7],
+)
+def test_a_box_outside_the_picture_or_too_small_is_refused(box):
+    with pytest.raises(ValueError, match="box must be .* picture of 10 x 6"):
+        _image._checked(box, (10, 6))
+
+
+def test_the_longest_run_bridges_short_gaps_and_ends_at_low_values():
+    share = np.array([0.3] * 2 + [0.0] * 8 + [1.0] * 5 + [0.1] * 6 + [0.21] * 4 + [0.19] * 9)
+    assert _image._longest_run(share) == slice(10, 25)  # 6 below the share are bridged
+    share[15:22] = 0.1
+    assert _image._longest_run(share) == slice(10, 15)  # and 7 are not
+
+
+def test_a_run_moves_to_the_middle_of_the_lines_of_its_frame():
+    dark = np.zeros(40, bool)
+    assert _image._framed(slice(10, 30), dark) == slice(10, 30)
+    dark[[8, 9, 31, 32]] = True
+    dark[[6, 34]] = True  # these are four pixels away, and no part of the frame
+    assert _image._framed(slice(10, 30), dark) == slice(8, 33)
+    dark[[7, 33]] = True
+    assert _image._framed(slice(10, 30), dark) == slice(8, 33)
+
+
+def test_dark_lines_count_as_a_frame_along_the_edges_alone():
+    values = np.full((12, 10, 3), 200)
+    values[1], values[5], values[:, -3], values[:, 4] = 99, 99, 99, 99
+    values[1, :, 0] = 100
+    assert not _image._frame(values)[1].any(where=np.arange(10) != 7)  # 100 is no longer dark
+    values[1, :, 0] = 99
+    wanted = np.zeros((12, 10), bool)
+    wanted[1], wanted[:, -3] = True, True
+    assert (_image._frame(values) == wanted).all()
+
+
+def test_the_scalogram_is_found_between_margins_and_its_frame():
+    known = np.zeros((60, 80), bool)
+    known[10:50, 20:60] = True
+    known[10:50, 67:71] = True  # a colour bar
+    known[30, :] = True  # a line of text in a colour of the map
+    values = np.full((60, 80, 3), 255)
+    assert _image._inside(known, values) == (slice(10, 50), slice(20, 60))
+    values[7:53, [17, 18, 19, 60, 61, 62]] = values[[7, 8, 9, 50, 51, 52], 17:63] = 0
+    assert _image._inside(known, values) == (slice(8, 52), slice(18, 62))
+
+
+def test_the_outline_has_the_four_edges_and_nothing_else():
+    plane = np.zeros((5, 7), int)
+    plane[1:-1, 1:-1] = 1
+    outline = _image._outline(plane)
+    assert len(outline) == 2 * 7 + 2 * 5 and not outline.any()
+    assert _image._outline(np.arange(35).reshape(5, 7)).max() == 34
+
+
+def test_dips_are_the_skewness_of_second_differences_at_five_lags():
+    plane = np.abs(np.random.default_rng(1).standard_normal((4, 50)))
+    plane[2, 7] = np.nan
+    wanted = 0.0
+    for lag in (1, 2, 4, 8, 16):
+        bend = [
+            row[t + lag] - 2 * row[t] + row[t - lag] for row in plane for t in range(lag, 50 - lag)
+        ]
+        bend = np.array([b for b in bend if b == b])
+        wanted += np.sum(bend**3) / np.sqrt(np.sum(bend**2)) ** 3 * np.sqrt(len(bend))
+    assert _image._dips(plane) == pytest.approx(wanted)
+    assert _image._dips(-plane) == pytest.approx(-wanted)
+    assert _image._dips(np.ones((3, 40))) == 0
+
+
+def test_colours_are_counted_and_the_one_of_the_corner_is_left_out():
+    red, green, blue = (255, 0, 1), (2, 255, 0), (0, 3, 255)
+    values = np.array([[red, green, green], [green, green, blue]])
+    colours, which = _image._different(values)
+    assert (colours[which] == values).all() and len(colours) == 3
+    seen, weights = _image._seen(_image.Picture(values, 0, np.ones((2, 3), bool)))
+    found = dict(zip(map(tuple, seen.tolist()), weights.tolist()))
+    assert found == {green: 2.0, blue: 1.0}  # the roots of 4 and 1 pixels
+    opaque = np.array([[True, False, True], [True, True, True]])
+    _, weights = _image._seen(_image.Picture(values, 0, opaque))
+    assert sorted(weights) == pytest.approx([1, 3**0.5])
+    only = _image._seen(_image.Picture(np.array([[red, red]]), 0, np.ones((1, 2), bool)))
+    assert only[0].tolist() == [list(red)] and only[1] == pytest.approx([2**0.5])
+
+
+def test_a_map_is_judged_by_weighted_distances_and_far_ones_count_as_four_near():
+    scale = _image.ColourMap(np.array([[0, 0, 0], [10, 0, 0]]), np.arange(2), 2, False)
+    colours, weights = np.array([[0, 3, 4], [10, 0, 1], [200, 200, 200]]), np.array([1, 2, 1])
+    assert _image._misfit(scale, colours, weights) == pytest.approx((5 + 2 * 1 + 4 * 12) / 4)
+
+
+def test_levels_of_one_colour_are_ambiguous_unless_they_are_neighbours():
+    def painted(greys):
+        def colormap(k, bytes):
+            return np.array([[g, g, g, 255] for g in greys], np.uint8)[k]
+
+        colormap.N = len(greys)
+        return _image._colour_map(colormap)
+
+    run = painted([0, 0, 0, 7, 8, 8])
+    assert run.colours[:, 0].tolist() == [0, 7, 8] and run.levels.tolist() == [1, 3, 4.5]
+    assert run.n_levels == 6 and not run.is_ambiguous
+    assert painted([0, 5, 0, 7]).is_ambiguous and painted([1, 1, 2, 1]).is_ambiguous
+
+
+def test_rows_go_down_from_f_max_to_f_min_up_to_half_the_rate():
+    assert _image._frequencies(10, 1000, 3, 2000) == pytest.approx([1000, 100, 10])
+    for f_min, f_max in ((10, 1001), (10, 10), (20, 10)):
+        with pytest.raises(ValueError, match="f_max must be above f_min"):
+            _image._frequencies(f_min, f_max, 3, 2000)
+
+
+@pytest.mark.parametrize("mode, n_greys", [("L", 256), ("1", 256), ("LA", 256), ("I;16", 65536)])
+def test_grey_values_are_levels_unless_a_map_is_named(mode, n_greys):
+    deep = mode == "I;16"
+    grey = np.array([[0, 255], [255, 0]], np.uint16 if deep else np.uint8)
+    image = Image.fromarray(grey) if deep else Image.fromarray(grey).convert(mode)
+    taken = _image._taken_apart(image, True)
+    assert taken.n_greys == n_greys and taken.values.tolist() == grey.tolist()
+    assert taken.opaque.all()
+    if not deep:
+        coloured = _image._taken_apart(image, False)
+        assert coloured.n_greys == 0 and coloured.values.shape == (2, 2, 3)

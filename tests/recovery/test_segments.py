@@ -150,3 +150,108 @@ def test_a_lowpass_leaves_a_sign_and_no_rotation():
 
     result = cut.recover(cut.magnitude(x), len(x), method=signed)
     assert float((result.signal - x).norm() / x.norm()) < 0.01
+
+
+# -- pieces ------------------------------------------------------------------------------------
+
+
+def test_too_many_scalograms_are_noticed_before_one_more_is_recovered(slices):
+    S, taken = torch.zeros(slices.W.shape), []
+
+    def nothing(S, W, progress):
+        taken.append(S)
+        return Recovery(torch.zeros(N), "nothing", consistency_db=0.0)
+
+    for extra in (1, 3):
+        with pytest.raises(ValueError, match="got more"):
+            slices.recover([S] * (4 + extra), 2000, method=nothing, progress=False)
+    assert len(taken) == 8
+    with pytest.raises(ValueError, match="got 0"):
+        slices.recover([], 2000, method=nothing)
+
+
+def test_by_default_a_quarter_is_shared(W):
+    assert Slices(W).overlap == N // 4 and Slices(W).hop == 3 * N // 4
+    assert [Slices(W).count(n) for n in (1, 512, 513, 1280, 1281)] == [1, 1, 2, 2, 3]
+
+
+def test_the_window_rises_as_vorbis_squared(W):
+    cut = Slices(W, overlap=4)
+    rise = [math.sin(math.pi / 2 * math.sin(math.pi * t / 16) ** 2) ** 2 for t in (1, 3, 5, 7)]
+    assert cut.window[:5].tolist() == pytest.approx([*rise, 1])
+    assert cut.window[-4:].tolist() == pytest.approx(rise[::-1]) and len(cut.window) == N
+
+
+def test_the_band_of_a_sound_is_that_between_bins_of_a_slice(slices):
+    seen = torch.where(slices.W.band)[0]
+    first, last = int(seen[0]), int(seen[-1])
+    band = torch.where(slices._band(4 * N))[0]
+    assert int(band[0]) == 4 * first and int(band[-1]) == 4 * last
+    assert len(band) == 4 * (last - first) + 1
+    assert torch.equal(slices._band(N), slices.W.band)
+
+
+def test_a_gap_in_the_band_of_a_slice_is_one_in_that_of_a_sound():
+    filters = torch.zeros(2, 33)
+    filters[0, 5:8], filters[1, 12:15] = 1, 1
+    cut = Slices(Scalogram.from_filters(filters, [13, 6], 64, n_samples=64))
+    half = torch.where(cut._band(128))[0].tolist()
+    assert half == [*range(10, 15), *range(24, 29)]
+
+
+def test_the_link_is_the_level_of_what_two_slices_share(slices):
+    """For a tone in both, the sum of w_k w_{k+1} over the overlap, over the norm of the slice."""
+    t = torch.arange(2 * N, dtype=torch.float64)
+    z = torch.exp(2j * math.pi * 0.3 * t)
+    before, after = z[:N], (z * torch.exp(torch.tensor(0.7j)))[slices.hop :][:N]
+    before, after = before * slices.window, after * slices.window
+    turned, level = slices._turn(after, before)
+    lap = slices.overlap
+    shared = (slices.window[:lap] * slices.window[-lap:]).square().sum()
+    assert level == pytest.approx(20 * math.log10(float(shared.sqrt() / after.norm())), abs=0.01)
+    assert torch.allclose(turned, after * torch.exp(torch.tensor(-0.7j)), atol=1e-6)
+    louder, same = slices._turn(1e150 * after, 1e150 * before)
+    assert torch.allclose(louder / 1e150, turned) and same == pytest.approx(level)
+    assert slices._turn(after, None) == (after, 0.0)
+    still, silent = slices._turn(0 * after, before)
+    assert not still.any() and silent == -math.inf
+
+
+def test_low_frequencies_have_no_say_in_the_turn(slices):
+    weight, lowest = slices._far_from_zero, float(slices.W.frequencies.min())
+    hertz = torch.fft.fftfreq(slices.overlap, 1 / RATE).double()
+    assert torch.allclose(weight[hertz > 0], 1 - torch.exp(-((hertz[hertz > 0] / lowest / 4) ** 4)))
+    assert not weight[hertz <= 0].any()
+
+
+def test_a_method_has_to_say_how_well_its_recovery_fits(slices):
+    S = torch.zeros(slices.W.shape)
+    for answer in (torch.zeros(N), Recovery(torch.zeros(N), "no fit", consistency_db=None)):
+        with pytest.raises(TypeError, match="method must return a Recovery with a consistency"):
+            slices.recover([S] * 4, 2000, method=lambda S, W, progress, answer=answer: answer)
+
+
+def test_bad_arguments_of_recover_are_named(slices):
+    S = [torch.zeros(slices.W.shape)] * 4
+    for name, bad in (("method", 3), ("scalograms", 3), ("progress", 2), ("callback", 3)):
+        with pytest.raises((TypeError, ValueError), match=name):
+            slices.recover(**{"scalograms": S, "n_samples": 2000, name: bad})
+    with pytest.raises(TypeError, match="W must be"):
+        Slices(3)
+    with pytest.raises(ValueError, match="x"):
+        slices.magnitude(torch.cos(2 * math.pi * 0.001 * torch.arange(3000)))  # below the band
+
+
+def test_the_fit_of_all_slices_weighs_them_by_their_energy(slices):
+    x, fits = sound(slices), iter([-20.0, -40.0, -30.0, -10.0, -50.0])
+    planes = list(slices.magnitude(x))
+    result = slices.recover(
+        planes,
+        len(x),
+        method=lambda S, W, progress: Recovery(torch.zeros(N), "known", consistency_db=next(fits)),
+    )
+    energies = [float(S.square().sum()) for S in planes]
+    errors = [e * 10 ** (db / 10) for e, db in zip(energies, result.history["consistency_db"])]
+    wanted = 10 * math.log10(sum(errors) / sum(energies))
+    assert result.consistency_db == pytest.approx(wanted)
+    assert result.details["links_db"] == [-math.inf] * (len(planes) - 1)
