@@ -1,6 +1,7 @@
 """Signals come back from measured scalograms: few rows, few columns, bytes, masks, padded ends."""
 
 import math
+import types
 
 import pytest
 import torch
@@ -9,9 +10,11 @@ from small import noise
 from scalinv_utils import metrics
 from scalinv_utils.course import signals
 from scalinv_utils.measured import Measured
+from scalinv_utils.recovery import _measured as rounds
 from scalinv_utils.recovery._dense_start import phase_gradient
 from scalinv_utils.recovery._gradient_descent import invert_gradient
 from scalinv_utils.recovery._pipeline import recover
+from scalinv_utils.recovery._stages import Run
 from scalinv_utils.transforms.scalogram import Scalogram
 
 N, RATE = 256, 8000.0
@@ -216,3 +219,234 @@ def test_a_bank_made_from_filters_needs_no_phase_relation():
         "completed, beta 25",
         "last descent",
     ]
+
+
+# -- rounds, with costs that are made up -------------------------------------------------------
+
+
+class Told:
+    """Stand for a measurement: each signal is the number of a cost in a list."""
+
+    sigma, W = None, None
+
+    def __init__(self, monkeypatch, costs, explained=0.0):
+        self.costs, self.descended, self.turned = list(costs), [], []
+        monkeypatch.setattr(rounds, "cost_of", lambda M, x: self.costs[int(x)])
+        monkeypatch.setattr(rounds, "_is_explained", lambda M, x: self.costs[int(x)] < explained)
+        monkeypatch.setattr(rounds, "_descended", self.further)
+
+    def further(self, M, x, run):
+        self.descended.append(int(x))
+        return torch.tensor(len(self.descended))
+
+    def consistency_db(self, x):
+        return -float(x)
+
+
+OWN = [
+    # Rounds go on while the misfit falls by more than 0.5 dB: 1 dB, 0.6 dB and 0.4 dB.
+    ([1.0, 10**-0.05, 10**-0.08, 10**-0.1, 0.0], 0.0, [0, 1, 2], 3),
+    ([1.0, 2.0, 0.1], 0.0, [0], 0),  # worse is not kept
+    ([1.0, 0.1, 0.01, 0.001], 0.05, [0, 1], 2),  # it is explained
+    ([1.0, 0.1], 2.0, [], 0),
+]
+
+
+@pytest.mark.parametrize("costs, explained, descended, kept", OWN)
+def test_own_rows_descend_as_long_as_they_gain(monkeypatch, costs, explained, descended, kept):
+    told, asked = Told(monkeypatch, [c**2 for c in costs], explained**2), []
+    monkeypatch.setattr(rounds, "OwnBank", lambda M: M)
+    monkeypatch.setattr(
+        rounds, "integrate_own", lambda *given: asked.append(given) or torch.tensor(0)
+    )
+    run = Run("rounds")
+    rounds._own_rows(None, told, run, seed=3)
+    assert told.descended == descended and int(run.x) == kept
+    assert [given[2:] for given in asked] == [(3, rounds.OWN_ROUNDS)]
+
+
+def test_own_rows_stop_where_they_are_told(monkeypatch):
+    told = Told(monkeypatch, [1.0, 0.1, 0.01])
+    monkeypatch.setattr(rounds, "OwnBank", lambda M: M)
+    monkeypatch.setattr(rounds, "integrate_own", lambda *given: torch.tensor(0))
+    run = Run("rounds")
+    run.stopped = True
+    rounds._own_rows(None, told, run, seed=0)
+    assert told.descended == [] and int(run.x) == 0
+
+
+DENSE = [
+    # After rounds 0 and 2 the spectrum is learnt; small gains end the others.
+    ([1.0, 0.99, 0.98, 0.97, 0.96], None, [0, 1], 2, 1),
+    ([1.0, 0.99, 0.5, 0.49, 0.48, 0.47], None, [0, 1, 2, 3], 4, 2),
+    ([1.0] + [0.5**k for k in range(1, 12)], None, list(range(8)), 8, 2),
+    ([1.0, 2.0, 0.5, 0.4, 0.39], None, [0, 0, 2, 3], 4, 2),  # the better one is turned
+    ([1.0, 0.99, 0.98], 0.5, [0, 1], None, 1),  # the signal so far was better
+    ([1.0, 0.99, 0.98], 0.985, [0, 1], 2, 1),
+]
+
+
+@pytest.mark.parametrize("costs, so_far, turned, kept, learnt", DENSE)
+def test_rounds_of_a_dense_bank_keep_the_better_signal(
+    monkeypatch, costs, so_far, turned, kept, learnt
+):
+    told, seen = Told(monkeypatch, [c**2 for c in costs]), {"turned": [], "learnt": 0}
+
+    class Bank:
+        def __init__(self, M, beta):
+            assert (M, beta) == (told, 25.0)
+
+        def set_spectrum(self, spectrum):
+            seen["learnt"] += 1
+
+    monkeypatch.setattr(rounds, "Completion", Bank)
+    monkeypatch.setattr(rounds, "started", lambda bank, seed: torch.tensor(0))
+    monkeypatch.setattr(
+        rounds, "turned", lambda bank, x: seen["turned"].append(int(x)) or torch.tensor(int(x))
+    )
+    monkeypatch.setattr(rounds, "spectrum_of", lambda x, W: x)
+    told.extension = lambda x: x
+    run = Run("rounds")
+    if so_far is not None:
+        run.x, told.costs = torch.tensor(len(costs)), [*told.costs, so_far**2]
+    rounds._in_rounds(None, None, run, M=told, beta=25.0, seed=0)
+    assert seen == {"turned": turned, "learnt": learnt}
+    assert int(run.x) == (len(costs) if kept is None else kept)
+    assert run.history["consistency_db"] == [0.0]
+
+
+def test_rounds_end_where_all_is_explained(monkeypatch):
+    told = Told(monkeypatch, [1.0, 0.1, 0.01], explained=0.5)
+    monkeypatch.setattr(rounds, "Completion", lambda M, beta: types.SimpleNamespace())
+    monkeypatch.setattr(rounds, "started", lambda bank, seed: torch.tensor(1))
+    run = Run("rounds")
+    rounds._in_rounds(None, None, run, M=told, beta=25.0, seed=0)
+    assert told.descended == [] and int(run.x) == 1
+
+
+# -- what decides on stages --------------------------------------------------------------------
+
+
+def names(M):
+    return [stage.name for stage in rounds._stages_for(M, 0)]
+
+
+def test_the_stages_follow_from_what_is_known():
+    completed = [f"completed, beta {beta:g}" for beta in (40, 25, 80)]
+    assert names(Measured(S, W, hop=4)) == [*completed, "last descent"]
+    assert names(Measured(S, W, hop=4, sigma=1e-3)) == [*completed[:2], "last descent"]
+    assert names(Measured(S, W, known=HOLES)) == ["own rows", *completed, "last descent"]
+    both = Scalogram.from_filters(torch.ones(2, 64), [2, 1])
+    assert names(Measured(torch.ones(both.shape), both, hop=2)) == ["filled in", "descent"]
+    long = Scalogram(4096, wavelet="cauchy", voices_per_octave=1)
+    assert names(Measured(torch.ones(long.shape), long, hop=2)) == [completed[0], "last descent"]
+    lengths = [stage.n_iter for stage in rounds._stages_for(Measured(S, W, known=HOLES), 0)]
+    assert lengths == [12, 8 * 36, 8 * 36, 8 * 36, 60]
+
+
+def test_the_cost_is_chi2_per_known_value_or_the_squared_misfit():
+    M, y = Measured(S, W, hop=4), 1.1 * X
+    assert rounds.cost_of(M, y) == pytest.approx(0.01)
+    with_errors = Measured(S, W, hop=4, sigma=0.1)
+    misfit = 0.1 * with_errors.S
+    wanted = float((misfit / 0.1).square().sum()) / misfit.numel()
+    assert rounds.cost_of(with_errors, y) == pytest.approx(wanted)
+    assert rounds._is_explained(M, X * (1 + 1e-8)) and not rounds._is_explained(M, X * (1 + 1e-7))
+    sizes = math.sqrt(1.05 / wanted) * 0.1
+    for share, explained in ((0.99, True), (1.01, False)):
+        assert rounds._is_explained(with_errors, X * (1 + share * sizes)) == explained
+
+
+def test_the_loud_part_is_open_where_errors_are_relative_and_the_misfit_is_large():
+    relative = Measured(S, W, step_db=0.5)
+    errors = float(relative.sigma.square().sum())
+    for share, is_open in ((1.4, False), (1.6, True)):
+        y = X * (1 + math.sqrt(share * errors / float(S.square().sum())))
+        assert rounds._is_loud_part_open(relative, y) == is_open
+    alike = Measured(S, W, sigma=torch.linspace(1e-3, 9e-3, W.n_freqs)[:, None])
+    unlike = Measured(S, W, sigma=torch.linspace(1e-3, 11e-3, W.n_freqs)[:, None])
+    assert not rounds._is_loud_part_open(alike, 2 * X)
+    assert rounds._is_loud_part_open(unlike, 2 * X)
+    assert not rounds._is_loud_part_open(Measured(S, W), 2 * X)
+
+
+def test_other_starts_are_needless_where_one_is_good():
+    run, holes = Run("rounds"), Measured(S, W, known=HOLES)
+    thinned, noisy = Measured(S, W, hop=4), Measured(S, W, known=HOLES, sigma=1e-9)
+    assert all(rounds._is_open(M, run) for M in (holes, thinned, noisy))
+    run.x = X * (1 + 0.9e-3)  # a squared misfit of 0.8e-6
+    assert not rounds._is_open(holes, run)
+    assert rounds._is_open(thinned, run) and rounds._is_open(noisy, run)
+    run.x = X * (1 + 1.1e-3)
+    assert rounds._is_open(holes, run)
+    run.x = X
+    assert not any(rounds._is_open(M, run) for M in (holes, thinned, noisy))
+
+
+def test_rows_are_interpolated_to_every_sample_around_the_end():
+    plane = Measured(S, W, hop=4)
+    dense = rounds._along_time(plane)
+    assert torch.allclose(dense[:, ::4], S[:, ::4])
+    for n, (one, other) in {1: (0, 4), 2: (0, 4), 255: (252, 0)}.items():
+        share = (n % 4) / 4
+        assert torch.allclose(dense[:, n], (1 - share) * S[:, one] + share * S[:, other])
+
+
+def test_a_descent_takes_as_many_steps_as_its_kind_needs(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        rounds, "_lbfgs", lambda M, x, n, step, loss: asked.append((n, loss is rounds.l2)) or x
+    )
+    monkeypatch.setattr(rounds, "levenberg_marquardt", lambda M, x, n, step: asked.append(n) or x)
+    run = Run("rounds")
+    rounds._descended(Measured(S, W, hop=4), X, run)
+    assert asked == [(30, True), 6]
+    asked.clear()
+    rounds._descended(Measured(S, W, hop=4, sigma=1.0), X, run, 7, 3)
+    assert asked == [(7, False), 3]
+    asked.clear()
+    rounds._descended(Measured(S, W, step_db=0.1), 2 * X, run)  # the loud part is open
+    assert asked == [(200, True), (30, False), 6]
+    asked.clear()
+    wide = Measured(torch.ones(W.n_freqs, N // 2), W, ends="zero", pad=(N // 4, N // 4))
+    rounds._descended(wide, X, run)
+    assert asked == [(60, True)]
+    asked.clear()
+    run.stopped = True
+    rounds._descended(Measured(S, W, hop=4), X, run)
+    assert asked == [(30, True)]
+
+
+def test_the_last_descent_ends_at_the_better_of_two(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        rounds, "_descended", lambda M, x, run, *n: asked.append(n) or (X if len(n) == 2 else x)
+    )
+    monkeypatch.setattr(rounds, "levenberg_marquardt", lambda M, x, n, step: asked.append(n) or x)
+    run = Run("rounds")
+    run.x = 1.1 * X
+    rounds._finish(None, Measured(S, W, hop=4), run)
+    assert asked == [(60, 20)] and torch.equal(run.x, X)
+    asked.clear()
+    run.x = X * (1 + 1e-9)
+    rounds._finish(None, Measured(S, W, hop=4), run)
+    assert asked == [20, 20] and len(run.history["seconds"]) == 2
+    run.x = X
+    asked.clear()
+    rounds._finish(None, Measured(S, W, hop=4, sigma=1.0), run)
+    assert asked == []
+
+
+def test_long_signals_start_from_filled_rows_or_from_noise():
+    M, run = Measured(S, W, hop=2), Run("rounds")
+    rounds._integrate_filled(None, M, run, seed=0)
+    assert run.history["consistency_db"][-1] < -10
+    two_sided = Scalogram.from_filters(torch.ones(2, 64), [2, 1])
+    plane = Measured(two_sided.magnitude(noise(6, 64)), two_sided, hop=2)
+    starts = []
+    for seed in (0, 0, 1):
+        rounds._integrate_filled(None, plane, run, seed=seed)
+        starts.append(run.x)
+    assert torch.equal(starts[0], starts[1]) and not torch.equal(starts[0], starts[2])
+    level = float(plane.magnitude(starts[0]).norm() / plane.S.norm())
+    assert 0.3 < level < 3

@@ -10,12 +10,14 @@ from small import N, cosine, noise, scalogram, scattering
 
 from scalinv_utils import bounds, metrics
 from scalinv_utils.recovery import Recovery, griffin_lim, invert_gradient, phase_gradient, recover
+from scalinv_utils.recovery import _batches, _members
 from scalinv_utils.recovery._gradient_descent import OPTIMIZERS, random_start
 from scalinv_utils.recovery._heap_integration import Paths
+from scalinv_utils.recovery._objective import Objective
 from scalinv_utils.recovery._phase_gradient import integrate_phase, paths_of
 from scalinv_utils.recovery._phase_relations import phase_derivatives
 from scalinv_utils.recovery.denoising import denoise
-from scalinv_utils.recovery.losses import L2ToL1, gaussian, order_loss
+from scalinv_utils.recovery.losses import LOSSES, L2ToL1, gaussian, order_loss
 from scalinv_utils.transforms.decimated import Decimated
 from scalinv_utils.transforms.scattering import FORMS, Renormalized
 
@@ -268,3 +270,73 @@ def test_scores_of_a_batch():
     for score in scores.values():
         alone = [score(a, b) for a, b in zip(y, ref)]
         assert score(y * scale, ref * scale).tolist() == pytest.approx(alone)
+
+
+def test_losses_are_split_if_they_are_of_this_package_and_alike_for_all():
+    assert _batches._is_splittable(LOSSES["l2"]) and _batches._is_splittable(gaussian(0.1))
+    assert not _batches._is_splittable(lambda output, target: output[0].sum())
+    own = gaussian(torch.ones(2, *W.shape))
+    assert not _batches._is_splittable(own)
+
+
+def test_members_are_told_apart_by_what_the_transform_gives_for_the_last():
+    x, shape = noise(10, 2, N), (2,)
+
+    def split(transform, loss="l2", shape=shape, target=x):
+        return _batches.members_of(Objective(target, transform, loss), shape, N)
+
+    members = split(lambda x: 3 * x)
+    assert list(members) == [(0,), (1,)]
+    assert all(torch.equal(m.target[0], x[k]) for (k,), m in members.items())
+    assert split(lambda x: 3 * x, shape=()) is None
+    assert split(lambda x: 3 * x, shape=(3,)) is None  # the target has two members
+    # 1e-5 of the largest is rounding in single precision; 1e-2 is not.
+    for share, alone in ((1e-5, True), (1e-2, False)):
+        leak = split(lambda x, share=share: x + share * x.flip(0) if x.ndim == 2 else x)
+        assert (leak is not None) == alone
+    assert split(lambda x: [x, x.sum(0) if x.ndim == 2 else x]) is None
+    # Pairs of the same target get draws of their own.
+    same = split(lambda x: 3 * x, target=x[:1].expand(2, N))
+    assert [m.repetition for m in same.values()] == [0, 1]
+    assert [m.repetition for m in members.values()] == [0, 0]
+
+
+def test_levels_of_members_add_up_by_energy():
+    wanted = 10 * math.log10((3**2 * 10**-2 + 4**2 * 10**-4) / 25)
+    assert _members.together([-20.0, -40.0], [3.0, 4.0]) == pytest.approx(wanted)
+    assert _members.together([-20.0, 0.0], [1e-200, 0.0]) == pytest.approx(-20)
+    assert _members.together([-20.0, -20.0], [1e200, 3e200]) == pytest.approx(-20)
+    assert _members.together([-20.0], [0.0]) == -math.inf
+
+
+def test_details_of_members_are_added_or_listed():
+    def result(**details):
+        return Recovery(torch.zeros(3), "m", details=details)
+
+    results = [result(islands=2, stages=["a"]), result(islands=3), result()]
+    assert _members._keys(results) == ["islands", "stages"]
+    assert _members._of_all(results, "islands") == 5
+    assert _members._of_all(results, "stages") == [["a"], None, None]
+    assert [_members._at([1.0, 2.0], k) for k in range(4)] == [1, 2, 2, 2]
+
+
+def test_an_interrupted_batch_has_silence_for_members_to_come():
+    done = Recovery(
+        torch.ones(3),
+        "m",
+        -20.0,
+        {"consistency_db": [-10.0, -20.0], "seconds": [1.0, 2.0]},
+        [(0, torch.zeros(3)), (5, torch.ones(3))],
+        {"interrupted": True},
+    )
+    assert _members._interrupted([], (2,), [1.0, 2.0]) is None
+    joined = _members._interrupted([done], (2,), [1.0, 2.0])
+    assert joined.signal.tolist() == [[1, 1, 1], [0, 0, 0]] and joined.members == [done]
+    assert joined.details == {"interrupted": True, "members": 0}
+    wanted = 10 * math.log10((0.01 + 4) / 5)
+    assert joined.consistency_db == pytest.approx(wanted)
+    assert joined.history["seconds"] == [1.0, 2.0]
+    assert [k for k, _ in joined.iterates] == [0, 5]
+    plain = Recovery(torch.ones(3), "m", -20.0, {"consistency_db": [-20.0], "seconds": [1.0]})
+    joined = _members._interrupted([plain], (2,), [1.0, 2.0])
+    assert joined.details["members"] == 1 and joined.iterates == []
