@@ -9,8 +9,15 @@ import torch
 from small import N, cosine, noise, scalogram, scattering
 
 from scalinv_utils import bounds, metrics
-from scalinv_utils.recovery import Recovery, griffin_lim, invert_gradient, phase_gradient, recover
-from scalinv_utils.recovery import _batches, _members
+from scalinv_utils.recovery import (
+    Recovery,
+    _batches,
+    _members,
+    griffin_lim,
+    invert_gradient,
+    phase_gradient,
+    recover,
+)
 from scalinv_utils.recovery._gradient_descent import OPTIMIZERS, random_start
 from scalinv_utils.recovery._heap_integration import Paths
 from scalinv_utils.recovery._objective import Objective
