@@ -5,6 +5,7 @@ of these wavelets.
 """
 
 import functools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ import torch
 from scalinv_utils import Scalogram, diagnose
 from scalinv_utils.bounds import noisy
 from scalinv_utils.course import signals
+from scalinv_utils.diagnosis import _agreement, _diagnosis, _readings, _values
+from scalinv_utils.recovery import Recovery
 from scalinv_utils.transforms import _wavelets
 
 torch.set_num_threads(1)
@@ -297,3 +300,409 @@ def test_rows_that_ascend_have_their_edges_the_other_way_round():
     low = torch.sin(2 * np.pi * 310 / rate * torch.arange(512).double())
     ((name, sentence),) = diagnose(W.magnitude(low), W).findings
     assert name == "unseen" and "goes on below" in sentence and "above" not in sentence
+
+
+# -- one small sound, quickly ------------------------------------------------------------------
+
+
+def quick(name):
+    """(S, W) of the small sound with a fault."""
+    W, S = small()
+    S = S.numpy()
+    rounded = np.round(S / S.max() * 255) / 255
+    return {
+        "power": (S**2, W),
+        "decibels": (decibels(S, 70), W),
+        "upside down": (S[::-1], W),
+        "transposed": (S.T, W),
+        "hop": (S[:, ::4], W),
+        "rounding": (rounded, W),
+        "floor": (np.maximum(S, np.quantile(S, 0.2)), W),
+        "noise": (noisy(S, 30, 1), W),
+    }[name]
+
+
+@pytest.mark.parametrize(
+    "name, besides",
+    [
+        ("power", set()),
+        ("decibels", {"floor"}),
+        ("upside down", set()),
+        ("transposed", set()),
+        ("hop", set()),
+        ("rounding", set()),
+        ("floor", set()),
+        ("noise", set()),
+    ],
+)
+def test_one_fault_is_found_alone(name, besides):
+    S, W = quick(name)
+    for level in (1e-140, 1.0, 1e140) if name == "power" else (1.0,):
+        assert names(level * S, W) == {name} | besides
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_another_wavelet_of_the_same_frequencies_is_found(seed):
+    drawn = Drawn(seed, FAMILY)
+    found = dict(diagnose(drawn.S, read_with(drawn, ("cauchy", {"beta": 60}))).findings)
+    assert "another wavelet" in found and "upside down" not in found
+
+
+def test_ends_that_were_padded_and_cropped_are_found():
+    drawn = Drawn(3)
+    found = dict(diagnose(padded(drawn, "constant"), drawn.W).findings)
+    assert "76 % of the power" in found["ends"] and "another wavelet" not in found
+
+
+def test_the_numbers_in_the_sentences_are_those_of_the_array():
+    W, S = small()
+    S = S.numpy() / float(S.max())
+    level = str(diagnose(S, W))
+    assert level.startswith("S is a scalogram of W, to -9")
+    spoilt = S.copy()
+    spoilt[:2, 5] = np.nan, np.inf
+    diagnosis = diagnose(spoilt, W)
+    assert f"2 NaN or infinite of {S.size} values" in str(diagnosis)
+    assert "Values are missing" in str(diagnosis) and "W sees" not in str(diagnosis)
+    said = dict(diagnose(noisy(S, 20, clip=False), W).findings)["negative"]
+    negative = (noisy(S, 20, clip=False) < 0).double().mean()
+    assert f"{100 * float(negative):.1f} % negative values" in said
+    floor = np.maximum(S, np.quantile(S, 0.2))
+    assert f"20.0 % of the values are exactly {floor.min():.6g}" in str(diagnose(floor, W))
+    assert f"exactly {1e150 * floor.min():.6g}" in str(diagnose(1e150 * floor, W))
+    grid = str(diagnose(np.round(S * 255) * 1e150 / 255, W))
+    assert f"steps of {1e150 / 255:.4g}, 256 levels or 8 bits" in grid
+    assert "all its values are 3e+150" in str(diagnose(np.full(W.shape, 3e150), W))
+    three = diagnose(S[:, ::3], W)
+    assert "S has 86 columns where W has 256: every 3th" in str(three)
+    assert "the hop does not divide W.n_samples" in str(three)
+    assert f"W sees {8000 / 256 * int(W.band.nonzero()[0]):.4g} to" in level
+
+
+def test_one_start_is_compared_with_nothing():
+    W, S = small()
+    assert "starts" not in str(diagnose(S, W, starts=1))
+    said = str(diagnose(S[:, ::4], W, starts=2))
+    assert "Starts were not compared, because of hop." in said
+
+
+RECOVERIES = [
+    # (errors of two other starts, whether it fits, what is said)
+    ((-30.0, -25.0), False, "led to the same signal, to -25 dB."),
+    ((-30.0, -15.0), False, "signals that differ by -15 dB"),
+    ((-35.0, -32.0), True, "led to the same signal, to -32 dB."),
+]
+
+
+@pytest.mark.parametrize("errors, fits, words", RECOVERIES)
+def test_starts_are_compared_by_the_worst_of_them(monkeypatch, errors, fits, words):
+    W = Scalogram(256, 8000, wavelet="cauchy", voices_per_octave=10)
+    x = W.project(signals.linear_chirp(256, 8000, 800, 3000))
+    noise = [W.project(signals.white_noise(256, 8000, seed=s)) for s in range(2)]
+    answers = [x] + [x + 10 ** (db / 20) * n * x.norm() / n.norm() for db, n in zip(errors, noise)]
+    asked = []
+
+    def recover(S, W, seed, noise, progress):
+        asked.append((seed, noise, progress))
+        return Recovery(answers[seed], "known", consistency_db=0.0)
+
+    monkeypatch.setattr(_diagnosis, "recover", recover)
+    if fits:
+        monkeypatch.setattr(_diagnosis, "misfit_db", lambda output, S: -70.0)
+    diagnosis = diagnose(W.magnitude(x), W, starts=3)
+    assert asked == [(0, "clipped", False), (1, "clipped", False), (2, "clipped", False)]
+    assert words in str(diagnosis)
+    assert ("ambiguous" in dict(diagnosis.findings)) == ("differ" in words)
+    if not fits and "differ" not in words:
+        diagnose(noisy(W.magnitude(x), 40, clip=False), W, starts=2)
+        assert asked[3:] == [(0, "gaussian", False), (1, "gaussian", False)]
+
+
+def test_good_fits_that_differ_are_no_one_signal(monkeypatch):
+    W = Scalogram(256, 8000, wavelet="cauchy", voices_per_octave=10)
+    x = W.project(signals.linear_chirp(256, 8000, 800, 3000))
+    n = W.project(signals.white_noise(256, 8000))
+    answers = [x, x + 10 ** (-25 / 20) * n * x.norm() / n.norm()]
+    monkeypatch.setattr(
+        _diagnosis, "recover", lambda S, W, seed, **_: Recovery(answers[seed], "k", 0.0)
+    )
+    for fit, ambiguous in ((-70.0, True), (-50.0, False)):
+        monkeypatch.setattr(_diagnosis, "misfit_db", lambda output, S, fit=fit: fit)
+        assert ("ambiguous" in names(W.magnitude(x), W, starts=2)) == ambiguous
+
+
+def test_islands_that_silence_parts_may_be_turned_unnoticed(monkeypatch):
+    W = Scalogram(256, 8000, voices_per_octave=8)
+    answers = {"apart": W.project(bursts(0, 128)), "near": W.project(bursts(0, 0))}
+    for name, x in answers.items():
+        monkeypatch.setattr(
+            _diagnosis, "recover", lambda S, W, seed, x=x, **_: Recovery(x, "known", 0.0)
+        )
+        diagnosis = diagnose(W.magnitude(x), W, starts=2)
+        assert ("by chance" in str(diagnosis)) == (name == "apart"), name
+
+
+# -- pieces: values ----------------------------------------------------------------------------
+
+
+def test_decibels_are_told_from_noise_by_the_share_and_the_depth_of_negative_values():
+    S = np.linspace(0.1, 1, 100)
+    for n_negative, lowest, answer in ((54, -0.1, False), (56, -0.1, True), (1, -0.5, False)):
+        values = S.copy()
+        values[:n_negative] = lowest
+        assert _values.looks_like_decibels(values) == answer
+    assert _values.looks_like_decibels(np.append(S, -0.61))
+    assert not _values.looks_like_decibels(np.append(S, -0.59))
+    assert _values.looks_like_decibels(-S) and _values.negative_share(np.append(S, -1)) == 1 / 101
+
+
+@pytest.mark.parametrize(
+    "values, wanted",
+    [
+        ([0, 1, 2, 5], (1.0, 6)),
+        ([0.5, 0.8, 1.1, 2.0], (0.3, 6)),
+        ([0, 2, 4, 6.2], None),  # 4 is 0.065 steps off the grid
+        ([0, 2, 4, 6.02], (6.02 / 3, 4)),
+        ([0, 1, 2], None),  # too few values
+        ([0, 1, 2, 2 + 1e-7], None),  # two of them are one
+        ([0, 1, 2, 2 + 1e-7, 4], (1.0, 5)),
+    ],
+)
+def test_the_spacing_is_that_of_the_values(values, wanted):
+    assert _values._spacing(np.array(values, float)) == (wanted and pytest.approx(wanted))
+
+
+def test_grids_are_those_of_the_values_or_of_their_levels():
+    grid = _values.grid_of(np.array([[0, 0.5, 1.0, 3.0]]))
+    assert (grid.step, grid.levels, grid.in_db, grid.bits) == (0.5, 7, False, 3)
+    grid = _values.grid_of(10 ** (np.array([[-3.0, -1.5, 0, 4.5]]) / 20))
+    assert grid.in_db and grid.levels == 6 and grid.step == pytest.approx(1.5)
+    silent = _values.grid_of(np.append(0, 10 ** (np.array([-3.0, -1.5, 0, 4.5]) / 20)))
+    assert silent.in_db and silent.levels == 6
+    assert _values.grid_of(-np.array([1.0, 2, 3.5, 4])) == _values.Grid(0.5, 7, False)
+    assert _values.grid_of(np.array([-1.0, 1, 10, 100])) is None
+    assert [_values.Grid(1, n, False).bits for n in (2, 4, 5, 256, 257)] == [1, 2, 3, 8, 9]
+
+
+def test_a_floor_is_what_too_many_values_share():
+    rest = np.arange(1.0, 901)
+    for n_low, share in ((100, 0.1), (8, 0.0), (10, 10 / 910)):
+        assert _values.floor_share(np.append(np.full(n_low, 0.5), rest)) == share
+    assert _values.floor_share(np.append(np.zeros(100), rest)) == 0  # silence is no floor
+    coarse = np.repeat([1.0, 2.0], [100, 20])
+    assert _values.floor_share(coarse) == 0 and _values.floor_share(coarse[:119]) == 100 / 119
+    assert _values.floor_share(np.ones(50)) == 0
+
+
+def test_the_high_share_is_that_of_the_last_quarter_of_lags():
+    t = 2 * np.pi * np.arange(64) / 64
+    power = np.array(
+        [3 + np.cos(24 * t), np.cos(25 * t), np.cos(31 * t) + 2 * np.cos(3 * t), 0 * t]
+    )
+    assert _values.high_share(power) == pytest.approx([0, 1, 0.2, 0], abs=1e-9)
+
+
+# -- pieces: readings --------------------------------------------------------------------------
+
+
+def reading(chi2, noise_db=0.0, **changes):
+    return _readings.Reading(chi2=chi2, noise_db=noise_db, **changes)
+
+
+def test_the_plain_reading_stays_unless_it_fails_and_another_is_clearly_better():
+    better, plain = _readings._better, reading(6.0)
+    assert better(plain, []) is plain
+    good = reading(1.9, turn="upside down")
+    assert better(plain, [good]) is good
+    assert better(plain, [reading(2.1, turn="upside down")]) is plain
+    assert better(reading(4.9), [reading(0.1, scale="power")]).chi2 == 4.9
+    simple, both = reading(1.0, scale="power"), reading(0.5, scale="power", turn="transposed")
+    assert better(plain, [both, simple]) is simple
+    assert better(plain, [both, reading(1.6, scale="power")]) is both
+    exact = reading(3.1, -81.0, scale="power", turn="transposed")
+    assert better(plain, [exact, simple]) is simple  # beyond three times the least
+    exact = reading(1.4, -81.0, scale="power", wavelet=("morlet", {"mu": 13.4}))
+    assert better(plain, [exact, simple, reading(0.5, scale="decibels")]) is exact
+
+
+def test_what_a_reading_is_follows_from_its_numbers():
+    assert [reading(c).fails for c in (4.9, 5.1)] == [False, True]
+    assert [reading(1, n).exact for n in (-79.0, -81.0)] == [False, True]
+    full = reading(1, scale="power", turn="transposed", wavelet=("gmw", {}))
+    assert full.changes == 3 and reading(1).changes == 0
+    assert full.same(reading(9, 3.0, scale="power", turn="transposed", wavelet=("gmw", {})))
+    for name, value in (("scale", ""), ("turn", ""), ("wavelet", None)):
+        assert not full.same(replace(full, **{name: value}))
+    S = np.array([[1.0, 4.0], [9.0, 20.0]])
+    assert reading(1, scale="power", turn="upside down").modulus(S).tolist() == [
+        [3, 20**0.5],
+        [1, 2],
+    ]
+    assert reading(1, scale="decibels", turn="transposed").modulus(S)[1, 1] == pytest.approx(10)
+
+
+def test_the_shortlist_has_those_that_explain_most_and_those_that_need_least_noise():
+    readings = [reading(float(k), noise_db=-10.0 * k) for k in range(8)]
+    assert [r.chi2 for r in _readings._shortlist(readings)] == [0, 1, 2, 7, 6, 5]
+    same = [reading(float(k), noise_db=10.0 * k) for k in range(8)]
+    assert [r.chi2 for r in _readings._shortlist(same)] == [0, 1, 2]
+
+
+def test_readings_that_are_tried_are_those_that_the_array_admits():
+    class Heard:
+        n_samples = 6
+
+        def heard(self, S):
+            return 1.0
+
+    S = np.full((6, 6), 20.0)
+
+    def pairs(*given):
+        return [(r.scale, r.turn) for r in _readings._turned(*given)]
+
+    flat = np.full((5, 6), 2.0)
+    assert pairs(flat, Heard(), False) == [
+        ("", "upside down"),
+        ("power", ""),
+        ("power", "upside down"),
+    ]
+    assert pairs(flat, Heard(), True) == [("", "upside down")]
+    assert len(pairs(S, Heard(), False)) == 3 * 3 - 1
+    assert ("decibels", "transposed") in pairs(S, Heard(), False)
+    for top, may_be in ((14.0, False), (16.0, True), (399.0, True), (401.0, False)):
+        assert (("decibels", "") in pairs(np.full((5, 6), top), Heard(), False)) == may_be
+    assert ("decibels", "") not in pairs(np.append(flat, [[20.0] * 5 + [-1]], 0), Heard(), False)
+    Heard.heard = lambda self, S: 0.06 if S[0, 0] > 1 else 0.04
+    assert pairs(np.array([[2.0] * 6, [1.0] * 6]), Heard(), False) == [("power", "")]
+
+
+# -- pieces: agreement -------------------------------------------------------------------------
+
+
+def bank(n_samples=64, **options):
+    W = Scalogram(n_samples, 8000, wavelet="cauchy", voices_per_octave=8)
+    psi = W.filters[:, : n_samples // 2 + 1].numpy()
+    return W, psi, _agreement.bank_of(psi, n_samples, np.arange(len(psi)), **options)
+
+
+def test_a_bank_has_at_most_so_many_rows_and_lags():
+    psi = np.ones((300, 33))
+    thin = _agreement.bank_of(psi, 64, np.arange(300))
+    assert thin.rows.tolist() == list(range(0, 300, 3)) and len(thin.psi) == 100
+    assert len(_agreement.bank_of(psi, 64, np.arange(128)).rows) == 128
+    assert len(_agreement.bank_of(psi, 64, np.arange(129)).rows) == 65
+    assert thin.coarse.rows.tolist() == list(range(0, 300, 6)) and thin.coarse.n_lags == 16
+    long = _agreement.Bank(np.ones((1, 2049)), 4096, np.arange(1))
+    assert long.lags[:24].tolist() == list(range(24)) and long.lags[-1] == 2048
+    assert len(long.lags) <= 48 and (np.diff(long.lags) > 0).all()
+    ratios = long.lags[30:] / long.lags[29:-1]
+    assert ratios.max() / ratios.min() < 1.1  # geometric from there on
+    short = _agreement.Bank(np.ones((1, 17)), 32, np.arange(1), hop=2)
+    assert short.lags.tolist() == list(range(9))
+
+
+def test_spectra_and_products_are_those_of_the_rows():
+    W, psi, rows = bank(hop=2)
+    power = np.random.default_rng(0).random((len(psi), 32))
+    assert rows.spectra(power) == pytest.approx(2 * np.fft.rfft(power)[:, rows.lags])
+    window = np.linspace(0, 1, 32)
+    cut = replace(rows, window=window)
+    assert cut.spectra(power) == pytest.approx(2 * np.fft.rfft(power * window)[:, rows.lags])
+    assert rows.heard(power) == 1
+    wanted = (power**2 * window).sum() / (power**2).sum()
+    assert cut.heard(power) == pytest.approx(wanted)
+    products = rows.products(3)
+    assert (
+        products.shape == (len(psi), 30)
+        and products[:, 5].tolist() == (psi[:, 5] * psi[:, 8]).tolist()
+    )
+    assert rows.products(33).shape[1] == 0 == rows.products(40).shape[1]
+
+
+def test_a_window_leaves_the_rows_that_are_short():
+    plain = _agreement.Bank(np.ones((20, 129)), 256, np.arange(20))
+    S = np.ones((20, 256))
+    t = (np.arange(256) + 0.5) / 256
+    for n_short, limit in ((12, 1 / 64), (9, 1 / 32), (8, 1 / 16)):
+        durations = np.full(20, 100.0)
+        durations[:n_short] = 0.99 * limit * 256
+        cut = _agreement.windowed(plain, durations, S)
+        assert len(cut.rows) == n_short == len(cut.psi)
+        assert cut.window == pytest.approx(np.sin(np.pi * t) ** 4)
+    durations[7] = 100.0
+    assert len(_agreement.windowed(plain, durations, S).rows) == 20  # seven are too few
+    durations[:12] = 1.0
+    S[:12] = 1e-3  # nothing is heard in the short ones
+    assert len(_agreement.windowed(plain, durations, S).rows) == 20
+
+
+def test_another_wavelet_has_its_peak_at_the_same_frequency():
+    W, psi, rows = bank()
+    same = _agreement.with_wavelet(rows, W.wavelet, W.frequencies.numpy() / 8000)
+    assert same.psi == pytest.approx(psi, abs=1e-12)
+    other = _agreement.with_wavelet(rows, ("gmw", {"beta": 60}), W.frequencies.numpy() / 8000)
+    own = Scalogram.from_frequencies(
+        64, 8000, frequencies=W.frequencies, wavelet=("gmw", {"beta": 60})
+    )
+    assert other.psi == pytest.approx(own.filters[:, :33].numpy(), abs=1e-9)
+
+
+def test_the_deviation_is_the_slope_of_the_power():
+    S = np.array([[2.0, 3.0], [5.0, 0.5]])
+    profile = np.array([[1.0, 2.0], [3.0, 4.0]])
+    plain = _agreement.Noisy(S, np.abs, profile)
+    assert plain.power == pytest.approx(S**2)
+    assert plain.deviation == pytest.approx(2 * S * profile, rel=1e-5)
+    power = _agreement.Noisy(S, lambda S: np.sqrt(np.abs(S)), profile)
+    assert power.power == pytest.approx(S) and power.deviation == pytest.approx(profile, rel=1e-5)
+
+
+@pytest.mark.parametrize("level_db", [-20, -50])
+def test_the_noise_that_is_needed_is_what_was_added(level_db):
+    W, psi, rows = bank(256)
+    S = W.magnitude(signals.recording("crow", 8000, 256)[0]).numpy()
+    rms = float(np.sqrt(np.mean(S**2)))
+    rng = np.random.default_rng(1)
+    spoilt = S + 10 ** (level_db / 20) * rms * rng.standard_normal(S.shape)
+    profile = np.full_like(S, rms)
+    given = [_agreement.Noisy(s, np.abs, profile) for s in (spoilt, S)]
+    needed = _agreement.noise_needed(given, rows)
+    assert needed[0] == pytest.approx(level_db, abs=2) and needed[1] < -85
+    quiet = _agreement.chi_squared(given[0], rows, needed[0])
+    assert quiet == pytest.approx(1, abs=0.4)
+    # The noise that is said counts in squares.
+    assert _agreement.chi_squared(given[0], rows, needed[0] - 10) > 5
+    exact = _agreement.chi_squared(given[1], rows, -200.0)
+    assert exact == _agreement.chi_squared(given[1], rows, -60.0)
+
+
+def test_the_lags_that_count_are_neither_the_slowest_nor_without_power():
+    _, _, rows = bank(64)
+    assert [int(rows.lags[k]) for k in _agreement._moving(rows)] == list(range(4, 33))
+    _, _, thinned = bank(64, hop=16)
+    assert [int(thinned.lags[k]) for k in _agreement._moving(thinned)] == [2]
+    few = replace(rows, psi=rows.psi[:, :7])
+    assert [int(few.lags[k]) for k in _agreement._moving(few)] == [4, 5, 6]
+
+
+def test_the_seam_has_its_share_at_both_ends():
+    W, psi, _ = bank(256)
+    S = W.magnitude(signals.white_noise(256, 8000)).numpy()
+    spoilt = S**2
+    spoilt[:, [0, 5, 250, 255]] += 0.01 * spoilt.mean()
+    share, excess, level = _agreement.seam(spoilt, psi)
+    assert 0.85 < share <= 1 and excess > 4 and -80 < level < -40
+    middle = S**2
+    middle[:, 100:104] += 0.01 * middle.mean()
+    share, excess, _ = _agreement.seam(middle, psi)
+    assert share < 0.2 and excess < 4
+    assert _agreement.seam(S**2, psi)[2] < -80
+
+
+def test_durations_are_the_spread_of_the_wavelets_in_time():
+    W, psi, _ = bank(256)
+    t = (torch.arange(256) + 128) % 256 - 128
+    for row in (12, 16, len(psi) // 2):
+        wavelet = np.abs(np.fft.ifft(np.append(psi[row], np.zeros(127)))) ** 2
+        wanted = np.sqrt((t.numpy() ** 2 * wavelet).sum() / wavelet.sum())
+        assert _diagnosis._durations(psi, 256)[row] == pytest.approx(wanted, rel=0.1)

@@ -21,7 +21,7 @@ from scipy.ndimage import distance_transform_edt
 
 from .._levels import unit
 from .._validation import check_count, check_instance, check_magnitudes, check_plane
-from ..metrics import consistency_db, decibels, island_error_db, islands, waveform_error_db
+from ..metrics import decibels, island_error_db, islands, misfit_db, waveform_error_db
 from ..recovery import recover
 from ..recovery._lifted_power import LONGEST_LIFTED
 from ..recovery.denoising import autocorrelation
@@ -525,7 +525,7 @@ class _Examination:
         worst = max(others, key=lambda x: waveform_error_db(x, first))
         error, within = waveform_error_db(worst, first), island_error_db(worst, first, W)
         turned = _islands_turned(first, W)
-        cost, same, fit = (consistency_db(x, S, W) for x in (turned, first, worst))
+        cost, same, fit = (misfit_db(W.magnitude(y), S) for y in (turned, first, worst))
         # A good fit leaves little room: signals that differ although all fit are no one signal.
         if error > (APART_DB if max(same, fit) < TOO_WELL_DB else DIFFERENT_DB):
             self.findings["ambiguous"] = (
