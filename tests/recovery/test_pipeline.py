@@ -5,12 +5,14 @@ import pytest
 import torch
 from small import error_db, noise, scalogram
 
-from scalinv_utils import metrics
+from scalinv_utils import bounds, metrics
+from scalinv_utils._levels import rms
 from scalinv_utils.bounds import cramer_rao, noisy
 from scalinv_utils.course import signals
 from scalinv_utils.recovery import _noisy, _pipeline
 from scalinv_utils.recovery._griffin_lim import griffin_lim
 from scalinv_utils.recovery._pipeline import recover
+from scalinv_utils.recovery._stages import Run
 from scalinv_utils.transforms.scalogram import Scalogram
 
 N, RATE = 512, 8000.0
@@ -345,3 +347,246 @@ def test_the_second_stage_of_noise_fits_what_is_left_of_it(silent):
     )
     fits = run.history["consistency_db"]
     assert fits[-1] == pytest.approx(metrics.consistency_db(run.x, S, W))  # the run is told of S
+
+
+# -- the search in noise, with chi^2 made up ---------------------------------------------------
+
+
+class Searching(_noisy.Noisy):
+    """Signals are numbers; a descent replaces one by the next of a list, which is its chi^2."""
+
+    def __init__(self, nexts, explained=True):
+        self.nexts, self.explained, self.descents = iter(nexts), explained, []
+        self.W, self.S, self.sigma, self.model = None, None, 1.0, "clipped"
+        self.likelihood = None
+
+    def chi2(self, x):
+        return float(x)
+
+    def explains(self, x):
+        return self.explained
+
+    def _descend(self, run, n_iter):
+        self.descents.append((float(run.x), n_iter))
+        run.x = torch.tensor(next(self.nexts))
+
+
+class Short:
+    n_samples = 100
+
+
+def running(x):
+    run = Run("search")
+    run.x = torch.tensor(float(x))
+    return run
+
+
+@pytest.fixture
+def starts(monkeypatch):
+    """Let each synchronization add 0.5 and each turn of a slip take the number it is told."""
+    told = {"places": []}
+    monkeypatch.setattr(_noisy, "synchronise", lambda x, *_: x + 0.5)
+    monkeypatch.setattr(_noisy, "places_of_slips", lambda x, W, likelihood: told["places"])
+    monkeypatch.setattr(_noisy, "turned_back", lambda x, place, W: place)
+    monkeypatch.setattr(_noisy, "turn_further", lambda before, x, W, sigma: 2 * x - before)
+    return told
+
+
+@pytest.mark.parametrize(
+    "nexts, descents, end",
+    [
+        # The first descent, and then as long as chi^2 falls by 3.
+        ([90.0, 86.0, 84.0], [100, 90.5, 86.5], 84.0),
+        ([90.0, 86.0, 82.0, 78.0], [100, 90.5, 86.5, 82.5], 78.0),  # three times at most
+        ([90.0, 95.0], [100, 90.5], 90.0),  # what is worse is not kept
+        ([90.0, 88.0], [100, 90.5], 88.0),
+    ],
+)
+def test_regions_are_synchronised_while_that_gains(starts, nexts, descents, end):
+    noisy, run = Searching(nexts), running(100)
+    noisy.search(None, Short, run)
+    assert noisy.descents == [(start, 12) for start in descents] and float(run.x) == end
+
+
+def test_each_place_is_turned_until_a_turn_gains(starts):
+    starts["places"] = [[torch.tensor(1.0), torch.tensor(2.0), torch.tensor(3.0)]] * 2
+    # One synchronization that gains nothing; at the first place the second turn gains, at the
+    # second place none does.
+    noisy, run = Searching([90.0, 90.0, 88.0, 80.0, 79.0, 81.0, 78.0]), running(100)
+    noisy.search(None, Short, run)
+    assert [start for start, _ in noisy.descents] == [100, 90.5, 1, 2, 1, 2, 3]
+    assert float(run.x) == 78
+
+
+def test_what_noise_does_not_explain_or_is_too_long_is_not_searched(starts):
+    noisy, run = Searching([], explained=False), running(100)
+    noisy.search(None, Short, run)
+    noisy.ascend(None, Short, run)
+
+    class Long:
+        n_samples = 2049
+
+    Searching([]).search(None, Long, run)
+    assert noisy.descents == [] and float(run.x) == 100
+    Long.n_samples = 2048
+    noisy = Searching([90.0, 90.0])
+    noisy.search(None, Long, run)
+    assert len(noisy.descents) == 2
+
+
+def test_a_search_that_is_stopped_ends(starts):
+    starts["places"] = [[torch.tensor(1.0)]]
+    noisy, run = Searching([90.0, 80.0]), running(100)
+    run.stopped = True
+    noisy.search(None, Short, run)
+    assert noisy.descents == [(100, 12)]
+
+
+@pytest.mark.parametrize(
+    "nexts, descents, end",
+    [
+        # Each start goes on as far again as the last descent went: 100 to 90 to 85 to 84.5.
+        ([90.0, 85.0, 84.5], [100, 80, 80], 84.5),
+        # What that made worse is undone, and the descent goes on from where it was.
+        ([90.0, 95.0, 88.0, 87.5], [100, 80, 90, 86], 87.5),
+        ([100.0 - 2 * k for k in range(1, 20)], [100, *(96.0 - 2 * k for k in range(7))], 84.0),
+    ],
+)
+def test_the_ascent_keeps_its_momentum_while_it_gains(starts, nexts, descents, end):
+    noisy, run = Searching(nexts), running(100)
+    noisy.ascend(None, Short, run)
+    assert noisy.descents == [(start, 20) for start in descents] and float(run.x) == end
+
+
+def test_the_stages_have_room_for_all_their_iterations():
+    noisy = Searching([])
+    assert [(stage.name, stage.n_iter) for stage in noisy.stages] == [
+        ("phase gradient, denoised", 3),
+        ("fit to the denoised", 50),
+        ("synchronization", 48),
+        ("likelihood", 160),
+    ]
+    assert (noisy.refinement.name, noisy.refinement.n_iter) == ("synchronization", 208)
+    assert noisy.refinement.carry_out == noisy.refine
+
+
+def test_noise_explains_what_is_no_more_than_a_third_beyond_it():
+    W = transform(n_samples=256)
+    x = chirp(W)
+    S = W.magnitude(x)
+    noisy = _noisy.Noisy(bounds.noisy(S, 20), W, float(rms(S)) / 10)
+    modulus = W.magnitude(x)
+    left = 1 - 2 * int(W.band.sum()) / modulus.numel()
+    assert noisy.surprise(x) == pytest.approx(noisy.likelihood.surprise(modulus) / left)
+    assert 0.9 < noisy.surprise(x) * left < 1.1 and noisy.explains(x)
+    for surprise, explained in ((1.29, True), (1.31, False)):
+        noisy.surprise = lambda x, surprise=surprise: surprise
+        assert noisy.explains(x) == explained
+
+
+def test_a_fit_to_the_denoised_ends_when_ten_steps_gain_a_hundredth(monkeypatch):
+    W = transform(n_samples=256)
+    S = W.magnitude(chirp(W))
+    noisy, run = _noisy.Noisy(S, W, 0.1 * float(rms(S))), Run("fit")
+    run.x, ends = chirp(W), []
+
+    def descend(self, run, target, loss, n_iter, step):
+        assert (loss, n_iter) == ("l2", 25) and target is self.cleaned
+        for k in range(40):
+            if step(run.x, -1.0 * min(k, 5) - 0.0009 * k):
+                ends.append(k)
+                return
+
+    monkeypatch.setattr(_noisy.Noisy, "_lbfgs", descend)
+    noisy._fit_denoised(S, W, run)
+    assert ends == [15]  # from step 5 on, ten of them gain 0.009 dB
+    assert run.history["consistency_db"] == [run.history["consistency_db"][0]] * 16
+    noisy.cleaned = 0 * S
+    noisy._fit_denoised(S, W, run)
+    assert ends == [15]
+
+
+def test_what_is_no_noise_is_searched_and_made_most_likely_as_if_it_were():
+    W = transform(n_samples=256)
+    x = chirp(W)
+    S, asked = W.magnitude(x) + 0.3, []
+    noisy, run = _noisy.Noisy(S, W, 0.01, model="rice"), Run("refine")
+    noisy.search = lambda *given: asked.append(("search", noisy.sigma, noisy.model))
+    noisy.ascend = lambda *given: asked.append(("ascend", noisy.sigma, noisy.likelihood.sigma))
+    run.x = x
+    noisy.refine(S, W, run)
+    sigma = pytest.approx(0.3)
+    assert asked == [("search", sigma, "gaussian"), ("ascend", sigma, sigma)]
+    run.stopped = True
+    noisy.refine(S, W, run)
+    assert [name for name, *_ in asked[2:]] == ["search"]
+
+
+# -- which stages a scalogram gets -------------------------------------------------------------
+
+
+def names(stages):
+    return [stage.name for stage in stages]
+
+
+def test_sparse_rows_are_completed_and_slips_undone_where_rows_are_even():
+    completed = [f"completed, beta {beta}" for beta in (40, 25, 80)]
+    for voices, wanted in ((19, [*completed, "slips undone"]), (20, ["slips undone"])):
+        W = transform(n_samples=256, voices_per_octave=voices)
+        assert names(_pipeline._more_stages(torch.ones(W.shape), W, 0)) == wanted
+    W = transform(n_samples=256, lowpass="modulus")
+    assert _pipeline._more_stages(torch.ones(W.shape), W, 0) == []
+    uneven = Scalogram.from_frequencies(256, RATE, frequencies=[3000, 2000, 1500, 1400])
+    assert _pipeline._more_stages(torch.ones(uneven.shape), uneven, 0) == []
+
+
+def test_a_denoised_scalogram_gets_a_start_of_its_own():
+    plain = [("phase gradient", 30), ("polish", 300)]
+    stages = [(stage.name, stage.n_iter) for stage in _pipeline._stages(None, 0)]
+    assert stages == plain
+    stages = _pipeline._stages(torch.ones(3), 0)
+    assert [(s.name, s.n_iter) for s in stages] == [
+        ("phase gradient, denoised", 30),
+        ("polish", 300),
+        *plain,
+    ]
+    assert [(s.name, s.n_iter) for s in _pipeline._other_start(0)] == [
+        ("fast Griffin-Lim", 500),
+        ("polish", 300),
+    ]
+
+
+def test_moduli_are_not_negative_but_the_row_of_a_signed_lowpass_is():
+    S = torch.tensor([[1.0, -1.0], [-2.0, 3.0]])
+    signed, none = transform(lowpass="signed"), transform()
+
+    class Two:
+        n_freqs = 2
+
+    Two.lowpass = signed.lowpass
+    assert _pipeline._moduli(S, Two).tolist() == [[1, 0], [-2, 3]]
+    Two.lowpass = none.lowpass
+    assert _pipeline._moduli(S, Two).tolist() == [[1, 0], [0, 3]]
+
+
+def test_the_level_is_read_unless_it_is_given_or_nothing_tells_it():
+    W = transform(n_samples=256)
+    S = bounds.noisy(W.magnitude(chirp(W)), 20)
+    own = float(rms(W.magnitude(chirp(W)))) / 10
+    assert _pipeline._level(S, W, 0.7, "clipped") == 0.7
+    assert _pipeline._level(S, W, None, "clipped") == pytest.approx(own, rel=0.1)
+    lowpass = transform(n_samples=256, lowpass="signed")
+    assert _pipeline._level(torch.ones(lowpass.shape), lowpass, 0.7, "clipped") == 0.0
+
+
+def test_slips_and_voices_follow_in_the_stages_of_a_clean_scalogram():
+    W = transform(n_samples=256, voices_per_octave=24)
+    # Stages end where the fit is perfect, so that the last may not run.
+    recovery = recover(W.magnitude(chirp(W)), W, callback=lambda k, *_: k > 40, progress=False)
+    ran = names_of(recovery)
+    assert ran == ["phase gradient", "slips undone", "polish"][: len(ran)]
+    assert recovery.details["noise_db"] < -60 and recovery.details["islands"] == 1
+
+
+def names_of(recovery):
+    return [name for name, _ in recovery.details["stages"]]
