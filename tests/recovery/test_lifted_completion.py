@@ -1,5 +1,6 @@
 """Few rows and columns predict a dense Cauchy scalogram, whatever the filters are."""
 
+import numpy as np
 import pytest
 import torch
 from small import error_db, noise
@@ -7,6 +8,7 @@ from small import error_db, noise
 from scalinv_utils import metrics
 from scalinv_utils.course import signals
 from scalinv_utils.measured import Measured
+from scalinv_utils.recovery import _lifted_completion
 from scalinv_utils.recovery._lifted_completion import (
     Completion,
     OwnBank,
@@ -168,3 +170,133 @@ def test_short_transforms_without_negative_frequencies_are_liftable():
     assert not is_liftable(Measured(torch.ones(W.shape), W))
     W = Scalogram(16384, wavelet="cauchy", voices_per_octave=1)
     assert not is_liftable(Measured(torch.ones(W.shape), W))
+
+
+# -- pieces ------------------------------------------------------------------------------------
+
+
+def bank(filters):
+    return Scalogram.from_filters(filters, range(len(filters), 0, -1))
+
+
+@pytest.mark.parametrize("share, heard", [(0.019, True), (0.021, False)])
+def test_a_row_passes_hardly_any_negative_frequency(share, heard):
+    filters = torch.zeros(3, 64)
+    filters[:, 5] = 1.0
+    filters[0, 60] = (share / (1 - share)) ** 0.5
+    M = Measured(torch.ones(3, 64), bank(filters))
+    assert _lifted_completion._one_sided(M).tolist() == [heard, True, True]
+    filters[1:, 60] = 1.0
+    M = Measured(torch.ones(3, 64), bank(filters))
+    assert not is_liftable(M)  # one of three is less than half of the rows
+    filters[1, 60] = 0.0
+    assert is_liftable(Measured(torch.ones(3, 64), bank(filters))) == heard
+
+
+def test_transforms_are_liftable_up_to_their_longest():
+    for n_samples, short in ((8192, True), (8194, False)):
+        W = Scalogram(n_samples, wavelet="cauchy", voices_per_octave=1)
+        assert is_liftable(Measured(torch.ones(W.shape), W)) == short
+
+
+def test_no_more_rows_are_taken_than_tell_the_others():
+    W = gmw(64, n_samples=64)
+    M = Measured(torch.ones(W.shape), W)
+    chosen = np.flatnonzero(_lifted_completion._enough(M))
+    # One row for each 1 / P of an octave.
+    step = int(np.ceil(64 / W.time_bandwidth**0.5 * (1 - 1e-9)))
+    assert chosen.tolist() == list(range(0, W.n_freqs, step)) and step == 5
+    few = Measured(torch.ones(gmw(6).shape), gmw(6))
+    assert _lifted_completion._enough(few).all()
+    thinned = Measured(torch.ones(W.shape), W, hop=2)
+    assert _lifted_completion._enough(thinned).all()
+
+
+def test_known_places_repeat_after_some_columns():
+    W = gmw(4, n_samples=64)
+    known = torch.zeros(W.shape, dtype=torch.bool)
+    for period in (1, 2, 4, 8, 32):
+        known[:] = False
+        known[:, ::period] = True
+        assert _lifted_completion._repeats(Measured(torch.ones(W.shape), W, known=known)) == period
+    known[:, 0] = False  # nothing repeats within 32 columns but 32 itself
+    known[0, 0] = True
+    assert _lifted_completion._repeats(Measured(torch.ones(W.shape), W, known=known)) == 1
+    padded = Measured(torch.ones(W.n_freqs, 32), W, ends="zero", pad=(16, 16))
+    assert _lifted_completion._repeats(padded) == 1
+
+
+def test_errors_of_the_power_follow_from_those_of_the_modulus():
+    W = gmw(4, n_samples=64)
+    S, known = torch.full(W.shape, 3.0).double(), torch.ones(W.shape, dtype=torch.bool)
+    known[:, 7] = False
+    sigma = torch.full(W.shape, 0.5).double()
+    sigma[0, 9] = 2.0
+    M = Measured(S, W, known=known, sigma=sigma)
+    found = _lifted_completion._variances(M, S)
+    wanted = 4 * (sigma * S) ** 2 + 2 * sigma**4
+    wanted[0, 7] = wanted[0, 9]  # what was guessed is no better than the worst of its row
+    assert torch.allclose(found, wanted)
+    assert not _lifted_completion._variances(Measured(S, W), S).any()
+
+
+def test_a_bank_reaches_a_little_beyond_the_rows():
+    W = gmw(8)
+    completion = Completion(Measured(W.magnitude(chirp(W)), W), 40.0)
+    f = completion.W.frequencies
+    assert float(f.min()) >= 0.97 * float(W.frequencies.min()) * (1 - 1e-9)
+    assert float(f.min()) < 0.97 * float(W.frequencies.min()) * 2 ** (1 / 32)
+    assert float(f.max()) == RATE / 2 and completion.W.voices_per_octave == 32
+    assert completion.W.wavelet == ("cauchy", {"gamma": 1, "beta": 40.0})
+    low = gmw(8, f_max=2000)
+    f = Completion(Measured(low.magnitude(chirp(low)), low), 25.0).W.frequencies
+    assert float(f.max()) == pytest.approx(2000 / 0.97)
+
+
+def test_factors_are_kept_as_long_as_there_is_room(monkeypatch):
+    W = gmw(6)
+    completion = Completion(Measured(W.magnitude(chirp(W)), W), 40.0)
+    first = completion.start
+    kept = dict(completion._factors)
+    assert len(kept) > 10 and torch.equal(completion.start, first)
+    assert all(completion._factors[lag] is kept[lag] for lag in kept)
+    completion.set_spectrum(completion._spectrum)
+    assert completion._factors == {}
+    monkeypatch.setattr(_lifted_completion, "MOST_KEPT", 3 * len(completion._rows) ** 2)
+    assert torch.equal(completion.start, first) and len(completion._factors) == 3
+
+
+@pytest.mark.parametrize("hop", [1, 2])
+def test_the_prediction_solves_its_systems(hop):
+    """Each lag is Z' = B' D B^H (sum B D B^H + n)^-1 z, over the aliases of that lag."""
+    W = gmw(16, n_samples=32, f_min=1000)
+    S = noise(5, *W.shape).abs() + 1
+    M = Measured(S[:, ::hop], W, hop=hop, sigma=0.3)
+    completion = Completion(M, 40.0)
+    E, N, step = completion._spectrum, 32, 32 // hop
+    psi, phi = W.filters.numpy()[:, :17], completion.W.filters.numpy()[:, :17]
+    rows = _lifted_completion._enough(M)
+    power = M.S.square().numpy()
+    z = hop * np.fft.fft(power)[rows]
+    errors = hop**2 * (4 * 0.09 * power + 2 * 0.3**4).sum(1)[rows]
+    Z = np.zeros((completion.W.n_freqs, 17), complex)
+
+    def lifted_of(filters, alias):
+        reach = abs(alias)
+        return filters[:, : 17 - reach] * filters[:, reach:]
+
+    for lag in range(step // 2 + 1):
+        aliases = [a for a in range(-16, 16) if (a - lag) % step == 0 and abs(a) < 16]
+        K = np.diag(errors)
+        for alias in aliases:
+            D = E[: 17 - abs(alias)] * E[abs(alias) :] / N**2
+            B = lifted_of(psi, alias)[rows]
+            K = K + (B * D) @ B.T
+        alpha = np.linalg.solve(K, z[:, lag])
+        for alias in aliases:
+            D = E[: 17 - abs(alias)] * E[abs(alias) :] / N**2
+            part = lifted_of(phi, alias) @ (D * (lifted_of(psi, alias)[rows].T @ alpha))
+            Z[:, abs(alias)] = part if alias >= 0 else part.conj()
+    wanted = np.fft.irfft(Z, n=N)
+    found = completion._predicted(M.S.square()).numpy()
+    assert np.abs(found - wanted).max() < 1e-4 * np.abs(wanted).max()
