@@ -3,6 +3,7 @@
 import io
 import struct
 import warnings
+import zlib
 
 import numpy as np
 import pytest
@@ -108,3 +109,25 @@ def test_infinite_parts_are_read_without_a_word(tmp_path, version):
         warnings.simplefilter("error")
         read = variables(file, ("wt",))["wt"]
     assert read.real.tolist() == wt.real.tolist() and read.imag.tolist() == wt.imag.tolist()
+
+
+def element_of(kind, content):
+    return struct.pack("<II", kind, len(content)) + content
+
+
+@pytest.mark.parametrize(
+    "more, words",
+    [
+        (element_of(5, bytes(8)), None),  # no matrix: it is passed over
+        (element_of(15, zlib.compress(element_of(5, bytes(8)))), "an element of type 5 where a"),
+        (b"\x0e\0\0\0", "it breaks off within a tag"),
+        (element_of(14, bytes(8))[:-2], "it breaks off within"),
+    ],
+)
+def test_files_that_break_off_or_hold_no_matrix_are_told(more, words):
+    content = saved({"one": ARRAYS["one"]}) + more
+    if words is None:
+        assert list(variables(io.BytesIO(content), ())) == ["one"]
+        return
+    with pytest.raises(ValueError, match=words):
+        variables(io.BytesIO(content), ())

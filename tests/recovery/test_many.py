@@ -133,3 +133,38 @@ def test_a_cluster_loses_nothing_when_a_worker_is_killed(tmp_path):
     assert len(list(tmp_path.iterdir())) == 8
     expected = torch.stack([recover(part, W, progress=False).signal for part in parts])
     assert torch.equal(signals_of(results), expected)
+
+
+def test_the_fingerprint_depends_on_all_that_a_result_depends_on(tmp_path):
+    path = tmp_path / "S.npy"
+    np.save(path, S[0].numpy())
+    prints = [many._fingerprint(path, b"a"), many._fingerprint(str(path), b"b")]
+    os.utime(path, ns=(1, 1))
+    prints.append(many._fingerprint(path, b"a"))
+    with path.open("ab") as file:
+        file.write(b"more")
+    os.utime(path, ns=(1, 1))
+    prints.append(many._fingerprint(path, b"a"))
+    known = torch.ones(W.shape, dtype=torch.bool)
+    known[0, 0] = False
+    S0 = S[0].clone()
+    S0[0, 0] = 0
+    other = scalogram(64, "cauchy", 24, f_max=0.499)
+    for M in (
+        Measured(S[0], W),
+        Measured(S[1], W),
+        Measured(S0, W),
+        Measured(S0, W, known=known),
+        Measured(S[0], W, sigma=0.1),
+        Measured(S[0], W, sigma=0.2),
+        Measured(torch.ones(other.shape), other),
+    ):
+        prints.append(many._fingerprint(M, b"a"))
+        assert many._fingerprint(M, b"a") == prints[-1]
+    prints += [many._fingerprint(part, b"a") for part in (S[0], S[1].numpy())]
+    assert len(set(prints)) == len(prints) and {len(p) for p in prints} == {12}
+    assert many._fingerprint(S[0].T.contiguous().T, b"a") == many._fingerprint(S[0], b"a")
+    options = [many._digest(W, {}), many._digest(None, {}), many._digest(W, {"seed": 1})]
+    options += [many._digest(other, {}), many._digest(W, {"seed": 2})]
+    assert len(set(options)) == 5
+    assert many._digest(W, {"a": 1, "b": 2}) == many._digest(W, {"b": 2, "a": 1})

@@ -152,3 +152,37 @@ def test_the_bold_run_never_rises(seed, lr):
     )
     assert all(b <= a + 1e-9 for a, b in zip(seen, seen[1:]))
     assert run.details["accepted"] + run.details["rejected"] == 30
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"lr": 0.0}, "lr"),
+        ({"momentum": 1.0}, r"momentum must be in \[0, 1\)"),
+        ({"momentum": -0.1}, r"momentum must be in \[0, 1\)"),
+        ({"grow": 0.9}, "grow must be at least 1, got 0.9"),
+        ({"shrink": 0.0}, "shrink must be between 0 and 1"),
+        ({"shrink": 1.0}, "shrink must be between 0 and 1"),
+        ({"patience": 0}, "patience"),
+    ],
+)
+def test_bad_settings_of_the_bold_driver_are_named(options, words):
+    with pytest.raises(ValueError, match=words):
+        BoldDriver(lambda x: (1.0, x), torch.ones(1), **{"lr": 0.1, **options})
+    for edge in ({"momentum": 0}, {"grow": 1}, {"patience": 1}):
+        BoldDriver(lambda x: (1.0, x), torch.ones(1), lr=0.1, **edge)
+
+
+def test_the_bold_driver_grows_shrinks_and_forgets_its_momentum():
+    losses = iter([10.0, 9.0, 8.0, 20.0, 20.0, 20.0, 7.0])
+    driver = BoldDriver(lambda x: (next(losses), torch.ones(1)), torch.zeros(1), lr=1.0)
+    taken, rates, places = [], [], []
+    for _ in range(6):
+        taken.append(driver.step())
+        rates.append(driver.lr)
+        places.append(float(driver.x))
+    assert taken == [True, True, False, False, False, True]
+    assert rates == pytest.approx([1.1, 1.21, 0.605, 0.3025, 0.15125, 0.15125 * 1.1])
+    # Velocities 1 and 1.9, at rates of 1 and 1.1; after three failures it begins anew with 1.
+    assert places == pytest.approx([-1, -3.09, -3.09, -3.09, -3.09, -3.09 - 0.15125])
+    assert (driver.accepted, driver.rejected, driver.failures) == (3, 3, 0)

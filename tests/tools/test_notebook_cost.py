@@ -45,3 +45,13 @@ def test_a_heavy_notebook_fails_the_command(tmp_path, monkeypatch, capsys):
     assert notebook_cost.main([]) is None
     monkeypatch.setattr(notebook_cost, "MAX_MEMORY_MIB", 1)
     assert "01_one" in notebook_cost.main([]) and "| 01_one |" in capsys.readouterr().out
+
+
+def test_what_goes_wrong_ends_in_a_sentence(monkeypatch):
+    assert notebook_cost.main(["7777"]).startswith("7777 names 0 notebooks")
+
+    def stopped(path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(notebook_cost, "weigh", stopped)
+    assert notebook_cost.main(["00"]) == "Interrupted: no notebook has been changed."
