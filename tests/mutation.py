@@ -10,10 +10,15 @@ command fails if less than LEAST were killed. One draw in CONTROL is left unchan
 survive. Which test executes which line is found out once, and kept in a temporary folder for as
 long as the package and the file of tests stay the same.
 
-Left out, since no test can or should notice: docstrings, words of messages, annotations, imports,
-`__all__`, decorators (caches), progress bars, the help of commands, and the difference between <
-and <= where real numbers are compared. Functions that numba compiles count. The course, the app and
-the web pages are tested in other ways, in the browser too.
+Left out, since no test can or should notice: docstrings, words of messages, annotations and names
+of types, imports, `__all__`, decorators (caches), progress bars, the help of commands, how pictures
+look, how much memory a block or a cache takes, and the difference between < and <= where real
+numbers are compared. Functions that numba compiles count. The course, the app and the web pages are
+tested in other ways, in the browser too.
+
+Numbers that were found by trial, which are those of constants in capitals, do as well when they are
+twice as large, and ten or more iterations as well as twice as many. So the real ones change by
+three orders of magnitude, tiny ones by six, and ten or more of anything become one.
 """
 
 import argparse
@@ -27,6 +32,7 @@ import importlib
 import json
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -61,7 +67,10 @@ OTHER = {a: b for pair in BOTH_WAYS for a, b in (pair, pair[::-1])}
 OTHER |= dict.fromkeys((ast.FloorDiv, ast.Mod, ast.Pow), ast.Mult)
 # Between real numbers < and <= are the same: their equality has no measure.
 OPPOSITE = {ast.Lt: ast.GtE, ast.GtE: ast.Lt, ast.Gt: ast.LtE, ast.LtE: ast.Gt}
-WORDS = ("help", "description", "metavar", "desc", "stacklevel")
+WORDS = ("help", "description", "metavar", "desc", "stacklevel", "prog", "epilog", "flush")
+LOOKS = ("figsize", "layout", "alpha", "color", "linestyle", "marker", "fmt", "mfc", "capsize")
+LOOKS += ("fontsize", "loc", "bbox_to_anchor", "markevery", "xlim", "ylim", "dpi")
+MEMORY = re.compile("BYTES|PER_BLOCK|AT_ONCE|CACHED|COPIES|MOST_KEPT|KEPT_BUFFER")
 SPEED = ("overwrite_a", "overwrite_b", "overwrite_x", "check_finite", "workers")  # of scipy's
 Change = collections.namedtuple("Change", "path start end new place says")
 # Where a test has to pass for a change to show: at a line, or at a user of a name of a module.
@@ -74,7 +83,7 @@ def changes(source, path="module.py", reals=frozenset()):
     starts = [sum(map(len, lines[:n])) for n in range(len(lines))]
     found = []
     for node, field, place in _visible(ast.parse(source), Place(path, None, ())):
-        for new in _variants(node, field, reals):
+        for new in _variants(node, field, reals, _is_by_trial(place)):
             start = starts[node.lineno - 1] + node.col_offset
             end = starts[node.end_lineno - 1] + node.end_col_offset
             says = f"{path}:{node.lineno}  {_difference(ast.unparse(node), new)}"
@@ -104,14 +113,27 @@ def _unseen(node, field, each):
     called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
     return (
         field in ("annotation", "returns", "decorator_list", "bases", "exc")
-        or (isinstance(each, ast.keyword) and each.arg in WORDS + SPEED)
+        or (isinstance(each, ast.keyword) and each.arg in WORDS + SPEED + LOOKS)
         or isinstance(each, ast.JoinedStr | ast.Import | ast.ImportFrom)
         or (isinstance(each, ast.If) and "TYPE_CHECKING" in ast.unparse(each.test))
         or (isinstance(each, ast.If) and "__name__ ==" in ast.unparse(each.test))
         or (isinstance(each, ast.Assign) and ast.unparse(each.targets[0]) == "__all__")
+        or (isinstance(node, ast.Module) and _names_type_or_memory(each))
         or (called == "Stage" and each in node.args[2:])  # the length of a progress bar
         or called.endswith(("warn", "tqdm", "trange", "cast", "TypeVar"))
     )
+
+
+def _names_type_or_memory(statement):
+    """Tell whether a statement of a module gives a name to a type or a size to a block."""
+    name = ast.unparse(statement.targets[0]) if isinstance(statement, ast.Assign) else ""
+    is_type = name.isidentifier() and name[0].isupper() and not name.isupper()
+    return is_type or (name.isidentifier() and bool(MEMORY.search(name)))
+
+
+def _is_by_trial(place):
+    """Tell whether a place is in a constant in capitals, outside all functions and classes."""
+    return not place.line and bool(place.names) and all(map(str.isupper, place.names))
 
 
 def _place(node, field, each, place):
@@ -155,8 +177,8 @@ def _is_real(node, reals=frozenset()):
     )
 
 
-def _variants(node, field, reals):
-    """Write a node in other ways."""
+def _variants(node, field, reals, by_trial=False):
+    """Write a node in other ways; a number found `by_trial` changes more."""
     if isinstance(node, ast.Break | ast.Continue):
         return ["continue" if isinstance(node, ast.Break) else "break"]
     if isinstance(node, ast.Return):
@@ -168,7 +190,7 @@ def _variants(node, field, reals):
         return ["pass"] if isinstance(node.value, ast.Call) else []
     if isinstance(node, ast.Constant):
         numbers = isinstance(node.value, bool | int | float)
-        return [repr(_other_number(node.value))] if numbers else []
+        return [repr(_other_number(node.value, by_trial))] if numbers else []
     if isinstance(node, ast.AugAssign):
         return [ast.unparse(_with(node, op=OTHER[type(node.op)]()))]
     if isinstance(node, ast.Slice):
@@ -207,16 +229,15 @@ def _is_text(node):
     return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
-def _other_number(value):
-    """Turn a truth value around, go on to the next integer, or change the size of a number.
-
-    One more of ten or more (iterations, candidates) says as little as a tolerance twice as large.
-    """
+def _other_number(value, by_trial=False):
+    """Turn a truth value around, go on to the next integer, or change the size of a number."""
     if isinstance(value, bool):
         return not value
-    if isinstance(value, int) and value < 10:
-        return value + 1
-    return (1000 if 0 < value <= 1e-3 else 2) * value or 1.0
+    if isinstance(value, int):
+        return value + 1 if value < 10 else 1
+    tiny = 0 < value <= 1e-3
+    factor = (1e6 if tiny else 1e3) if by_trial else (1e3 if tiny else 2)
+    return factor * value or 1.0
 
 
 def _shifted(node):
