@@ -1,10 +1,12 @@
 """The normal equations are those of autograd, and the steps reach the bottom."""
 
+import numpy as np
 import pytest
 import torch
 from small import error_db, noise
 
 from scalinv_utils.measured import Measured
+from scalinv_utils.recovery import _levenberg_marquardt as lm
 from scalinv_utils.recovery._fisher import signal_of
 from scalinv_utils.recovery._levenberg_marquardt import (
     LEAST_GAIN_DB,
@@ -100,3 +102,43 @@ def test_it_is_for_short_signals_that_are_not_extended():
     assert not is_small(Measured(S, delayed))
     long = Scalogram(4096, voices_per_octave=1)
     assert not is_small(Measured(torch.ones(long.shape), long))
+
+
+def test_the_damping_falls_after_a_success_and_grows_after_a_failure(monkeypatch):
+    asked, costs = [], iter([100.0, 90.0, 95.0, 80.0, *[99.0] * 6])
+
+    def damped(H, damping, gradient):
+        asked.append(damping)
+        return H
+
+    monkeypatch.setattr(lm, "_damped", damped)
+    monkeypatch.setattr(lm, "_normal_equations", lambda M, x, weight: (0 * parts_of(X).numpy(), 0))
+    monkeypatch.setattr(lm, "_cost", lambda M, x, weight: next(costs))
+    seen = []
+    levenberg_marquardt(Measured(S, W), X, 30, lambda x, fit: bool(seen.append(fit)))
+    # One step that gains, one that fails and gains when damped more, and one that fails six times.
+    first = 1e-3 / 6
+    wanted = [1e-3, first, first * 8, *(first * 8 / 6 * 8**k for k in range(6))]
+    assert asked == pytest.approx(wanted) and len(seen) == 2
+
+
+def test_the_damping_has_a_least_value_and_steps_that_gain_little_are_the_last(monkeypatch):
+    asked, costs = [], iter([0.5**k for k in range(20)] + [0.5**19 * 0.996, 0.0])
+
+    def damped(H, damping, gradient):
+        asked.append(damping)
+        return H
+
+    monkeypatch.setattr(lm, "_damped", damped)
+    monkeypatch.setattr(lm, "_normal_equations", lambda M, x, weight: (0 * parts_of(X).numpy(), 0))
+    monkeypatch.setattr(lm, "_cost", lambda M, x, weight: next(costs))
+    levenberg_marquardt(Measured(S, W), X, 99, never)
+    # 0.4 % of the cost are 0.017 dB, less than 0.02 dB.
+    assert len(asked) == 20 and asked[-1] == asked[-2] == 1e-14
+
+
+def test_damping_is_relative_to_a_diagonal_that_has_a_floor():
+    H = np.diag([4.0, 1e-9, 2.0]) + 0.1 * np.ones((3, 3)) * 1e-9
+    gradient = np.array([1.0, 2.0, 3.0])
+    wanted = H + 0.5 * np.diag([H[0, 0], 1e-6 * H[0, 0], H[2, 2]])
+    assert lm._damped(H, 0.5, gradient) == pytest.approx(np.linalg.solve(wanted, gradient))
