@@ -216,3 +216,57 @@ def test_each_core_gets_a_process_but_a_single_file_has_one_alone(monkeypatch):
     assert [processes("tests", cores=cores) for cores in (None, 1, 4, 64)] == [2, 2, 4, 8]
     assert processes(__file__) == processes(f"{__file__}::test_x") == 0
     assert processes("tests", capture="no") == 0
+
+
+# What is handed over
+
+
+def test_the_command_becomes_another_in_its_folder(monkeypatch):
+    became = []
+    monkeypatch.setattr(cli.os, "chdir", became.append)
+    monkeypatch.setattr(cli.os, "execv", lambda program, command: became.append((program, command)))
+    cli.hand_over(["python", "-m", "x"], "/course")
+    assert became == ["/course", ("python", ["python", "-m", "x"])]
+    # Windows would return to the prompt at once.
+    monkeypatch.setattr(cli.os, "name", "nt")
+    monkeypatch.setattr(cli.subprocess, "call", lambda command: len(command))
+    with pytest.raises(SystemExit) as ended:
+        cli.hand_over(["python", "-m", "x"], "/course")
+    assert ended.value.code == 3
+
+
+def test_a_set_up_that_is_interrupted_or_done_ends_in_a_sentence(monkeypatch, capsys):
+    def stopped(*extras, versions):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(environment, "ready", stopped)
+    with pytest.raises(SystemExit, match="Interrupted: the same command makes a clean start"):
+        cli.main(["setup"])
+    monkeypatch.setattr(environment, "ready", lambda *extras, versions: "python")
+    cli.main(["setup"])
+    assert "Open the course with: python -m scalinv_utils lab" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("user", "allowed"), [(0, True), (1000, False)])
+def test_jupyter_is_told_where_the_user_is_root(monkeypatch, user, allowed):
+    monkeypatch.setattr(cli.os, "geteuid", lambda: user, raising=False)
+    assert ("--allow-root" in cli.commands("python", "/course", [])["lab"]) == allowed
+
+
+def test_help_is_that_of_the_command_or_of_all(capsys):
+    for arguments in (["test", "--help"], ["test", "-h"]):
+        with pytest.raises(SystemExit) as ended:
+            cli._parsed(arguments)
+        assert ended.value.code is None and capsys.readouterr().out == cli.TEST_HELP
+    for arguments in (["--help"], ["lab", "-h"]):
+        with pytest.raises(SystemExit) as ended:
+            cli._parsed(arguments)
+        assert ended.value.code == 0 and "{lab,app,test,setup," in capsys.readouterr().out
+    # These two have a help of their own.
+    for command in ("benchmark", "site"):
+        assert cli._parsed([command, "--help"]) == (command, ["--help"], None)
+    assert cli._parsed(["test", "-x", "--versions", "newest"]) == ("test", ["-x"], "newest")
+    assert cli._parsed(["lab", "--versions", "newest"]) == ("lab", ["--versions", "newest"], None)
+    with pytest.raises(SystemExit) as ended:
+        cli._parsed(["setup", "--fast"])
+    assert ended.value.code == 2 and "setup takes no argument" in capsys.readouterr().err

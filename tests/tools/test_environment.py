@@ -357,3 +357,83 @@ def test_an_active_environment_is_no_substitute(course, runs, monkeypatch, oldes
 def test_git_ignores_every_environment():
     ignored = (ROOT / ".gitignore").read_text("utf-8").splitlines()
     assert {".venv/", *(f".venv-{versions}/" for versions in environment.VERSIONS)} <= set(ignored)
+
+
+# The smallest pieces
+
+
+@pytest.mark.parametrize(
+    "prefix, conda, inside",
+    [("/venv", False, True), ("/usr", False, False), ("/usr", True, True), ("/venv", True, True)],
+)
+def test_an_environment_is_a_virtual_one_or_one_of_conda(
+    monkeypatch, tmp_path, prefix, conda, inside
+):
+    base, own = tmp_path / "usr", tmp_path / prefix[1:]
+    own.mkdir(parents=True)
+    if conda:
+        (own / "conda-meta").mkdir()
+    monkeypatch.setattr(environment.sys, "prefix", str(own))
+    monkeypatch.setattr(environment.sys, "base_prefix", str(base))
+    assert environment._in_environment() == inside
+
+
+@pytest.mark.parametrize(
+    "records, here",
+    [
+        ([], False),
+        ([None], False),
+        ([{"url": ROOT.as_uri(), "dir_info": {"editable": True}}], True),
+        ([None, {"url": ROOT.as_uri(), "dir_info": {"editable": True}}], True),
+        ([{"url": ROOT.as_uri(), "dir_info": {}}], False),
+        ([{"url": ROOT.as_uri()}], False),
+        ([{"url": ROOT.parent.as_uri(), "dir_info": {"editable": True}}], False),
+    ],
+)
+def test_the_checkout_is_installed_where_an_editable_one_leads_here(monkeypatch, records, here):
+    class Found:
+        def __init__(self, record):
+            self.record = record
+
+        def read_text(self, name):
+            return self.record and json.dumps(self.record)
+
+    monkeypatch.setattr(
+        environment.metadata, "distributions", lambda name: [Found(record) for record in records]
+    )
+    assert environment._installed_here() == here
+
+
+def test_releases_are_compared_by_their_numbers():
+    release = environment._release
+    assert [release(v) for v in ("2.13.0+cpu", "2.13", "3.0.0", "0", "1.2rc1", "10.20.30")] == [
+        (2, 13),
+        (2, 13),
+        (3,),
+        (0,),
+        (1, 2),
+        (10, 20, 30),
+    ]
+    names = [environment._name(n) for n in ("a[b]>=1", "a-c==2", "x<3", "y>4", "z")]
+    assert names == ["a", "a-c", "x", "y", "z"]
+
+
+def test_an_interpreter_runs_if_it_is_there_and_ends_well(monkeypatch, tmp_path):
+    codes = iter([0, 1])
+    monkeypatch.setattr(
+        environment.subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=next(codes))
+    )
+    assert not environment._runs(tmp_path, "-m", "pip")
+    environment._python(tmp_path).parent.mkdir()
+    environment._python(tmp_path).touch()
+    assert environment._runs(tmp_path, "-m", "pip") and not environment._runs(tmp_path, "-m", "pip")
+    assert environment._pip(tmp_path)[1:] == ["-m", "pip", "--disable-pip-version-check"]
+
+
+def test_what_venv_says_when_it_fails_is_shown(monkeypatch, tmp_path, capsys):
+    failed = SimpleNamespace(returncode=1, stdout="no ", stderr="room")
+    monkeypatch.setattr(environment.subprocess, "run", lambda *_, **__: failed)
+    wanted = environment.Recipe(tmp_path / ".venv", TORCH)
+    with pytest.raises(environment.SetupError, match="could not make the folder .venv"):
+        environment._create(wanted)
+    assert capsys.readouterr().err == "no room\n"
