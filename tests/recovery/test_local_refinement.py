@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import pytest
 import torch
-from small import error_db
+from small import error_db, noise
 
 from scalinv_utils.course import signals
 from scalinv_utils.metrics import consistency_db, decibels, waveform_error_db
@@ -135,3 +135,78 @@ def test_runs_of_a_periodic_mask():
     mask = np.zeros(100, bool)
     mask[[98, 99, 0, 1, 2]] = mask[10:14] = True
     assert [k.tolist() for k in module._stretches(mask)] == [[10, 11, 12, 13], [98, 99, 0, 1, 2]]
+
+
+# -- pieces ------------------------------------------------------------------------------------
+
+
+def test_the_worst_columns_hold_all_but_a_hundredth_of_the_error():
+    error = np.array([0.0, 60.0, 0.5, 30.0, 0.4, 9.1])
+    assert module._worst(error).tolist() == [False, True, False, True, False, True]
+    error[2] = 1.5  # now three columns hold less than 99 %
+    assert module._worst(error).tolist() == [False, True, True, True, False, True]
+
+
+def test_the_margin_is_eight_deviations_of_the_longest_wavelet():
+    W = Scalogram(1024, 8000, f_min=500)
+    psi = torch.fft.ifft(W.filters[-1], n=1024).abs().square()
+    t = (torch.arange(1024) + 512) % 1024 - 512
+    deviation = float(((t**2 * psi).sum() / psi.sum()).sqrt())
+    assert module._margin(W) == pytest.approx(8 * deviation, rel=0.02)
+
+
+def test_patches_have_to_be_smaller_than_half_of_the_signal():
+    W = Scalogram(512, 8000, f_min=1000)
+    S, error = torch.ones(W.shape), torch.zeros(512)
+    margin, c = module._margin(W), torch.ones(W.shape, dtype=torch.complex128)
+    wide = 256 - 2 * margin
+    for width, n_patches in ((wide - 1, 1), (wide + 2, 0)):
+        error[:] = 0
+        error[100 : 100 + width] = 1.0
+        assert len(module.patches(S, W, c, error)) == n_patches
+    low = Scalogram(512, 8000)  # its longest wavelet covers more than a quarter
+    error[:] = 0
+    error[100] = 1.0
+    plane = torch.ones(low.shape)
+    assert module.patches(plane, low, plane + 0j, error) == []
+    assert len(module.patches(S, W, c, torch.stack([error, error]))) == 1  # of a batch as well
+
+
+@pytest.mark.parametrize(
+    "errors, settled, kept",
+    [
+        ([100.0, 9.0, 1.1], 2, 2),  # 10.5 dB, and then 9.1 dB
+        ([100.0, 9.0, 0.8, 0.7], 3, 3),
+        ([100.0, 200.0], 1, 0),  # what is worse is not kept
+        ([100.0, 50.0], 1, 1),
+    ],
+)
+def test_mending_goes_on_while_a_round_gains_ten_decibels(monkeypatch, errors, settled, kept):
+    W = Scalogram(64, 8000)
+    left, rounds = iter(errors), []
+
+    class Whole:
+        columns, refit = torch.arange(64), None
+
+    monkeypatch.setattr(module, "patches", lambda *given: [Whole])
+    monkeypatch.setattr(module, "_column_errors", lambda S, W, c: torch.tensor([next(left)]))
+
+    def settle(refit, e, n_steps, momentum):
+        rounds.append((n_steps, momentum))
+        return e + 1.0
+
+    monkeypatch.setattr(module, "settle", settle)
+    x = torch.zeros(64, dtype=torch.float64)
+    y, residual = module.mend(torch.ones(W.shape), W, x, 30, 0.9, torch.empty_like(W(x + 1)))
+    assert rounds == [(30, 0.9)] * settled and float(y[0]) == kept
+    assert residual == pytest.approx(min(errors[: settled + 1]) ** 0.5)
+
+
+def test_errors_of_columns_add_up_over_rows():
+    W = Scalogram(64, 8000)
+    c = W(noise(3, 64))
+    S = torch.ones(W.shape, dtype=torch.float64)
+    wanted = (c.abs() - 1).square().sum(0)
+    assert torch.allclose(module._column_errors(S, W, c), wanted)
+    single = module._column_errors(S.float() * 1e-25, W, (1e-25 * c).to(torch.complex64))
+    assert single.dtype == torch.float64 and bool((single > 0).all())
