@@ -69,3 +69,48 @@ def test_a_signal_comes_back_from_even_columns():
     assert [name for name, _ in result.details["stages"]][-1] == "on the samples"
     assert result.signal.shape == X.shape
     assert waveform_error_db(result.signal, X) < -20
+
+
+def shown(n_samples, places, two=()):
+    """A measurement of a short signal that knows these columns, and two of them at both sides."""
+    W = Scalogram(n_samples, 1.0, voices_per_octave=4)
+    known = torch.zeros(W.shape, dtype=torch.bool)
+    known[:, list(places)] = True
+    known[:, list(two)] = True
+    return Measured(torch.ones(W.shape), W, known=known, sigma=0.1)
+
+
+@pytest.mark.parametrize(
+    "places, two, first",
+    [
+        (range(1, 64, 8), (), 1.0),  # every eighth
+        (range(3, 64, 8), [4 + 8 * k for k in range(8)], 3.5),  # half way between two samples
+        ([1, 9, 17, 25, 33, 41, 49, 58], (), 1.5),  # one is a sample off
+        ([1, 9, 17, 25, 33, 41, 49, 59], (), None),  # two are too many
+        (range(1, 64, 10), (), None),  # seven columns are too few
+        (range(63), (), None),  # nearly every sample
+    ],
+)
+def test_columns_are_even_if_they_lie_near_even_places(places, two, first):
+    even = evened(shown(64, places, two))
+    assert (even is None) == (first is None)
+    if even:
+        assert even.first == first and even.M.columns.hop == 8 and even.M.n_samples == 64
+
+
+def test_a_signal_is_sampled_anew_from_its_first_place_on():
+    even = evened(shown(64, range(3, 64, 8)))
+    y = torch.cos(2 * torch.pi * 5 * torch.arange(64).double() / 64)
+    t = torch.arange(64).double() - 3
+    assert torch.allclose(even.back(y), torch.cos(2 * torch.pi * 5 * t / 64), atol=1e-6)
+
+
+def test_a_rate_between_columns_and_samples_keeps_the_seconds():
+    M = shown(60, [0, 7, 13, 20, 27, 33, 40, 47, 53])  # nine columns, 6.67 samples apart: seven samples each
+    even = evened(M)
+    assert even.M.n_samples == 63 and even.M.columns.hop == 7
+    assert even.M.W.sample_rate == pytest.approx(63 / 60)
+    assert torch.allclose(even.M.W.frequencies, M.W.frequencies)
+    y = torch.cos(2 * torch.pi * 5 * torch.arange(63).double() / 63)
+    t = torch.arange(60).double() - even.first
+    assert torch.allclose(even.back(y), torch.cos(2 * torch.pi * 5 * t / 60), atol=1e-6)

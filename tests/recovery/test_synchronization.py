@@ -187,3 +187,134 @@ def test_the_pairs_that_tell_most_are_the_unknowns(monkeypatch):
     assert synchronization._informed(information).tolist() == [[1, 0], [2, 1], [3, 0]]
     monkeypatch.setattr(synchronization, "MOST_PAIRS", 2)
     assert synchronization._informed(information).tolist() == [[1, 0], [2, 1]]
+
+
+# -- pieces ------------------------------------------------------------------------------------
+
+
+def made_of(angles, information=100.0, noise=0.0):
+    """Ties whose data say U_rs = exp(i (angle_r - angle_s)), each with so much information."""
+    pairs = np.array([(r, s) for r in range(len(angles)) for s in range(r)])
+    U = np.exp(1j * (angles[pairs[:, 0]] - angles[pairs[:, 1]]))
+    rng = np.random.default_rng(0)
+    M = information * np.eye(2 * len(pairs))
+    b = M @ np.concatenate([U.real, U.imag]) + noise * rng.standard_normal(2 * len(pairs))
+    return synchronization.Ties(np.zeros((len(angles), 4), complex), pairs, M, b)
+
+
+def apart(found, angles):
+    """The largest difference of two sets of angles after one turn of all."""
+    turn = np.exp(1j * (found - angles))
+    return np.abs(np.angle(turn / turn[0])).max()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_angles_are_found_from_what_the_ties_say(seed):
+    angles = np.random.default_rng(seed).uniform(-np.pi, np.pi, 5)
+    assert apart(synchronization._angles(made_of(angles)), angles) < 1e-3
+    assert apart(synchronization._angles(made_of(angles, noise=10.0)), angles) < 0.3
+
+
+def test_what_ties_are_sure_of_counts_more():
+    # The tie of 1 and 0 says little and wrongly that they are opposite.
+    tied = made_of(np.zeros(3))
+    first = 0 if tuple(tied.pairs[0]) == (1, 0) else 1
+    for part in (first, first + 3):
+        tied.M[part, part], tied.b[part] = 0.1, -0.1 * (part == first)
+    assert apart(synchronization._angles(tied), np.zeros(3)) < 0.05
+
+
+def test_the_better_of_two_starts_is_taken(monkeypatch):
+    tied = made_of(np.array([0.0, 1.0, 2.0]))
+    monkeypatch.setattr(synchronization, "_refined", lambda tied, start: start)
+    found = synchronization._angles(tied)
+    assert tied.cost(found) < tied.cost(np.zeros(3)) and apart(found, np.array([0, 1, 2])) < 0.01
+    monkeypatch.setattr(synchronization, "_leading", lambda H: np.exp(1j * np.array([0, 3, 0])))
+    alike = made_of(np.zeros(3))
+    assert synchronization._angles(alike).tolist() == [0, 0, 0]
+
+
+def test_the_leading_vector_is_that_of_the_normalised_matrix():
+    angles = np.array([0.3, -2.0, 1.0, 0.0])
+    v = np.exp(1j * angles)
+    weights = np.random.default_rng(0).random((4, 4))
+    H = np.outer(v, v.conj()) * (weights + weights.T)
+    assert apart(np.angle(synchronization._leading(H)), angles) < 1e-9
+    H[3], H[:, 3] = 0, 0  # one that nothing ties
+    assert np.isfinite(synchronization._leading(H)).all()
+
+
+def test_newton_steps_end_when_they_gain_a_tenth_and_are_damped_when_they_fail():
+    angles = np.array([0.0, 0.4, -0.7])
+    tied, costs = made_of(angles), []
+    cost = tied.cost
+    tied.cost = lambda at: costs.append(cost(at)) or costs[-1]
+    found = synchronization._refined(tied, np.zeros(3))
+    assert apart(found, angles) < 1e-3 and len(costs) < 8
+    gains = -np.diff(costs)
+    assert 0 < gains[-1] < 0.1 and (gains[:-1] >= 0.1).all()
+    # Where no step gains, thirty are tried, each damped ten times as much.
+    asked = []
+
+    class Stuck:
+        def cost(self, angles):
+            return 1.0
+
+        def derivatives(self, angles):
+            return np.ones(2), np.diag([1.0, 3.0])
+
+    solve = np.linalg.solve
+
+    def noting(A, b):
+        asked.append(A[0, 0] - 1)
+        return solve(A, b)
+
+    np.linalg.solve = noting
+    try:
+        assert synchronization._refined(Stuck(), np.zeros(2)).tolist() == [0, 0]
+    finally:
+        np.linalg.solve = solve
+    # The damping is relative to the mean of the diagonal, 2.
+    assert np.allclose(asked, [2e-3 * 10.0**k for k in range(30)])
+
+
+def test_coefficients_of_parts_are_sorted_by_place_and_the_smallest_join_the_largest(monkeypatch):
+    monkeypatch.setattr(synchronization, "KEPT", 2)
+    supports = [
+        (np.array([0, 2]), np.array([1.0, 5j])),
+        (np.array([2, 3]), np.array([2.0 + 0j, 4.0])),
+        (np.array([2]), np.array([-3.0 + 0j])),
+    ]
+    d, region, ends = synchronization._by_coefficient(supports, 5, 0.5)
+    # At place 2 the smallest of three, 2, joins the largest, 5i; all in units of 0.5.
+    assert d.tolist() == [2, 4 + 10j, -6, 8]
+    assert region.tolist() == [0, 0, 2, 1] and ends.tolist() == [0, 1, 1, 3, 4, 4]
+
+
+def test_information_and_normal_equations_are_those_of_their_definition():
+    d = np.array([2.0, 1j, 3.0, 1.0])
+    region, ends = np.array([0, 1, 0, 2]), np.array([0, 2, 4])
+    weight, power = np.array([0.5, 2.0]), np.array([7.0, 11.0])
+    information = synchronization._information(d, region, ends, weight, 3)
+    wanted = np.zeros((3, 3))
+    wanted[1, 0], wanted[2, 0] = 4 * 0.5 * 4, 4 * 2.0 * 9
+    assert np.allclose(information, wanted)
+    numbers = np.full((3, 3), -1)
+    numbers[1, 0], numbers[2, 0] = 0, 1
+    M, b = synchronization._normal_equations(d, region, ends, weight, power, numbers, 2)
+    # |sum d u|^2 = sum |d|^2 + 2 Re(d_1 conj(d_0) U_10): slopes in Re U and Im U.
+    z = [2 * d[1] * d[0].conjugate(), 2 * d[3] * d[2].conjugate()]
+    rows = np.array([[z[0].real, 0, -z[0].imag, 0], [0, z[1].real, 0, -z[1].imag]])
+    rest = power - [4 + 1, 9 + 1]
+    assert np.allclose(M, rows.T @ (weight[:, None] * rows))
+    assert np.allclose(b, rows.T @ (weight * rest))
+    numbers[2, 0] = -1  # a pair that is no unknown
+    M, b = synchronization._normal_equations(d, region, ends, weight, power, numbers, 1)
+    assert M.shape == (2, 2) and np.allclose(M[0, 0], 0.5 * z[0].real ** 2)
+
+
+def test_a_pair_needs_half_a_unit_of_information():
+    information = np.zeros((2, 2))
+    for value, pairs in ((0.49, []), (0.51, [[1, 0]])):
+        information[1, 0] = value
+        assert synchronization._informed(information).tolist() == pairs
