@@ -106,7 +106,8 @@ def test_a_signal_is_sampled_anew_from_its_first_place_on():
 
 
 def test_a_rate_between_columns_and_samples_keeps_the_seconds():
-    M = shown(60, [0, 7, 13, 20, 27, 33, 40, 47, 53])  # nine columns, 6.67 samples apart: seven samples each
+    # Nine columns, 6.67 samples apart, get seven samples each.
+    M = shown(60, [0, 7, 13, 20, 27, 33, 40, 47, 53])
     even = evened(M)
     assert even.M.n_samples == 63 and even.M.columns.hop == 7
     assert even.M.W.sample_rate == pytest.approx(63 / 60)

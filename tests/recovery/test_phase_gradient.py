@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from scalinv_utils import _levels, metrics
 from scalinv_utils.course import signals
+from scalinv_utils.measured import Measured
 from scalinv_utils.metrics import consistency_db, decibels, waveform_error_db
-from scalinv_utils.recovery import _phase_gradient
+from scalinv_utils.recovery import _dense_start, _phase_gradient
 from scalinv_utils.recovery._dense_start import phase_gradient
 from scalinv_utils.recovery._phase_gradient import (
     integrate_phase,
@@ -362,3 +364,86 @@ def test_iterates_are_taken_until_they_are_good_enough(levels, n_taken):
     best = _phase_gradient.best_of(iterates, S, run)
     assert run.history["consistency_db"] == pytest.approx(levels[:n_taken])
     assert float(best[0]) == min(levels[:n_taken])
+
+
+# -- on a dense bank ---------------------------------------------------------------------------
+
+
+def few(voices=8, n_samples=128):
+    W = Scalogram(n_samples, RATE, wavelet="gmw", voices_per_octave=voices)
+    return W, W.project(signals.linear_chirp(n_samples, RATE, 800.0, 3000.0))
+
+
+def test_few_rows_start_from_the_bank_that_they_predict():
+    W, x = few()
+    S = W.magnitude(x)
+    start = _dense_start.start_from_phase(S, W)
+    assert metrics.consistency_db(start, S, W) < -30
+    assert (
+        metrics.misfit_db(_dense_start.start_from_phase(2.0**300 * S, W), 2.0**300 * start) < -200
+    )
+    # Sixteen voices and more, a lowpass, a batch and silence are taken as they are.
+    for plane, own in (
+        (few(16)[0].magnitude(x), few(16)[0]),
+        (torch.stack([S, S]), W),
+        (0 * S, W),
+    ):
+        plain = phase_gradient(plane, own).signal
+        assert torch.equal(_dense_start.start_from_phase(plane, own), plain)
+    assert metrics.consistency_db(phase_gradient(S, W).signal, S, W) > -30
+
+
+def test_each_turn_of_a_start_is_kept_only_if_it_fits_better(monkeypatch):
+    W, x = few()
+    S, asked = W.magnitude(x), []
+    y = {k: x + 10 ** (-k / 20) * W.project(signals.white_noise(128, RATE)) for k in range(5)}
+    monkeypatch.setattr(_dense_start, "started", lambda bank, seed: y[1])
+    monkeypatch.setattr(_dense_start, "turned", lambda bank, x: x)
+    monkeypatch.setattr(_dense_start, "Completion", lambda M, beta: asked.append(beta))
+    answers = iter([y[0], y[3], y[2], y[4]])
+
+    def newton(S, M, x, n_steps):
+        asked.append((float(x @ x), n_steps))
+        return next(answers)
+
+    monkeypatch.setattr(_dense_start, "gauss_newton", newton)
+    level = float(_levels.unit(S))
+    found = _dense_start.start_from_phase(S, W)
+    assert torch.equal(found, y[4] * level)
+    wanted = [(float(y[k] @ y[k]), 30) for k in (1, 1, 3, 3)]
+    assert asked == [40.0, *wanted]
+
+
+def test_a_measured_one_takes_as_many_rounds_as_it_is_told():
+    W, x = few(16)
+    thinned = Measured(W.magnitude(x), W, hop=4)
+    run = phase_gradient(thinned)
+    assert len(run.history["seconds"]) == 5  # a start and four rounds
+    assert len(phase_gradient(thinned, n_iter=0).history["seconds"]) == 1
+    assert run.method == "phase gradient (dense bank)"
+    assert phase_gradient(thinned, callback=lambda k, *_: k == 1).history["seconds"][2:] == []
+    loud = phase_gradient(Measured(2.0**300 * W.magnitude(x), W, hop=4))
+    assert metrics.misfit_db(loud.signal, 2.0**300 * run.signal) < -150
+    long = Scalogram(8194, wavelet="cauchy", voices_per_octave=1)
+    with pytest.raises(ValueError, match="of a signal of at most 8192 samples"):
+        phase_gradient(Measured(torch.ones(long.shape), long, hop=2))
+
+
+def test_of_all_rotations_the_one_nearest_to_an_extension_is_folded():
+    W = Scalogram(128, RATE, wavelet="cauchy", voices_per_octave=32)
+    M = Measured(torch.ones(W.n_freqs, 64), W, ends="symmetric", pad=(32, 32))
+    x = signals.linear_chirp(64, RATE, 1000.0, 2500.0) * torch.hann_window(64)
+    extended = W.project(M.extension(x))
+    folded = M.extension.inverse(extended)
+
+    class Bank:
+        extension = M.extension
+
+    Bank.M = M
+    for angle in (0.0, 0.5, 2.0, math.pi):
+        y = metrics.hilbert_rotation(extended, angle)
+        found = _dense_start.folded(Bank, y)
+        assert metrics.sign_error_db(found, folded) < -25
+    plain = Measured(torch.ones(W.shape), W)
+    Bank.M, Bank.extension = plain, plain.extension
+    assert _dense_start.folded(Bank, extended) is extended
