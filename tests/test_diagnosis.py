@@ -442,6 +442,20 @@ def test_islands_that_silence_parts_may_be_turned_unnoticed(monkeypatch):
         assert ("by chance" in str(diagnosis)) == (name == "apart"), name
 
 
+def test_what_is_no_scalogram_may_lack_columns_besides():
+    W, _ = small()
+    rng = np.random.default_rng(0)
+    slow = rng.standard_normal((W.n_freqs, 6)) @ np.cos(
+        2 * np.pi * np.outer(np.arange(6), np.arange(256)) / 256
+    )
+    S = np.abs(1.5 + 0.2 * slow)
+    for fast, found in ((False, ["no scalogram"]), (True, ["hop", "no scalogram"])):
+        S[20] = rng.random(256) if fast else S[20]
+        examination = _diagnosis._Examination(S, W)
+        examination._unlike(reading(20.0))
+        assert list(examination.findings) == found
+
+
 # -- pieces: values ----------------------------------------------------------------------------
 
 

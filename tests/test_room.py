@@ -127,7 +127,7 @@ def test_the_smallest_of_what_is_left_counts(files, limit, expected, monkeypatch
 
 def test_a_system_that_says_nothing_is_taken_for_a_small_one(monkeypatch):
     monkeypatch.setattr(_room, "_lines", lambda path: [])
-    monkeypatch.setattr("os.sysconf", lambda name: -1 if "PAGES" in name else -(2**33))
+    monkeypatch.setattr("os.sysconf", lambda name: 2**21 if "PAGES" in name else 2**12)
     assert _room.available() == 2**33
     monkeypatch.delattr("os.sysconf")
     assert _room.available() == _room.ASSUMED
@@ -199,3 +199,24 @@ def test_a_header_that_promises_more_than_there_is_is_refused(tmp_path, ending):
 def test_numbers_of_bytes_are_compared_as_they_are():
     with pytest.raises(ValueError, match="x must leave room in memory"):
         _room.check_room(math.inf, "x", "its values", "take fewer")
+
+
+def test_a_part_of_the_memory_is_given_for_a_while(monkeypatch):
+    monkeypatch.setattr(_room, "_of_machine", lambda: 10**9)
+    for name in ("_of_container", "_of_process"):
+        monkeypatch.setattr(_room, name, lambda: None)
+    with _room.at_most(10**6):
+        with _room.at_most(10**5):
+            assert _room.available() == 10**5 and _room.room() == 50_000
+        assert _room.available() == 10**6
+        with pytest.raises(ValueError, match="and 0.001 GB are given to a file here; take fewer"):
+            _room.check_room(2**26 + 1, "x", "its values", "take fewer")
+        _room.check_room(2**26, "x", "its values", "take fewer")  # not worth a question
+    assert _room.available() == 10**9
+    _room.check_room(10**9, "x", "its values", "take fewer")
+    with pytest.raises(ValueError, match="take 1.1 GB, and 1 GB are free"):
+        _room.check_room(1.1e9, "x", "its values", "take fewer")
+    monkeypatch.setattr(_room, "_of_machine", lambda: None)
+    assert _room.available() == 4 * 2**30
+    with _room.at_most(10**5):
+        assert _room.available() == 10**5

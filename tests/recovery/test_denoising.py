@@ -1,11 +1,12 @@
 """Denoising removes noise and leaves the scalogram."""
 
+import numpy as np
 import pytest
 import torch
 
 from scalinv_utils.course import signals
 from scalinv_utils.metrics import decibels
-from scalinv_utils.recovery.denoising import denoise
+from scalinv_utils.recovery.denoising import autocorrelation, denoise
 from scalinv_utils.transforms.scalogram import Scalogram
 
 N, RATE = 1024, 8000.0
@@ -74,3 +75,36 @@ def test_filters_without_an_empty_bin_leave_everything():
 def test_bad_scalograms_are_refused(W, S):
     with pytest.raises(ValueError, match="^S "):
         denoise(S, W)
+
+
+def test_four_times_the_mean_energy_of_noise_is_taken_from_each_bin():
+    W = Scalogram(256, RATE, wavelet=("gmw", {"beta": 4}), voices_per_octave=8)
+    S = W.magnitude(signals.recording("guitar", int(RATE), 256)[0])
+    S = (S + noise(S, 15)).clamp_min(0)
+    power = S.square().numpy()
+    psi = W.filters.numpy()
+    empty = []
+    for row in psi:
+        lags = [np.dot(row[: len(row) - k] ** 2, row[k:] ** 2) for k in range(129)]
+        empty.append(np.array(lags) / lags[0] < 1e-10)
+    empty = np.array(empty)
+    known = empty.mean(1) > 1 / 16
+    energy = np.abs(np.fft.rfft(power)) ** 2
+    share = np.array([e[o].mean() if o.any() else 0 for e, o in zip(energy, empty)])
+    share /= power.mean(1)
+    first = int(np.argmax(known))
+    assert 0 < first < len(psi) // 2 and known[first:].all()
+    share[:first] = share[first]  # upper rows, in proportion to their power
+    excess = 4 * (share * power.mean(1))[:, None]
+    gain = np.maximum(1 - excess / energy, 0)
+    wanted = np.sqrt(np.maximum(np.fft.irfft(gain * np.fft.rfft(power), n=256), 0))
+    assert distance_db(denoise(S, W), torch.from_numpy(wanted)) < -100
+
+
+def test_the_autocorrelation_is_one_at_no_lag():
+    filters = torch.zeros(2, 33, dtype=torch.float64)
+    filters[0, 10:13] = torch.tensor([1.0, 2.0, 1.0])
+    found = autocorrelation(filters, 64)
+    assert found.shape == (2, 33) and not found[1].any()
+    # Of squares 1, 4, 1: 18, 8 and 1 at lags 0, 1 and 2.
+    assert found[0, :4].tolist() == pytest.approx([1, 8 / 18, 1 / 18, 0], abs=1e-12)

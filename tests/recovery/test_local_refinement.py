@@ -5,6 +5,7 @@ import functools
 import numpy as np
 import pytest
 import torch
+from scipy.fft import prev_fast_len
 from small import error_db, noise
 
 from scalinv_utils.course import signals
@@ -200,6 +201,19 @@ def test_mending_goes_on_while_a_round_gains_ten_decibels(monkeypatch, errors, s
     y, residual = module.mend(torch.ones(W.shape), W, x, 30, 0.9, torch.empty_like(W(x + 1)))
     assert rounds == [(30, 0.9)] * settled and float(y[0]) == kept
     assert residual == pytest.approx(min(errors[: settled + 1]) ** 0.5)
+
+
+def test_a_patch_has_the_margin_on_both_sides_but_for_a_fast_length():
+    W = Scalogram(512, 8000, f_min=1000)
+    margin, error = module._margin(W), torch.zeros(512)
+    for place in (100, 0, 511):
+        error[:] = 0
+        error[place] = 1.0
+        plane = torch.ones(W.shape)
+        (patch,) = module.patches(plane, W, plane + 0j, error)
+        assert int(patch.columns[0]) == (place - margin) % 512
+        assert len(patch.columns) == prev_fast_len(2 * margin + 1)
+        assert patch.W.n_samples == len(patch.columns) and patch.S.shape[1] == len(patch.columns)
 
 
 def test_errors_of_columns_add_up_over_rows():

@@ -9,6 +9,7 @@ from numpy.polynomial.polynomial import polyval
 
 from scalinv_utils.course import signals
 from scalinv_utils.metrics import decibels, waveform_error_db
+from scalinv_utils.recovery import _phase_relations
 from scalinv_utils.recovery._dense_start import phase_gradient
 from scalinv_utils.recovery._phase_relations import (
     log_slope,
@@ -141,3 +142,51 @@ def test_silence_turns_at_the_centre_frequencies():
     dphi_dt, dphi_dlogs = phase_derivatives(torch.zeros(W.shape), W)
     centre = 2 * torch.pi * W.frequencies[:, None] / RATE
     assert torch.allclose(dphi_dt, centre.expand(W.shape)) and dphi_dlogs.abs().max() < 1e-9
+
+
+def test_derivatives_in_time_are_those_of_the_last_axis():
+    t = 2 * np.pi * np.arange(8) / 8
+    waves = np.stack([[np.sin(t), np.cos(2 * t)], [0 * t, np.cos(3 * t)], [np.sin(3 * t), 0 * t]])
+    slopes = (
+        np.pi
+        / 4
+        * np.stack(
+            [
+                [np.cos(t), -2 * np.sin(2 * t)],
+                [0 * t, -3 * np.sin(3 * t)],
+                [3 * np.cos(3 * t), 0 * t],
+            ]
+        )
+    )
+    assert np.allclose(time_derivative(waves), slopes)
+    assert np.allclose(time_derivative(1j * waves), 1j * slopes)
+    assert np.allclose(time_derivative(waves[..., :7])[0, 0].sum(), 0)  # an odd length too
+
+
+def test_differences_in_scale_are_exact_for_polynomials_up_to_their_order():
+    places = np.log(2) / 4 * np.arange(12)
+    for n_rows, order in ((12, 8), (5, 4), (2, 1)):
+        D, x = scale_derivative(n_rows, 4), places[:n_rows]
+        for k in range(order + 1):
+            assert np.allclose(D @ x**k, k * x ** max(k - 1, 0), atol=1e-7 * max(1, x[-1] ** k))
+    assert scale_derivative(1, 4).tolist() == [[0]]
+    assert np.flatnonzero(np.abs(scale_derivative(20, 4)[10]) > 1e-9).tolist() == [
+        *range(6, 10),
+        *range(11, 15),
+    ]
+
+
+def test_blocks_cover_a_range_and_are_never_empty():
+    blocks = _phase_relations._blocks
+    assert [(b.start, b.stop) for b in blocks(5, 2)] == [(0, 2), (2, 4), (4, 6)]
+    assert [(b.start, b.stop) for b in blocks(2, 0)] == [(0, 1), (1, 2)]
+
+
+def test_a_step_of_newton_changes_no_frequency_by_more_than_three_tenths():
+    W = transform("gmw", 16)
+    q, s = log_slope(W), np.ones((1, 1))
+    P, P_t, L = np.ones((1, 4)), np.zeros((1, 4)), np.zeros((1, 4))
+    # Where the power is steady, (1) is q(w) = 0, and one step goes towards the peak.
+    for w, wanted in ((1.0, 1.0), (1.001, 1.0), (10.0, 7.0), (0.1, 0.13)):
+        (found,) = _phase_relations._newton(q, s, P, P_t, L, np.full((1, 4), w * W.peak))
+        assert found == pytest.approx(wanted * W.peak, rel=1e-5)
