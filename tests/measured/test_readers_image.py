@@ -103,6 +103,15 @@ def test_grey_values_without_a_map(path, bits, turned):
     assert wrong(M) <= 40 / full + 1e-6 and np.isclose(step_db(M), 80 / full)
 
 
+def test_of_grey_values_the_lowest_alone_is_the_floor(path):
+    grey = np.random.default_rng(0).integers(0, 256, (60, N)).astype(np.uint8)
+    grey[:, 100] = np.arange(60) % 3
+    Image.fromarray(grey).save(path)
+    M = from_image(path, **FRAME)
+    turned = _image._dips(grey.astype(float)) < 0
+    assert (M.at_most.numpy() == (grey == (255 if turned else 0))).all()
+
+
 def test_palettes(path):
     image = draw(path, cmap="magma").convert("P", palette=Image.Palette.ADAPTIVE, colors=256)
     image.save(path)

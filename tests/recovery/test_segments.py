@@ -7,6 +7,7 @@ import torch
 
 from scalinv_utils.course import signals
 from scalinv_utils.metrics import analytic, waveform_error_db
+from scalinv_utils.recovery import segments
 from scalinv_utils.recovery._result import Recovery
 from scalinv_utils.recovery.segments import Slices
 from scalinv_utils.transforms.scalogram import Scalogram
@@ -255,3 +256,23 @@ def test_the_fit_of_all_slices_weighs_them_by_their_energy(slices):
     wanted = 10 * math.log10(sum(errors) / sum(energies))
     assert result.consistency_db == pytest.approx(wanted)
     assert result.details["links_db"] == [-math.inf] * (len(planes) - 1)
+
+
+def test_a_bar_is_shown_only_where_progress_is_wanted(slices, monkeypatch):
+    shown = []
+
+    def bar(scalograms, total, unit, delay):
+        shown.append((total, delay))
+        return scalograms
+
+    monkeypatch.setattr(segments, "Bar", bar)
+    S = [torch.zeros(slices.W.shape)] * 4
+
+    def nothing(S, W, progress):
+        assert progress is False  # the slices have none of their own
+        return Recovery(torch.zeros(N), "nothing", consistency_db=0.0)
+
+    for options, wanted in (({}, [(4, 2.0)]), ({"progress": False}, [])):
+        shown.clear()
+        slices.recover(S, 2000, method=nothing, **options)
+        assert shown == wanted
