@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from scalinv_utils.measured import from_matlab
+from scalinv_utils.measured import _matlab, from_matlab
 from scalinv_utils.measured._matlab import _extension
 
 from .modelled import error_db, noise, speech
@@ -113,3 +113,29 @@ def test_bad_files_are_named(tmp_path):
             from_matlab(path, sample_rate=1000)
     with pytest.raises(FileNotFoundError):
         from_matlab(tmp_path / "none.mat", sample_rate=1000)
+
+
+def test_the_wavelets_of_matlab_follow_their_formulas():
+    w = np.array([-1.0, 0.0, 0.5, 5.3, 6.7])
+    wanted = np.where(w > 0, 2 * np.exp(-((w - 6) ** 2) / 2), 0)
+    assert _matlab.amor(w) == pytest.approx(wanted)
+    w = np.array([4.39, 4.7, 5.3, 5.59, 5.61])
+    inside = np.abs((w - 5) / 0.6) < 1
+    x = np.where(inside, (w - 5) / 0.6, 0)
+    assert _matlab.bump(w) == pytest.approx(np.where(inside, 2 * np.exp(1 - 1 / (1 - x**2)), 0))
+    assert _matlab._wavelet("morse", 60, 3) == ("gmw", {"gamma": 3, "beta": 20})
+    assert _matlab._wavelet("amor", 60, 3) is _matlab.amor
+    assert _matlab._wavelet("bump", 60, 3) is _matlab.bump
+
+
+def test_half_of_the_signal_is_mirrored_unless_it_is_long():
+    lengths = (64, 65, 100_000, 100_001, 2**17, 2**17 + 1)
+    assert [_matlab._extension(n) for n in lengths] == [32, 32, 50_000, 17, 17, 18]
+
+
+def test_frequencies_reach_up_to_half_of_the_rate(tmp_path):
+    path = tmp_path / "wt.mat"
+    savemat(path, {"wt": np.ones((3, 64)), "f": np.array([[500.0], [400], [300]])})
+    assert from_matlab(path, sample_rate=1000).W.n_freqs == 3
+    with pytest.raises(ValueError, match="f must be in Hz, at most the Nyquist frequency 499.5"):
+        from_matlab(path, sample_rate=999)

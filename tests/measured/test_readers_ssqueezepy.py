@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import ssqueezepy
 
-from scalinv_utils.measured import from_ssqueezepy
+from scalinv_utils.measured import _ssqueezepy, from_ssqueezepy
+from scalinv_utils.transforms._wavelets import understood
 
 from .modelled import error_db, noise, speech
 
@@ -83,8 +84,8 @@ BAD = {
     "no wavelet": (dict(wavelet="haar"), ValueError, "wavelet"),
     "a number": (dict(wavelet=3), TypeError, "wavelet"),
     "wrong parameters": (dict(wavelet=("morlet", {"beta": 3})), ValueError, "wavelet"),
-    "wrapped": (dict(padtype="wrap"), ValueError, "padtype"),
-    "replicated": (dict(padtype="replicate"), ValueError, "padtype"),
+    "wrapped": (dict(padtype="wrap"), ValueError, "padtype .* puts neither zeros"),
+    "replicated": (dict(padtype="replicate"), ValueError, "padtype .* puts neither zeros"),
     "no padding": (dict(padtype="mirror"), ValueError, "padtype"),
     "no rate": (dict(sample_rate=0), ValueError, "sample_rate"),
 }
@@ -96,3 +97,32 @@ def test_bad_input_is_named(name):
     good = dict(Wx=WX, wavelet="gmw", scales=SCALES)
     with pytest.raises(error, match=said):
         from_ssqueezepy(**{**good, **changed})
+
+
+@pytest.mark.parametrize(
+    "padtype, n_samples, pad",
+    [
+        ("reflect", 64, (32, 32)),
+        ("zero", 65, (32, 31)),  # of an odd number the larger half comes first
+        ("symmetric", 90, (19, 19)),  # twice 64, the nearest power of two
+        ("symmetric", 91, (83, 82)),  # twice 128
+        (None, 65, (0, 0)),
+    ],
+)
+def test_signals_are_padded_to_twice_the_nearest_power_of_two(padtype, n_samples, pad):
+    assert _ssqueezepy._padding(padtype, n_samples)[1] == pad
+
+
+def test_how_much_larger_a_wavelet_is_than_one_that_peaks_at_two():
+    plain = _ssqueezepy._plain
+    assert plain("gmw", True) == (("gmw", {"gamma": 3, "beta": 60}), 1.0)
+    assert plain(("morlet", {"mu": 5}), False) == (("morlet", {"mu": 5}), 1.0)
+    own = ssqueezepy.Wavelet("gmw")
+    assert plain(own, False) == (own, 1.0)
+    wavelet, factor = plain("gmw", False)
+    energy = ssqueezepy.Wavelet(("gmw", {"norm": "energy"}))
+    assert wavelet == ("gmw", {"gamma": 3, "beta": 60})
+    w = np.linspace(0.1, 6, 50)
+    assert factor * understood(wavelet)[1](w) == pytest.approx(np.real(energy(w)), rel=1e-4)
+    assert plain(("gmw", {"norm": "energy"}), True)[1] == pytest.approx(factor)
+    assert plain(("gmw", {"norm": "bandpass"}), False)[1] == 1.0
