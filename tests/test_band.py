@@ -1,12 +1,14 @@
 """How much of a signal W hears is known, said where it is little, and refused where it is none."""
 
 import math
+import warnings
 
+import numpy as np
 import pytest
 import torch
 from small import N, cosine, noise, scalogram
 
-from scalinv_utils import Scalogram, bounds, metrics, recover
+from scalinv_utils import Scalogram, _band, bounds, metrics, recover
 from scalinv_utils.course import audio, signals
 from scalinv_utils.measured import Measured
 from scalinv_utils.recovery import griffin_lim, invert_gradient
@@ -248,3 +250,74 @@ def test_loading_at_a_lower_rate_says_what_it_removes(tmp_path):
 def test_nothing_is_played_in_place_of_what_no_browser_plays():
     with pytest.raises(ValueError, match=r"sounds\['bat'\] must have energy below \d+ Hz"):
         audio.players({"bat": tone(70_000, 200_000)}, 200_000, pictures=False)
+
+
+# -- pieces ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [8, 9])
+def test_shares_are_those_of_the_energy_in_time(n):
+    x = torch.from_numpy(np.random.default_rng(n).standard_normal(n))
+    spectrum = torch.fft.rfft(x)
+    for band in ([0, 1, 0, 0, 0], [0, 0, 0, 1, 1], [1, 0, 1, 0, 0]):
+        kept = torch.fft.irfft(spectrum * torch.tensor(band), n=n)
+        whole = x if band[0] else x - x.mean()
+        share, of_all = _band.shares(x, torch.tensor(band) > 0)
+        energy = kept.square().sum()
+        assert float(share) == pytest.approx(float(energy / whole.square().sum()))
+        assert float(of_all) == pytest.approx(float(energy / x.square().sum()))
+
+
+@pytest.mark.parametrize(
+    "share, of_all, dtype, enough",
+    [
+        (1.1e-9, 1.0, torch.float64, True),
+        (0.9e-9, 1.0, torch.float64, False),
+        (1.0, (65 * 2.0**-52) ** 2, torch.float64, True),
+        (1.0, (63 * 2.0**-52) ** 2, torch.float64, False),
+        (1.0, (65 * 2.0**-23) ** 2, torch.float32, True),
+        (1.0, (63 * 2.0**-23) ** 2, torch.float32, False),
+    ],
+)
+def test_enough_is_more_than_leakage_and_rounding(share, of_all, dtype, enough):
+    both = (torch.tensor(value, dtype=torch.float64) for value in (share, of_all))
+    assert bool(_band._enough(*both, dtype)) == enough
+
+
+def test_intervals_and_members_are_named():
+    band = torch.tensor([0, 1, 1, 0, 1, 0]) > 0
+    assert _band._intervals(band, 10.0) == "10 to 20 Hz and 40 to 40 Hz"
+    many = torch.tensor([1, 0, 1, 0, 1, 0, 1]) > 0
+    assert _band._intervals(many, 1.0) == "0 to 0 Hz and ... and 6 to 6 Hz"
+    assert _band._intervals(many[:5], 1.0) == "0 to 0 Hz and 2 to 2 Hz and 4 to 4 Hz"
+    assert _band._member("x", 0, torch.zeros(4)) == "x"
+    assert _band._member("x", 5, torch.zeros(2, 3, 4)) == "x[1, 2]"
+
+
+@pytest.mark.parametrize(
+    "left, words",
+    [(0.011, None), (0.009, "99.1 % of the energy of x"), (2e-6, "removes"), (0.5e-6, "must have")],
+)
+def test_a_rate_that_keeps_little_is_told_and_one_that_keeps_nothing_refused(left, words):
+    x = 5 + torch.tensor([1.0, -1.0] * 8).double()
+    resampled = 5 + left**0.5 * torch.tensor([1.0, -1.0] * 4).double()
+    if words is None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            _band.check_kept(x, resampled, 100.0, "x")
+    elif left > 1e-6:
+        with pytest.warns(UserWarning, match=words):
+            _band.check_kept(x, resampled, 100.0, "x")
+    else:
+        with pytest.raises(ValueError, match=f"x {words} energy below 50 Hz"):
+            _band.check_kept(x, resampled, 100.0, "x")
+    _band.check_kept(5 + 0 * x, 5 + 0 * resampled, 100.0, "x")  # an offset has nothing to lose
+
+
+def test_what_is_only_rounding_is_no_part_of_a_signal():
+    x = torch.cos(2 * torch.pi * 3 * torch.arange(32).double() / 32)
+    band = torch.zeros(17, dtype=torch.bool)
+    band[5] = True
+    assert not _band.restricted(x, band).any()
+    part = 1e-12 * torch.cos(2 * torch.pi * 5 * torch.arange(32).double() / 32)
+    assert torch.allclose(_band.restricted(x + part, band), part, rtol=1e-3, atol=1e-15)
