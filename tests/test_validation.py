@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from scalinv_utils import _validation
 from scalinv_utils._validation import (
     check_callable,
     check_choice,
@@ -176,3 +177,105 @@ def test_finite_values_whose_sum_is_not_finite_are_finite():
     assert check_coefficients(np.full((2, 3), 1e308 + 1e308j)).shape == (2, 3)
     with pytest.raises(ValueError, match="got 1 NaN or infinite of 3"):
         check_signal([1e308, 1e308, float("inf")])
+
+
+# -- what hints say ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "shape, words",
+    [
+        ((5,), ""),
+        ((2, 3, 4), ""),
+        ((5, 1), "; give x[:, 0]"),
+        ((1, 5), "; give x[0]"),
+        ((1, 1), "; give x[:, 0]"),
+        ((2, 5), "; choose a channel, x[0], or mix them down, x.mean(0)"),
+        ((2, 2), "; choose a channel, x[0], or mix them down, x.mean(0)"),
+        ((5, 2), "; choose a channel, x[:, 0], or mix them down, x.mean(1)"),
+    ],
+)
+def test_several_channels_become_one_signal(shape, words):
+    assert _validation._mono_hint(shape, "x") == words
+
+
+@pytest.mark.parametrize(
+    "shape, words",
+    [
+        ((8, 1), "; its samples are on the axis before: give x[..., 0]"),
+        ((8, 2), "; its samples are on the axis before: give x.T"),
+        ((3, 8, 2), "; its samples are on the axis before: give x.swapaxes(-1, -2)"),
+        ((9,), "; cut it, or make a transform for 9 samples, W.like(9)"),
+        ((7,), "; pad it, or make a transform for 7 samples, W.like(7)"),
+        ((2, 7), "; pad it, or make a transform for 7 samples, W.like(7)"),
+    ],
+)
+def test_a_length_that_does_not_fit_is_explained(shape, words):
+    assert _validation._length_hint(shape, 8, "x") == words
+
+
+OTHER_ROWS = "; W has 5 rows: Scalogram.from_frequencies makes a transform of others"
+FEWER = "; columns are missing: Measured(S, W, hop=...) takes every hop-th one, and W.like({0})"
+MORE = "; it has more columns: cut off what was padded, or take W.like({0}) for a signal of {0}"
+
+
+@pytest.mark.parametrize(
+    "shape, words",
+    [
+        ((), ""),
+        ((16,), "; a signal has this shape: W.magnitude(S) is its scalogram"),
+        ((16, 5), "; it looks transposed: give S.T"),
+        ((2, 16, 5), "; it looks transposed: give S.swapaxes(-1, -2)"),
+        ((5, 16, 3), "; a picture in colours has such a shape: measured.from_image reads"),
+        ((9, 9, 4), "; a picture in colours has such a shape: measured.from_image reads"),
+        ((9, 9, 5), ""),
+        ((5, 4), "; with a column every 4 samples, give Measured(S, W, hop=4)"),
+        ((2, 5, 8), "; with a column every 2 samples, give Measured(S, W, hop=2)"),
+        ((5, 6), "; with a column every 3 samples, give Measured(S, W, hop=3)"),
+        ((5, 15), FEWER.format(15)),
+        ((5, 7), FEWER.format(7)),
+        ((5, 17), MORE.format(17)),
+        ((4, 16), OTHER_ROWS),
+        ((2, 6, 16), OTHER_ROWS),
+        ((4, 15), ""),
+        ((5, 0), ""),
+    ],
+)
+def test_a_scalogram_that_does_not_fit_is_explained(shape, words):
+    said = _validation._moduli_hint(shape, (5, 16), "S")
+    assert said.startswith(words) and bool(said) == bool(words)
+    turned = shape[-2:] == (16, 5)
+    assert _validation._plane_hint(shape, (5, 16), "S") == (words if turned else "")
+
+
+def test_negative_moduli_are_noise_or_decibels():
+    # Of nine ones and a lowest value l, the mean modulus is (9 + |l|) / 10: half of it at 0.4737.
+    for lowest, words in ((-0.47, "noise around zero"), (-0.48, "is it in dB")):
+        assert words in _validation._negative_hint(torch.tensor([*[1.0] * 9, lowest]), "S")
+
+
+@pytest.mark.parametrize(
+    "shape, dtype, values, is_picture",
+    [
+        ((3, 4, 4), torch.uint8, None, True),
+        ((4, 4, 4), torch.uint8, None, True),
+        ((5, 4, 4), torch.uint8, None, False),
+        ((3, 4), torch.uint8, None, False),
+        ((3, 4, 4), torch.float64, [0.2, 0.4, 1.0], True),  # 51, 102 and 255
+        ((3, 4, 4), torch.float64, [0.201, 0.4, 1.0], False),
+        ((3, 4, 4), torch.float64, [0.0, 1.0], False),  # nothing between
+        ((3, 4, 4), torch.float64, [0.0, 0.0], False),
+        ((3, 4, 4), torch.float64, [0.2, 1.2], False),
+    ],
+)
+def test_colours_of_a_picture_are_told_from_three_scalograms(shape, dtype, values, is_picture):
+    given = torch.ones(shape, dtype=dtype)
+    if values is not None:
+        given = torch.tensor(values, dtype=dtype).repeat(48)[:48].reshape(shape)
+    assert _validation._is_picture(given.double(), given) == is_picture
+
+
+def test_words_for_values():
+    assert _validation._article("Array") == "an Array" and _validation._article("list") == "a list"
+    assert _validation._whole_hint(3.0) == "; int() makes 3 of it"
+    assert _validation._whole_hint(3.5) == _validation._whole_hint("3") == ""
