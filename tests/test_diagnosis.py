@@ -456,6 +456,18 @@ def test_what_is_no_scalogram_may_lack_columns_besides():
         assert list(examination.findings) == found
 
 
+@pytest.mark.parametrize("level", [1e-6, 1.0, 1e6])
+def test_filters_may_pass_next_to_no_negative_frequency(level):
+    filters = torch.zeros(3, 64, dtype=torch.float64)
+    filters[:, 5] = level
+    for leak, usable in ((0.9e-9, True), (1.1e-9, False)):
+        filters[1, 60] = leak * level
+        W = Scalogram.from_filters(filters, [3, 2, 1])
+        psi = _diagnosis._Examination(np.ones(W.shape), W).psi
+        assert (psi is not None) == usable
+        assert psi is None or psi.tolist() == filters[:, :33].tolist()
+
+
 # -- pieces: values ----------------------------------------------------------------------------
 
 

@@ -239,3 +239,24 @@ def test_bad_input_is_refused_by_name(change, words):
     options = {key: given.pop(key) for key in ("noise", "sigma") if key in given}
     with pytest.raises(ValueError, match=words):
         error_bars(given["x"], given["S"], W, **options)
+
+
+def test_the_phase_between_two_parts_varies_as_their_information_says():
+    """The deviation of a linear function of the signal, from the directions of the bound."""
+    W = transform("gmw", n_samples=128)
+    x = quiet_valleys(W)
+    S = bounds.noisy(W.magnitude(x), 10)
+    sigma = float(W.magnitude(x).square().mean().sqrt()) / 10**0.5
+    bars = error_bars(x, S, W, sigma=sigma)
+    bound = bounds.cramer_rao(x, W, noise="clipped", snr_db=10)
+    c = W.coefficients(x)
+    slopes = []
+    for part in range(bars.n_parts):
+        inside = torch.where(torch.from_numpy(bars.parts == part), c, 0)
+        # Turning the part by a small angle changes x by Re<1j inside, W e> / energy.
+        slopes.append(W.adjoint(1j * inside) / inside.abs().square().sum())
+    assert bars.n_parts > 1
+    for part in range(1, bars.n_parts):
+        spread = (slopes[part] - slopes[0]) @ bound.directions.T / bound.eigenvalues.sqrt()
+        wanted = float(spread.norm()) * bound.sigma(10)
+        assert bars.phase_deviations[part] == pytest.approx(wanted, rel=0.02)
