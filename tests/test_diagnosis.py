@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from scalinv_utils import Scalogram, diagnose
+from scalinv_utils import Scalogram, diagnose, metrics
 from scalinv_utils.bounds import noisy
 from scalinv_utils.course import signals
 from scalinv_utils.diagnosis import _agreement, _diagnosis, _readings, _values
@@ -466,6 +466,20 @@ def test_filters_may_pass_next_to_no_negative_frequency(level):
         psi = _diagnosis._Examination(np.ones(W.shape), W).psi
         assert (psi is not None) == usable
         assert psi is None or psi.tolist() == filters[:, :33].tolist()
+
+
+def test_each_island_is_turned_by_a_multiple_of_the_golden_angle():
+    W = Scalogram(256, 8000, voices_per_octave=8)
+    x = W.project(bursts(0, 128))
+    c, turned = W(x), W(_diagnosis._islands_turned(x, W))
+    labels, _ = metrics.islands(c.abs())
+    angles = np.angle((turned * c.conj()).numpy())
+    loud = c.abs().numpy() > 0.3 * float(c.abs().max())
+    golden = np.pi * (3 - np.sqrt(5))
+    for label in (1, 2):
+        there = loud & (labels == label)
+        off = angles[there] - label * golden
+        assert there.sum() > 20 and np.abs(np.sin(off / 2)).max() < 0.03
 
 
 # -- pieces: values ----------------------------------------------------------------------------

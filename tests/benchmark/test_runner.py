@@ -6,7 +6,7 @@ from small import noise
 
 from scalinv_utils import metrics
 from scalinv_utils.benchmark import methods, runner
-from scalinv_utils.benchmark.methods import CONTESTANTS
+from scalinv_utils.benchmark.methods import CONTESTANTS, Answer, Contestant, CountedScalogram
 from scalinv_utils.benchmark.records import read
 from scalinv_utils.benchmark.runner import Cell, compute, grid, preset, run
 from scalinv_utils.bounds import noisy
@@ -119,3 +119,87 @@ def test_more_cells_are_added_to_those_that_are_there(tiny, tmp_path):
 def test_several_processes_give_the_same_rows(tmp_path, tiny, same_but_for_costs):
     rows = run(preset("tiny"), tmp_path / "local.csv", jobs=2, progress=False)
     assert same_but_for_costs(rows) == same_but_for_costs(tiny[1])
+
+
+def test_a_unit_of_cost_is_the_median_of_three_analyses_and_syntheses():
+    W = CountedScalogram(64)
+    clock = iter([0.0, 5.0, 10.0, 12.0, 20.0, 23.0])
+    assert runner._unit_seconds(W, torch.ones(64).double(), lambda: next(clock)) == 3.0
+    assert W.evaluations == 6
+    clock = iter([0.0, 5.0])
+    assert runner._unit_seconds(W, torch.ones(64).double(), lambda: next(clock), 1) == 5.0
+
+
+def answering(monkeypatch, answer, **facts):
+    """Let the contestant "heap" give this answer, and return what it was given."""
+    given = []
+
+    def solve(problem, seed):
+        given.append((problem, seed))
+        return answer(problem)
+
+    monkeypatch.setitem(runner.CONTESTANTS, "heap", Contestant(solve, **facts))
+    monkeypatch.setattr(runner, "_warm_up", lambda method: None)
+    return given
+
+
+def test_scores_are_those_of_the_answer(monkeypatch):
+    given = answering(monkeypatch, lambda problem: Answer(1.1 * problem.x))
+    ticks = iter([0.0, 2.0, 2.0, 4.0, 4.0, 6.0, 10.0, 15.0])  # a unit of 2, and 5 for the answer
+    monkeypatch.setattr(runner.time, "process_time", lambda: next(ticks))
+    scores = runner._scores(Cell("speech", method="heap", seed=4, n_samples=256))
+    ((problem, seed),) = given
+    assert seed == 4 and scores["cost"] == 2.5 and scores["evaluations"] == 0
+    assert scores["waveform_error_db"] == pytest.approx(-20) == scores["consistency_db"]
+    assert scores["island_error_db"] == pytest.approx(-20, abs=1e-6)
+    assert scores["seconds"] > 0 and problem.W.n_samples == 256
+
+
+def test_an_answer_with_a_transform_of_its_own_brings_its_fit_and_its_count(monkeypatch):
+    answering(monkeypatch, lambda problem: Answer(problem.x, 7, -33.0), own="another")
+    row = runner.compute(Cell("speech", method="heap", n_samples=256))
+    assert (row["evaluations"], row["consistency_db"], row["transform"]) == (7, -33.0, "another")
+    assert row["error"] is None and row["machine"] and row["versions"]
+
+
+def test_threads_are_what_they_were_after_a_cell(monkeypatch):
+    seen = []
+    answering(monkeypatch, lambda problem: seen.append(torch.get_num_threads()) or 1 / 0)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        row = runner.compute(Cell("speech", method="heap", n_samples=256))
+        assert torch.get_num_threads() == 2 and seen == [1]
+    finally:
+        torch.set_num_threads(before)
+    assert row["error"] == "ZeroDivisionError: division by zero"
+
+
+def test_the_electrocardiogram_keeps_its_rate():
+    assert runner._stretch("ecg", 2048, 8000) == (1024, 360)
+    assert runner._stretch("ecg", 512, 8000) == (512, 360)
+    assert runner._stretch("speech", 2048, 8000) == (2048, 8000)
+    (cell,) = runner.grid(["ecg"], ["heap"], ["gmw"], seeds=(3,))
+    assert (cell.n_samples, cell.sample_rate, cell.seed) == (1024, 360, 3)
+
+
+def test_defaults_of_cells_and_grids():
+    cell = Cell("speech")
+    assert cell.key[1:] == ("cauchy", "32", "", "recover", "0", "2048", "8000", "cpu")
+    cells = runner.grid(["speech"], ["recover", "zero phase", "published SGD"], snrs=(None, 20.0))
+    assert {c.wavelet for c in cells} == {"cauchy", "gmw"} and {c.voices for c in cells} == {32}
+    assert {c.seed for c in cells if c.method == "recover"} == {0, 1, 2}
+    assert {c.seed for c in cells if c.method == "zero phase"} == {0}
+    assert {c.snr_db for c in cells if c.method == "published SGD"} == {None}
+    assert len(cells) == 2 * (2 * 3 + 2 * 1 + 3)
+
+
+def test_a_problem_has_the_noise_of_its_seed_and_the_sound_of_its_name():
+    exact = runner._problem(Cell("speech", n_samples=256))
+    loud = [runner._problem(Cell("speech", snr_db=20.0, seed=s, n_samples=256)).S for s in (0, 1)]
+    assert torch.equal(exact.S, exact.W.magnitude(exact.x)) and not torch.equal(*loud)
+    x, _ = signals.recording("speech", 8000, 256)
+    assert torch.equal(exact.x, exact.W.project(x))
+    tones = runner._problem(Cell("three tones", "gmw", 8, n_samples=256))
+    assert torch.equal(tones.x, tones.W.project(signals.synthetic("three tones", 256, 8000)))
+    assert tones.W.voices_per_octave == 8 and tones.W.wavelet[0] == "gmw"
