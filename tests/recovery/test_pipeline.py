@@ -11,6 +11,7 @@ from scalinv_utils.bounds import cramer_rao, noisy
 from scalinv_utils.course import signals
 from scalinv_utils.recovery import _noisy, _pipeline
 from scalinv_utils.recovery._griffin_lim import griffin_lim
+from scalinv_utils.recovery._lifted_power import spectrum_of
 from scalinv_utils.recovery._pipeline import recover
 from scalinv_utils.recovery._stages import Run
 from scalinv_utils.transforms.scalogram import Scalogram
@@ -590,3 +591,30 @@ def test_slips_and_voices_follow_in_the_stages_of_a_clean_scalogram():
 
 def names_of(recovery):
     return [name for name, _ in recovery.details["stages"]]
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_the_denoised_is_fitted_again_once_its_spectrum_is_that_of_the_fit(monkeypatch, stopped):
+    W = transform(n_samples=256)
+    S = bounds.noisy(W.magnitude(chirp(W)), 20)
+    noisy, run = _noisy.Noisy(S, W, float(rms(S)) / 10), Run("fit")
+    first, fitted, asked = noisy.cleaned, [], []
+
+    def fit(S, W, run):
+        fitted.append(noisy.cleaned)
+        run.x, run.stopped = chirp(W), stopped
+
+    def denoise(S, W, sigma, **options):
+        asked.append((sigma, options["about"], options["model"], options["spectrum"]))
+        return 2 * first
+
+    noisy._fit_denoised = fit
+    monkeypatch.setattr(_noisy, "denoise_jointly", denoise)
+    noisy.fit(S, W, run)
+    if stopped:
+        assert len(fitted) == 1 and asked == []
+        return
+    assert fitted[0] is first and torch.equal(fitted[1], 2 * first)
+    ((sigma, about, model, spectrum),) = asked
+    assert sigma == noisy.sigma and about is first and model == "clipped"
+    assert spectrum == pytest.approx(spectrum_of(chirp(W), W))
