@@ -9,6 +9,7 @@ from scalinv_utils import metrics
 from scalinv_utils.course import signals
 from scalinv_utils.recovery._gradient_descent import invert_gradient
 from scalinv_utils.recovery._pipeline import recover
+from scalinv_utils.transforms import decimated
 from scalinv_utils.transforms.decimated import Decimated
 from scalinv_utils.transforms.scalogram import Scalogram
 
@@ -93,3 +94,35 @@ def test_bad_input_is_refused_in_words():
         D.complete([part[..., :-1] for part in parts])
     with pytest.raises(ValueError, match="n_samples"):
         D.magnitude(noise(1, 255))
+
+
+# -- pieces ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "width, n_samples, hop",
+    [(8, 64, 4), (9, 64, 2), (16, 64, 2), (17, 64, 1), (1, 64, 32), (1, 48, 16), (3, 63, 1)],
+)
+def test_a_hop_leaves_two_samples_for_each_bin(width, n_samples, hop):
+    assert decimated._hop(width, n_samples) == hop
+
+
+def test_the_band_is_that_above_the_tolerance_or_everything():
+    row = torch.zeros(64)
+    row[10:14] = torch.tensor([1e-3, -1.0, 0.5, 0.9e-3])
+    assert decimated._band(row, 0.95e-3, 64) == range(10, 13)
+    assert decimated._band(row, 2e-3, 64) == range(11, 13)
+    row[32] = 1.0
+    assert decimated._band(row, 0.1, 64) == range(11, 33)
+    row[33] = 1.0  # a negative frequency
+    assert decimated._band(row, 0.1, 64) == range(64)
+
+
+def test_neighbours_of_one_hop_are_a_group_with_a_band_for_all():
+    bands = [range(20, 30), range(10, 22), range(8, 12), range(1, 3)]
+    assert list(decimated._groups([2, 2, 4, 8], bands)) == [
+        (slice(0, 2), 2, slice(10, 30)),
+        (slice(2, 3), 4, slice(8, 12)),
+        (slice(3, 4), 8, slice(1, 3)),
+    ]
+    assert list(decimated._groups([1], [range(3)])) == [(slice(0, 1), 1, slice(0, 3))]
