@@ -388,10 +388,15 @@ class Users:
 
 
 def chosen(change, users, seconds, lines):
-    """List the tests that execute a change, those of its module first, for MOST_CPU seconds."""
+    """List the tests that execute a change, those of its module first, for MOST_CPU seconds.
+
+    No line tells who calls a compiled function or reads a constant: the tests of its module may.
+    """
     reached = users.lines(change.place)
     tests = set().union(*(lines[line] for line in reached))
     module = Path(change.path).stem.strip("_")
+    if not change.place.line:
+        tests |= {t for t in seconds if Path(t.split("::")[0]).name == f"test_{module}.py"}
     tests = sorted(tests, key=lambda t: (module not in t.split("::")[0], seconds[t]))
     left, taken = MOST_CPU, []
     for test in tests:

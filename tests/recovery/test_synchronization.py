@@ -318,3 +318,21 @@ def test_a_pair_needs_half_a_unit_of_information():
     for value, pairs in ((0.49, []), (0.51, [[1, 0]])):
         information[1, 0] = value
         assert synchronization._informed(information).tolist() == pairs
+
+
+def test_every_step_that_gains_is_taken_and_the_last_one_gains_little():
+    costs, asked = iter([10.0, 9.5, 9.2, 9.3, 9.15]), []
+
+    class Falling:
+        def cost(self, angles):
+            return next(costs)
+
+        def derivatives(self, angles):
+            asked.append(angles[0])
+            return np.ones(2), np.eye(2)
+
+    found = synchronization._refined(Falling(), np.zeros(2))
+    # Steps of 1 / (1 + damping): two that gain, one that does not, and one that gains 0.05.
+    steps = [1 / (1 + d) for d in (1e-3, 2e-4, 4e-4)]
+    assert asked == pytest.approx([0, -steps[0], -sum(steps[:2]), -sum(steps[:2])])
+    assert found == pytest.approx(-sum(steps))

@@ -114,6 +114,20 @@ def test_where_no_line_is_executed_users_stand_for_a_place():
     assert lines["m.py:6  5 -> 6"] == {("m.py", 8)}
 
 
+def test_tests_of_a_module_are_chosen_where_no_line_tells_who_uses_a_place():
+    source = "MOST = 3\ndef f():\n  return MOST\n@njit()\ndef g():\n  return 5\ndef h():\n  g()"
+    path = "scalinv_utils/_m.py"
+    users, lines = mutation.Users({path: source}), {(path, 3): {"a.py::of_f"}, (path, 8): set()}
+    seconds = {"tests/test_m.py::own": 1.0, "a.py::of_f": 0.1, "a.py::other": 0.1}
+    found = {
+        change.says.split("  ")[1]: mutation.chosen(change, users, seconds, lines)
+        for change in mutation.changes(source, path)
+    }
+    assert found["5 -> 6"] == ["tests/test_m.py::own"]
+    assert found["3 -> 4"] == ["tests/test_m.py::own", "a.py::of_f"]
+    assert found["return MOST -> return None"] == ["a.py::of_f"]
+
+
 def test_survivors_are_told_from_the_killed(tmp_path):
     whole = tmp_path / "whole"
     for file, text in {"scalinv_utils/tiny.py": TINY, "tests/test_tiny.py": TESTS}.items():
