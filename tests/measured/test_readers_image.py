@@ -314,6 +314,13 @@ def test_a_run_moves_to_the_middle_of_the_lines_of_its_frame():
     assert _image._framed(slice(10, 30), dark) == slice(8, 33)
 
 
+@pytest.mark.parametrize("line, start, stop", [(7, 7, 30), (6, 10, 30), (33, 10, 34), (34, 10, 30)])
+def test_a_line_belongs_to_a_frame_up_to_three_pixels_away(line, start, stop):
+    dark = np.zeros(40, bool)
+    dark[line] = True
+    assert _image._framed(slice(10, 30), dark) == slice(start, stop)
+
+
 def test_dark_lines_count_as_a_frame_along_the_edges_alone():
     values = np.full((12, 10, 3), 200)
     values[1], values[5], values[:, -3], values[:, 4] = 99, 99, 99, 99
