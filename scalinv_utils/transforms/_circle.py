@@ -31,7 +31,7 @@ DIED_AWAY = 1e-13
 END = (1.2, 1.95)
 
 # Changes of a piece go on below the band of W, to where its gain falls under this share of the
-# largest: ended at the band itself, which is as sharp as a knife, they would reach far in time.
+# largest: with a sharp end at the band itself they would reach far in time.
 CIRCLE_FLOOR = 1e-8
 
 # This many numbers stay in a processor's cache.
@@ -39,15 +39,9 @@ NUMBERS_OF_ROWS = 2**17
 
 
 def reach(W: Scalogram) -> int:
-    """Count the samples after which the longest wavelet of W has died away.
-
-    Raises
-    ------
-    ValueError
-        If it has not at the end of its signals.
-    """
+    """Count the samples after which the longest wavelet of W has died away."""
     lowest = W.filters[int(W.frequencies.argmin())].detach().cpu().double()
-    wavelet = torch.fft.ifft(lowest, n=W.n_samples).abs()  # its filter ends with positive ones
+    wavelet = torch.fft.ifft(lowest, n=W.n_samples).abs()
     large = torch.nonzero(wavelet > DIED_AWAY * wavelet.max())[:, 0]
     return int(torch.minimum(large, W.n_samples - large).max()) + 1
 
@@ -81,7 +75,8 @@ class CircleBank:
         self.filters = self._at(np.arange(W.n_samples) / W.n_samples)
         gain = self.filters.square().sum(0)
         heard = gain > CIRCLE_FLOOR * gain.max()
-        heard[W.n_samples // 2 + 1 :] = False
+        # A piece's change is no whole analytic signal: its spectrum goes on beyond Nyquist.
+        heard[round(END[0] / 2 * W.n_samples) :] = False
         self._gain = gain[: W.n_samples // 2 + 1]
         self._dual = torch.where(heard, 1 / gain, torch.zeros_like(gain))
 
