@@ -20,8 +20,8 @@ matplotlib.use("Agg")
 # The kernels that run the notebooks inherit this: explorers try their own callbacks.
 os.environ[TRIAL] = "yes"
 
-# This notebook computes for two minutes; it runs with --slow, or if it is asked for by name.
-HEAVY = "07_tuning_the_descent.ipynb"
+# These notebooks compute for minutes; they run with --slow, or where one is asked for by name.
+HEAVY = ("06_gradient_inversion.ipynb", "07_tuning_the_descent.ipynb")
 
 # Each process of a run loads torch and the package, about 0.5 GB, and starts kernels.
 MOST = 8
@@ -53,9 +53,9 @@ def pytest_collection_modifyitems(config, items):
     # With this option nbval would have the kernels of the notebooks traced, too.
     config.option.cov_source = []
     if not config.getoption("--slow"):
-        asked_for = any(HEAVY in argument for argument in config.args)
+        asked_for = " ".join(config.args)
         for item in items:
-            is_heavy = item.path.name == HEAVY and not asked_for
+            is_heavy = item.path.name in HEAVY and item.path.name not in asked_for
             if is_heavy or item.get_closest_marker("slow"):
                 item.add_marker(pytest.mark.skip(reason="runs with --slow"))
     items.sort(

@@ -66,7 +66,7 @@ def recover_long(
     W : Scalogram
         The transform of a piece, with a wavelet and without a lowpass, such as
         ``Scalogram(32768, 16000, wavelet="cauchy", voices_per_octave=32, f_min=50)``. A piece takes
-        about 100 bytes per value of its scalogram.
+        about 150 bytes per value of its scalogram, and the sound as many for each sample.
     folder : str or path, optional
         What is done is stored there, piece by piece: the same call goes on where an earlier one
         ended, however it ended.
@@ -196,7 +196,9 @@ class _Source:
         for k in range(self.pieces.count):
             self._look_at(k)
         self.level = float(unit(self.peaks))
-        if len(parts := self.parts()) > 1:
+        parts = self.parts()
+        # One silence does not tear a ring apart: its ends are neighbours.
+        if len(parts) - bool(self.loud[0] and self.loud[-1]) > 1:
             silences = [f"{a:.2f} to {b:.2f} s" for (_, a), (b, _) in zip(parts, parts[1:])]
             warnings.warn(
                 f"S is silent from {', '.join(silences)}: nothing ties the phase of what comes "
@@ -297,16 +299,22 @@ class _Sound:
     def _joined(self, made: Iterator[torch.Tensor]) -> tuple[torch.Tensor, list[float]]:
         """Turn the pieces so that they agree where they overlap, and add them up."""
         first = before = next(made)
-        shares, links = [self.pieces.share(0) * first], []
+        shares, links = [self._share(0, first)], []
         for k, z in enumerate(made):
             links.append(self._link(before, z, k))
-            shares.append(self.pieces.share(k + 1) * z)
+            shares.append(self._share(k + 1, z))
             before = z
         links.append(self._link(before, first, self.pieces.count - 1))
         total = torch.zeros_like(self.z)
-        for k, turn in enumerate(turns(np.array(links))):
-            total.index_add_(0, self.pieces.columns(k), shares[k] * complex(turn))
+        for (columns, share), turn in zip(shares, turns(np.array(links))):
+            total.index_add_(0, columns, share * complex(turn))
         return self._within(total, CIRCLE_FLOOR), levels_db(np.array(links))
+
+    def _share(self, k: int, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Cut out what piece k adds to the sound, with its columns."""
+        share = self.pieces.share(k)
+        within = share > 0
+        return self.pieces.columns(k)[within], (share * z)[within]
 
     def _link(self, z: torch.Tensor, after: torch.Tensor, k: int) -> complex:
         """Compute l_k."""

@@ -51,12 +51,12 @@ usage: python -m scalinv_utils test [--quick] [--slow] [--versions {oldest,newes
 Run the tests, in as many processes as there are cores (at least two).
 
   (nothing)  the unit tests, the examples in docstrings, every cell of every notebook but the
-             heaviest, and the tests in a browser where Chromium is installed
+             two heaviest, and the tests in a browser where Chromium is installed
   --quick    no notebooks, no browser, and none of the few tests that take five seconds or more:
              about two minutes
-  --slow     all tests, also those that install packages from the index, the heaviest notebook and
-             the explorers of most notebooks in the browser, and the coverage of the package: twice
-             as long
+  --slow     all tests, also those that install packages from the index, the two heaviest
+             notebooks, the explorers of most notebooks in the browser, and the coverage of the
+             package: twice as long
   --versions oldest    the unit tests and the examples with the lowest version of each package
              that pyproject.toml admits, in the folder .venv-oldest; old releases may warn
   --versions newest    the same with the highest versions of today, in .venv-newest

@@ -29,6 +29,7 @@ OTHERS = [
 ]
 
 
+@pytest.mark.slow  # as test_lab.py does with another notebook
 def test_every_explorer_of_a_notebook_among_its_stored_outputs(page, open_notebook, lab):
     path = path_of(IN_PLACE)
     copy, numbers = reduced(lab, path)

@@ -1,5 +1,7 @@
 """Long scalograms: recovered in pieces, next to each other, in any number of processes."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -128,6 +130,18 @@ def test_parts_between_silences_are_told_and_come_back_each_for_itself():
     for first, last in parts:
         part = slice(round(first * RATE), round(last * RATE))
         assert waveform_error_db(recovery.signal[part], W.like(6000).project(x)[part]) < -60
+
+
+def test_one_silence_does_not_tear_a_ring_apart():
+    W = transform()
+    x = torch.roll(torch.hann_window(N).double() ** 2, N // 2) * signals.am_fm_tone(N, RATE)
+    S = magnitude_of_long(x, W, progress=False)
+    S[S < 1e-4 * S.max()] = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        recovery = recover_long(S, W, n_rounds=0, progress=False)
+    (_, first), (second, _) = recovery.details["parts"]
+    assert first < second
 
 
 def test_silence_is_recovered_as_silence():

@@ -164,7 +164,7 @@ def test_the_fingerprint_depends_on_all_that_a_result_depends_on(tmp_path):
     prints += [many._fingerprint(part, b"a") for part in (S[0], S[1].numpy())]
     assert len(set(prints)) == len(prints) and {len(p) for p in prints} == {12}
     assert many._fingerprint(S[0].T.contiguous().T, b"a") == many._fingerprint(S[0], b"a")
-    options = [many._digest(W, {}), many._digest(None, {}), many._digest(W, {"seed": 1})]
-    options += [many._digest(other, {}), many._digest(W, {"seed": 2})]
+    options = [many.digest_of(W, {}), many.digest_of(None, {}), many.digest_of(W, {"seed": 1})]
+    options += [many.digest_of(other, {}), many.digest_of(W, {"seed": 2})]
     assert len(set(options)) == 5
-    assert many._digest(W, {"a": 1, "b": 2}) == many._digest(W, {"b": 2, "a": 1})
+    assert many.digest_of(W, {"a": 1, "b": 2}) == many.digest_of(W, {"b": 2, "a": 1})

@@ -51,11 +51,11 @@ def test_an_interrupt_ends_in_a_sentence(folder, monkeypatch):
 
 def test_a_notebook_is_replaced_by_what_its_cells_gave(folder):
     path = folder / "00_a.ipynb"
-    cells = [new_markdown_cell("# T"), new_code_cell("import os\nos.environ['A'], os.getcwd()")]
+    cells = [new_markdown_cell("# T"), new_code_cell("import os\nos.environ['A'] + os.getcwd()")]
     notebook = new_notebook(cells=cells)
     execute(notebook, path, {"A": "b"})
     (output,) = notebook.cells[1].outputs
-    assert output.data["text/plain"] == f"('b', {str(folder)!r})"
+    assert output.data["text/plain"] == repr(f"b{folder}")
     execute_notebooks.store(path)
     text = path.read_text()
     assert '"2"' in text and text.endswith("}\n") and '"execution"' not in text
