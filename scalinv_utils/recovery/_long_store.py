@@ -13,12 +13,12 @@ from .._whole_file import write_whole
 
 __all__ = ["Store"]
 
-# The file of what is known after the last complete round.
+# The file of the sound after the last complete round.
 STATE = "rounds.pt"
 
 
 class Store:
-    """What a folder keeps of one recovery, or nothing at all without a folder.
+    """A folder that keeps one recovery; without a folder nothing is kept.
 
     Parameters
     ----------
@@ -58,13 +58,21 @@ class Store:
 
     def piece(self, number: int, k: int) -> torch.Tensor | None:
         """Return piece k of a round if it is there."""
-        held = self._read(_name(number, k))
-        return held["z"] if held is not None and held["key"] == self.key else None
+        held = self._read(self._name(number, k))
+        return None if held is None else held["z"]
+
+    def has(self, number: int, k: int) -> bool:
+        """Tell whether piece k of a round is there."""
+        return self.folder is not None and (self.folder / self._name(number, k)).exists()
 
     def keep_piece(self, number: int, k: int, z: torch.Tensor) -> None:
         """Keep piece k of a round."""
         if self.folder is not None:
-            self._write(_name(number, k), {"z": z})
+            self._write(self._name(number, k), {"z": z})
+
+    def _name(self, number: int, k: int) -> str:
+        """Name the file of a piece; with the key, since a folder may hold others' first pieces."""
+        return f"{number:03d}-{k:05d}-{self.key}.pt"
 
     def _read(self, name: str) -> dict[str, Any] | None:
         if self.folder is None or not (path := self.folder / name).exists():
@@ -76,7 +84,3 @@ class Store:
         held = io.BytesIO()
         torch.save({"key": self.key, **content}, held)
         write_whole(self.folder / name, held.getvalue())
-
-
-def _name(number: int, k: int) -> str:
-    return f"{number:03d}-{k:05d}.pt"

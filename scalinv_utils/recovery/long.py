@@ -7,7 +7,7 @@ z_k the analytic signal of piece k and q the window of trusted samples, the link
     l_k  =  sum_t  q_k(t) q_{k+1}(t) conj(z_{k+1}(t)) z_k(t)
 
 Errors of pieces do not stay, since each round begins with exact coefficients of the sound so far.
-On recordings each round gained about 20 dB.
+On recordings with Cauchy wavelets each round gained 10 to 30 dB.
 """
 
 from __future__ import annotations
@@ -60,16 +60,16 @@ def recover_long(
     ----------
     S : array, shape (W.n_freqs, n_samples)
         The scalogram of the whole sound, a column for each sample, as `magnitude_of_long` makes it:
-        anything that has a shape and can be sliced along time, such as a numpy memmap, an HDF5, a
-        zarr or a dask array. The last column is followed by the first. Pieces are read in each
-        round, and never changed.
+        anything that has a shape and can be sliced along time, such as a numpy memmap or a dask
+        array. The last column is followed by the first. Pieces are read in each round, and never
+        changed.
     W : Scalogram
         The transform of a piece, with a wavelet and without a lowpass, such as
         ``Scalogram(32768, 16000, wavelet="cauchy", voices_per_octave=32, f_min=50)``. A piece takes
         about 150 bytes per value of its scalogram, and the sound as many for each sample.
     folder : str or path, optional
-        What is done is stored there, piece by piece: the same call goes on where an earlier one
-        ended, however it ended.
+        Pieces are stored there as they come: the same call goes on where an earlier one ended,
+        however it ended.
     jobs : int, optional
         The number of processes: 1 computes in this one, -1 takes all cores, None leaves it to
         joblib's ``parallel_config``. More than one need joblib.
@@ -110,7 +110,9 @@ def recover_long(
     Notes
     -----
     The method was derived for this project, not taken from the literature; the correction of pieces
-    is that of `phase_gradient`. For slices that were cut out of the *sound*, use `Slices`.
+    is that of `phase_gradient`. With wavelets whose phase relation is not exact, such as gmw, the
+    parts before and after a pause may stay turned against each other, even where they are tied
+    well enough for `recover` to turn them. For scalograms of slices of the sound use `Slices`.
 
     Examples
     --------
@@ -277,7 +279,7 @@ class _Sound:
 
     def _pieces(self, number: int) -> Iterator[torch.Tensor]:
         """Generate the pieces of a round in order; those that are kept are not computed again."""
-        todo = [k for k in range(self.pieces.count) if self.store.piece(number, k) is None]
+        todo = [k for k in range(self.pieces.count) if not self.store.has(number, k)]
         about = self.z if number else None
         tasks = ((*self._at(k, about), self.pieces, self.seed, self.plan.newton) for k in todo)
         made = in_order(_solved, tasks, self.jobs)

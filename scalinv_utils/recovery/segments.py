@@ -35,6 +35,7 @@ from .._validation import (
     check_signal,
 )
 from ..metrics import analytic, decibels
+from ..transforms.long import rise
 from ..transforms.scalogram import Scalogram
 from ._interrupts import BAR_AFTER, Bar, interruptible, kept
 from ._members import together
@@ -91,11 +92,9 @@ class Slices:
                 f"got {overlap}"
             )
         self.W, self.overlap, self.hop = W, overlap, W.n_samples - overlap
-        # The window is very smooth (Vorbis' window, squared): the part that it adds beyond the band
-        # of x is below -100 dB.
-        t = (torch.arange(overlap, dtype=torch.float64) + 0.5) / overlap
-        rise = torch.sin(math.pi / 2 * torch.sin(math.pi / 2 * t) ** 2) ** 2
-        self.window = torch.cat([rise, torch.ones(self.hop - overlap), rise.flip(0)])
+        # The window is so smooth that the part that it adds beyond the band of x is below -100 dB.
+        edge = rise(overlap)
+        self.window = torch.cat([edge, torch.ones(self.hop - overlap), edge.flip(0)])
         f = torch.fft.fftfreq(overlap, 1 / W.sample_rate, dtype=torch.float64).clamp_min(0)
         lowest = float(W.frequencies[W.frequencies > 0].min())
         self._far_from_zero = 1 - torch.exp(-((f / (CLEAR * lowest)) ** 4))

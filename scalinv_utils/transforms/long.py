@@ -27,7 +27,7 @@ from .._validation import check_count, check_flag, check_instance, check_signal
 from ._circle import CircleBank, reach
 from .scalogram import Scalogram
 
-__all__ = ["Pieces", "magnitude_of_long"]
+__all__ = ["Pieces", "magnitude_of_long", "rise"]
 
 # A piece is at least so many times as long as the longest wavelet reaches.
 LEAST_REACHES = 8
@@ -100,7 +100,7 @@ class Pieces:
     def _inside(self, first: int, fade: int) -> torch.Tensor:
         """Make a window of a piece: 0 up to `first`, then a rise over `fade`; falls alike."""
         window = torch.ones(self.W.n_samples, dtype=torch.float64)
-        window[:first], window[first : first + fade] = 0, _rise(fade)
+        window[:first], window[first : first + fade] = 0, rise(fade)
         return window * window.flip(0)
 
     def hop(self, k: int) -> int:
@@ -116,8 +116,8 @@ class Pieces:
         last, fade = self._first + self.hop(k), self.fade
         window = torch.zeros(self.W.n_samples, dtype=torch.float64)
         window[self._first : last + fade] = 1
-        window[self._first : self._first + fade] = _rise(fade)
-        window[last : last + fade] = _rise(fade).flip(0)
+        window[self._first : self._first + fade] = rise(fade)
+        window[last : last + fade] = rise(fade).flip(0)
         return window
 
     def of(self, S: Any, k: int) -> torch.Tensor:
@@ -129,7 +129,7 @@ class Pieces:
         return torch.cat([_read(S, first, self.n_samples), _read(S, 0, last)], 1)
 
 
-def _rise(fade: int) -> torch.Tensor:
+def rise(fade: int) -> torch.Tensor:
     """Make the rise of a window that has very many derivatives (Vorbis' window, squared)."""
     t = (torch.arange(fade, dtype=torch.float64) + 0.5) / fade
     return torch.sin(math.pi / 2 * torch.sin(math.pi / 2 * t) ** 2) ** 2
@@ -155,8 +155,8 @@ def magnitude_of_long(x: ArrayLike, W: Scalogram, out: Any = None, *, progress: 
         The transform of a piece, such as ``Scalogram(32768, 16000, f_min=50)``: longer pieces take
         more memory and less time. It has a wavelet and no lowpass.
     out : array, shape (W.n_freqs, n_samples), optional
-        Where to write: anything that takes ``out[:, first:last] = numbers``, as a numpy memmap, an
-        HDF5 or a zarr array do, in its own dtype. Default: a new numpy array of W's dtype.
+        Where to write: anything that takes ``out[:, first:last] = numbers``, as a numpy memmap
+        does, in its own dtype. Default: a new numpy array of W's dtype.
     progress : bool
         Show a progress bar.
 

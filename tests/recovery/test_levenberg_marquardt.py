@@ -104,8 +104,9 @@ def test_it_is_for_short_signals_that_are_not_extended():
     assert not is_small(Measured(torch.ones(long.shape), long))
 
 
-def test_the_damping_falls_after_a_success_and_grows_after_a_failure(monkeypatch):
-    asked, costs = [], iter([100.0, 90.0, 95.0, 80.0, *[99.0] * 6])
+def with_costs(monkeypatch, costs):
+    """Let steps have these costs one after the other; return the list of the dampings asked for."""
+    asked, left = [], iter(costs)
 
     def damped(H, damping, gradient):
         asked.append(damping)
@@ -113,8 +114,12 @@ def test_the_damping_falls_after_a_success_and_grows_after_a_failure(monkeypatch
 
     monkeypatch.setattr(lm, "_damped", damped)
     monkeypatch.setattr(lm, "_normal_equations", lambda M, x, weight: (0 * parts_of(X).numpy(), 0))
-    monkeypatch.setattr(lm, "_cost", lambda M, x, weight: next(costs))
-    seen = []
+    monkeypatch.setattr(lm, "_cost", lambda M, x, weight: next(left))
+    return asked
+
+
+def test_the_damping_falls_after_a_success_and_grows_after_a_failure(monkeypatch):
+    asked, seen = with_costs(monkeypatch, [100.0, 90.0, 95.0, 80.0, *[99.0] * 6]), []
     levenberg_marquardt(Measured(S, W), X, 30, lambda x, fit: bool(seen.append(fit)))
     # One step that gains, one that fails and gains when damped more, and one that fails six times.
     first = 1e-3 / 6
@@ -123,15 +128,7 @@ def test_the_damping_falls_after_a_success_and_grows_after_a_failure(monkeypatch
 
 
 def test_the_damping_has_a_least_value_and_steps_that_gain_little_are_the_last(monkeypatch):
-    asked, costs = [], iter([0.5**k for k in range(20)] + [0.5**19 * 0.996, 0.0])
-
-    def damped(H, damping, gradient):
-        asked.append(damping)
-        return H
-
-    monkeypatch.setattr(lm, "_damped", damped)
-    monkeypatch.setattr(lm, "_normal_equations", lambda M, x, weight: (0 * parts_of(X).numpy(), 0))
-    monkeypatch.setattr(lm, "_cost", lambda M, x, weight: next(costs))
+    asked = with_costs(monkeypatch, [0.5**k for k in range(20)] + [0.5**19 * 0.996, 0.0])
     levenberg_marquardt(Measured(S, W), X, 99, never)
     # 0.4 % of the cost are 0.017 dB, less than 0.02 dB.
     assert len(asked) == 20 and asked[-1] == asked[-2] == 1e-14
