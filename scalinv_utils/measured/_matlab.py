@@ -17,6 +17,7 @@ extended signal vanishes at the Nyquist frequency, so that nothing hangs on that
 """
 
 import math
+from collections.abc import Mapping
 from os import PathLike
 from typing import Any, Literal
 
@@ -42,7 +43,7 @@ AMOR_CENTRE, BUMP_CENTRE, BUMP_WIDTH = 6.0, 5.0, 0.6
 
 
 def from_matlab(
-    path: str | PathLike[str],
+    path: str | PathLike[str] | Mapping[str, ArrayLike],
     *,
     sample_rate: float,
     variable: str = "wt",
@@ -56,8 +57,10 @@ def from_matlab(
 
     Parameters
     ----------
-    path : str or path-like
-        A .mat file of version 7 or older (``save(..., '-v7')``).
+    path : str, path-like or mapping
+        A .mat file of version 7 or older (``save(..., '-v7')``), or the variables by their names,
+        as other readers return them. With h5py the axes of a file of version 7.3 are reversed:
+        ``{name: np.array(file[name]).T for name in ("wt", "f")}``.
     sample_rate : float
         The fs of the call, in Hz.
     variable : str
@@ -102,7 +105,7 @@ def from_matlab(
     >>> M.W.wavelet, M.W.shape, M.n_samples
     (('gmw', {'gamma': 3, 'beta': 20.0}), (40, 512), 256)
     """
-    wt, f = _variables(path, variable, frequencies)
+    wt, f = _variables(path, (variable, frequencies))
     S = check_plane(wt, variable)
     f = check_rows(f, frequencies, len(S), variable)
     sample_rate = check_positive(sample_rate, "sample_rate")
@@ -123,11 +126,28 @@ def from_matlab(
     return Measured(S, W, ends=ends, pad=(pad, pad), n_samples=n_samples)
 
 
-def _variables(path: str | PathLike[str], *names: str) -> list[Any]:
-    """Read variables of a .mat file, or say why that is impossible."""
+def _variables(
+    path: str | PathLike[str] | Mapping[str, ArrayLike], names: tuple[str, ...]
+) -> list[Any]:
+    """Return variables of a .mat file, or say why that is impossible."""
+    held, told = (path, "variables") if isinstance(path, Mapping) else (_read(path, names), path)
+    lacking = [name for name in names if name not in held]
+    if lacking:
+        raise ValueError(
+            f"path must hold the variable {lacking[0]!r}, got {told} with {listed(held)}"
+        )
+    for name in names:
+        if held[name] is None:
+            raise TypeError(
+                f"{name} must be a matrix of numbers in {told}, got one of another kind"
+            )
+    return [held[name] for name in names]
+
+
+def _read(path: str | PathLike[str], names: tuple[str, ...]) -> dict[str, np.ndarray | None]:
     with open(check_path(path), "rb") as file:
         try:
-            held = variables(file, names)
+            return variables(file, names)
         except OtherFormat:
             raise ValueError(
                 f"path must be a .mat file of version 7 or older, got one of version 7.3: "
@@ -135,17 +155,6 @@ def _variables(path: str | PathLike[str], *names: str) -> list[Any]:
             ) from None
         except ValueError as error:
             raise ValueError(f"path must be a .mat file, got {path}: {error}") from None
-    lacking = [name for name in names if name not in held]
-    if lacking:
-        raise ValueError(
-            f"path must hold the variable {lacking[0]!r}, got {path} with {listed(held)}"
-        )
-    for name in names:
-        if held[name] is None:
-            raise TypeError(
-                f"{name} must be a matrix of numbers in {path}, got one of another kind"
-            )
-    return [held[name] for name in names]
 
 
 def _extension(n_samples: int) -> int:

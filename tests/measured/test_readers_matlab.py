@@ -96,6 +96,15 @@ def test_bad_variables_are_named(tmp_path, name):
         from_matlab(saved(tmp_path, **variables), sample_rate=1000, **options)
 
 
+def test_variables_that_another_reader_read(tmp_path):
+    f = 400 * 2.0 ** (-np.arange(20) / 10)
+    held = {"wt": np.arange(20 * 64.0).reshape(20, 64), "f": f}
+    M = from_matlab(held, sample_rate=1000)
+    assert np.array_equal(M.S, from_matlab(saved(tmp_path, **held), sample_rate=1000).S)
+    with pytest.raises(ValueError, match="path must hold the variable 'f', got variables with wt"):
+        from_matlab({"wt": held["wt"]}, sample_rate=1000)
+
+
 def test_text_is_no_matrix(tmp_path):
     with pytest.raises(TypeError, match="wt"):
         from_matlab(saved(tmp_path, wt="none", f=F), sample_rate=1000)
