@@ -15,6 +15,7 @@ from scalinv_utils import Scalogram, diagnose, metrics
 from scalinv_utils.bounds import noisy
 from scalinv_utils.course import signals
 from scalinv_utils.diagnosis import _agreement, _diagnosis, _readings, _values
+from scalinv_utils.measured import Measured
 from scalinv_utils.recovery import Recovery
 from scalinv_utils.transforms import _wavelets
 
@@ -746,3 +747,20 @@ def test_durations_are_the_spread_of_the_wavelets_in_time():
         wavelet = np.abs(np.fft.ifft(np.append(psi[row], np.zeros(127)))) ** 2
         wanted = np.sqrt((t.numpy() ** 2 * wavelet).sum() / wavelet.sum())
         assert _diagnosis._durations(psi, 256)[row] == pytest.approx(wanted, rel=0.1)
+
+
+def test_a_measured_one_has_its_transform_or_is_examined_by_its_values():
+    W = Scalogram(512, 8000, wavelet="cauchy", voices_per_octave=16)
+    S = W.magnitude(signals.recording("crow", 8000, 512)[0])
+    assert str(diagnose(Measured(S, W))) == str(diagnose(S, W))
+    rounded = (S / 0.01 / S.max()).round() * 0.01
+    for M in (
+        Measured(rounded[:, ::4], W, hop=4),
+        Measured(rounded, W.like(1024), ends="zero", pad=(256, 256)),
+        Measured(rounded, W, known=rounded > 0.05),
+    ):
+        found = diagnose(M)
+        assert [name for name, _ in found.findings] == ["rounding"]
+        assert found.notes == [_diagnosis.NOT_WHOLE]
+    with pytest.raises(TypeError, match="W must be left out"):
+        diagnose(Measured(S, W), W)

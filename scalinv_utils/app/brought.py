@@ -176,9 +176,7 @@ def _array(
 
 def examined(brought: Brought) -> str:
     """Say what `diagnose` finds; where columns are missing it sees the values alone."""
-    M = brought.M
-    whole = M.columns.shape == M.W.shape and bool(M.known.all())
-    return str(diagnose(M.S, M.W) if whole else diagnose(M.S[M.known.any(1)]))
+    return str(diagnose(brought.M))
 
 
 def answered(

@@ -21,6 +21,7 @@ from scipy.ndimage import distance_transform_edt
 
 from .._levels import unit
 from .._validation import check_count, check_instance, check_magnitudes, check_plane
+from ..measured import Measured
 from ..metrics import decibels, island_error_db, islands, misfit_db, waveform_error_db
 from ..recovery import recover
 from ..recovery._lifted_power import LONGEST_LIFTED
@@ -93,6 +94,10 @@ APART_DB = -30.0
 # Any two of its multiples are different angles.
 GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
 
+NOT_WHOLE = (
+    "Columns or values are missing, or the signal was extended: only the values were examined."
+)
+
 AMBIGUOUS_CURE = (
     "S does not determine the signal: take more voices per octave, less noise, or a known part of "
     "it."
@@ -128,14 +133,15 @@ class Diagnosis:
         return "\n".join([*(sentence for _, sentence in self.findings), *self.notes])
 
 
-def diagnose(S: ArrayLike, W: Scalogram | None = None, *, starts: int = 0) -> Diagnosis:
+def diagnose(S: ArrayLike | Measured, W: Scalogram | None = None, *, starts: int = 0) -> Diagnosis:
     """Find out what is unusual about a scalogram, and say what to do about it.
 
     Parameters
     ----------
-    S : array, shape (n_freqs, n_samples)
+    S : array, shape (n_freqs, n_samples), or Measured
         One scalogram, as it came: of any scale, any row order, rounded, noisy, complex, or with
-        columns left out.
+        columns left out. A `Measured` has its own W; where columns or values are missing, or the
+        signal was extended, only its values are examined.
     W : Scalogram, optional
         The transform that S is taken to be of. Without it only the values of S are examined.
     starts : int
@@ -174,6 +180,8 @@ def diagnose(S: ArrayLike, W: Scalogram | None = None, *, starts: int = 0) -> Di
     ['power']
     """
     starts = check_count(starts, "starts", 0)
+    if isinstance(S, Measured):
+        return _of_measured(S, W, starts)
     W = None if W is None else check_instance(W, Scalogram, "W")
     given = check_plane(S, "S").detach().cpu().numpy()
     if given.ndim != 2:
@@ -184,6 +192,18 @@ def diagnose(S: ArrayLike, W: Scalogram | None = None, *, starts: int = 0) -> Di
     examination.carry_out(starts)
     found = sorted(examination.findings.items(), key=lambda item: ORDER.index(item[0]))
     return Diagnosis(found, examination.notes)
+
+
+def _of_measured(M: Measured, W: Scalogram | None, starts: int) -> Diagnosis:
+    """Examine what is known of a scalogram."""
+    if W is not None:
+        raise TypeError("W must be left out where S is a Measured, which has its own")
+    if M.columns.shape == M.W.shape and M.known.all():
+        return diagnose(M.S, M.W, starts=starts)
+    whole = M.known.all(0)
+    found = diagnose(M.S[:, whole] if whole.any() else M.S)
+    # That columns were left out is what M said itself.
+    return Diagnosis([each for each in found.findings if each[0] != "hop"], [NOT_WHOLE])
 
 
 class _Examination:
