@@ -23,7 +23,7 @@ commands:
   weigh      time, memory and size of each notebook; fails past the limits
   figures    draw the pictures in figures/ again
   analyse    write the scalogram of a sound file to the disk; analyse --help says more
-  recover    recover the sound behind a scalogram on the disk, however long it is
+  recover    recover the sound behind a scalogram on the disk; recover --help says more
   site       make the web pages, from the stored notebooks, without running any
   benchmark  every method on every signal, with peers; benchmark --help says more
 """

@@ -121,7 +121,7 @@ def test_core_is_what_inversion_needs():
     core = {"numba", "numpy", "scipy", "soundfile", "ssqueezepy", "torch", "tqdm"}
     assert set(bounds(PROJECT["dependencies"])) == core
     assert not any(bound.operator == "==" for bound in bounds(PROJECT["dependencies"])["torch"])
-    extras = {"course", "app", "site", "benchmark", "test", "dev"}
+    extras = {"course", "app", "site", "benchmark", "files", "test", "dev"}
     assert set(PROJECT["optional-dependencies"]) == extras
 
 
