@@ -143,7 +143,11 @@ def ssqueezepy_wavelet(wavelet: Named, dtype: str = "float64") -> ssqueezepy.Wav
 
 
 class NamedResponse:
-    """psi_hat of a (name, {parameters}); unlike ssqueezepy's wavelets it can be pickled."""
+    """psi_hat of a (name, {parameters}); unlike ssqueezepy's wavelets it can be pickled.
+
+    Two of one name and the same parameters are equal: what is kept for one wavelet is found again
+    by the copies that come to other processes, one with each task.
+    """
 
     def __init__(self, wavelet: Named) -> None:
         self.wavelet = wavelet
@@ -156,6 +160,13 @@ class NamedResponse:
         with np.errstate(all="ignore"):
             values = np.real(self._function(np.asarray(w).flatten()))
         return np.nan_to_num(values).reshape(np.shape(w))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, NamedResponse) and self.wavelet == other.wavelet
+
+    def __hash__(self) -> int:
+        name, parameters = self.wavelet
+        return hash((name, frozenset(parameters.items())))
 
     def __reduce__(self) -> tuple[type, tuple[Named]]:
         """Pickle the name and make the function anew."""

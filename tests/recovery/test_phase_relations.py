@@ -1,5 +1,6 @@
 """The phase relations against the true phase: with derivatives from the filters, and as in use."""
 
+import pickle
 import statistics
 
 import numpy as np
@@ -190,3 +191,15 @@ def test_a_step_of_newton_changes_no_frequency_by_more_than_three_tenths():
     for w, wanted in ((1.0, 1.0), (1.001, 1.0), (10.0, 7.0), (0.1, 0.13)):
         (found,) = _phase_relations._newton(q, s, P, P_t, L, np.full((1, 4), w * W.peak))
         assert found == pytest.approx(wanted * W.peak, rel=1e-5)
+
+
+def test_a_copy_in_another_process_finds_the_weights_of_the_first():
+    # A transform comes anew with each task: weights kept for each copy would fill the memory.
+    kinds = ("cauchy", {"beta": 31}), ("cauchy", {"beta": 32}), ("gmw", {"beta": 31})
+    W, *others = (Scalogram(64, wavelet=kind, voices_per_octave=12) for kind in kinds)
+    wanted = power_derivative(W)
+    before = _phase_relations._stencil.cache_info()
+    for copy in (pickle.loads(pickle.dumps(W)), W.like(64)):
+        assert np.array_equal(power_derivative(copy), wanted)
+    assert _phase_relations._stencil.cache_info().misses == before.misses
+    assert len({each.psi for each in (W, *others)}) == 3
