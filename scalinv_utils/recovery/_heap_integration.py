@@ -55,7 +55,8 @@ class Paths:
 
     def __init__(self, moduli: np.ndarray, threshold: float) -> None:
         levels, seeds = _levels(moduli, max(threshold, SMALLEST_MODULUS))
-        self.points, self._directions, self.n_islands = _grow(levels, seeds)
+        self.points, self._directions, self._starts = _grow(levels, seeds)
+        self.n_islands = len(self._starts)
 
     @property
     def order(self) -> np.ndarray:
@@ -81,7 +82,7 @@ class Paths:
         phase : real numpy array, shape (n_rows, n_samples)
             It is changed in place at the points that are reached.
         """
-        _add_up(self.points, self._directions, in_time, in_scale, weights, phase)
+        _add_up(self._starts, self._directions, in_time, in_scale, weights, phase)
 
 
 def integration_weights(places: np.ndarray) -> np.ndarray:
@@ -126,8 +127,8 @@ def _levels(moduli: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarra
 
 
 @njit()
-def _grow(levels: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """Find (points in order, the step that reached each point, number of islands).
+def _grow(levels: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Find (points in order, the step that reached each point, the points where islands start).
 
     The queue is a stack of points for each level: `newest` has the top of each stack, `below` the
     next point under each point. Unlike a binary heap it takes the same time at every size.
@@ -138,11 +139,11 @@ def _grow(levels: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray
     directions = np.zeros(levels.shape, np.int8)
     newest = np.full(levels.max() + 1, -1, np.int32)
     below = np.empty(levels.size, np.int32)
-    n_islands, count = 0, 0
+    starts, count = [seeds[0]] * 0, 0
     for seed in seeds:
         if reached.flat[seed]:
             continue
-        n_islands += 1
+        starts.append(seed)
         reached.flat[seed] = True
         level = levels.flat[seed]
         newest[level], below[seed] = seed, -1
@@ -168,31 +169,44 @@ def _grow(levels: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray
                     place, own = next_row * n_samples + next_t, levels[next_row, next_t]
                     newest[own], below[place] = place, newest[own]
                     level = max(level, own)
-    return points[:count], directions, n_islands
+    return points[:count], directions, np.array(starts, np.int64)
 
 
 @njit()
 def _add_up(
-    points: np.ndarray,
+    starts: np.ndarray,
     directions: np.ndarray,
     in_time: np.ndarray,
     in_scale: np.ndarray,
     weights: np.ndarray,
     phase: np.ndarray,
 ) -> None:
-    """Integrate in the order of the points, each from the neighbour that it was reached from."""
-    n_samples = phase.shape[1]
-    for point in points:
-        row, t = point // n_samples, point % n_samples
-        direction = directions[row, t]
-        if direction == RIGHT:
-            phase[row, t] = phase[row, t - 1] + _to_the_right(in_time, row, t - 1)
-        elif direction == LEFT:
-            phase[row, t] = phase[row, (t + 1) % n_samples] - _to_the_right(in_time, row, t)
-        elif direction == DOWN:
-            phase[row, t] = phase[row - 1, t] + _downwards(in_scale, weights, row - 1, t)
-        elif direction == UP:
-            phase[row, t] = phase[row + 1, t] - _downwards(in_scale, weights, row, t)
+    """Integrate from each start to all that was reached from it.
+
+    The points that wait are a stack, so that a path is followed along its row as far as it goes:
+    neighbours in memory come one after the other, which takes a third of the time of the order in
+    which they were reached.
+    """
+    n_rows, n_samples = phase.shape
+    waiting = np.empty(directions.size, np.int32)
+    for start in starts:
+        waiting[0], count = start, 1
+        while count > 0:
+            count -= 1
+            row, t = waiting[count] // n_samples, waiting[count] % n_samples
+            here, after, before = phase[row, t], (t + 1) % n_samples, (t - 1) % n_samples
+            if row + 1 < n_rows and directions[row + 1, t] == DOWN:
+                phase[row + 1, t] = here + _downwards(in_scale, weights, row, t)
+                waiting[count], count = (row + 1) * n_samples + t, count + 1
+            if row > 0 and directions[row - 1, t] == UP:
+                phase[row - 1, t] = here - _downwards(in_scale, weights, row - 1, t)
+                waiting[count], count = (row - 1) * n_samples + t, count + 1
+            if directions[row, before] == LEFT:
+                phase[row, before] = here - _to_the_right(in_time, row, before)
+                waiting[count], count = row * n_samples + before, count + 1
+            if directions[row, after] == RIGHT:
+                phase[row, after] = here + _to_the_right(in_time, row, t)
+                waiting[count], count = row * n_samples + after, count + 1
 
 
 @njit()

@@ -226,9 +226,9 @@ def _more_stages(S: torch.Tensor, W: Scalogram, seed: int) -> list[Stage]:
     """List what may help between start and polish where S is exact."""
     if W.lowpass is not None or not W.is_log_uniform:
         return []
-    M = Measured(S, W)
-    sparse = W.voices_per_octave < SPARSE_VOICES and is_liftable(M)
-    stages = completed_stages(M, seed) if sparse else []
+    stages: list[Stage] = []
+    if W.voices_per_octave < SPARSE_VOICES and is_liftable(M := Measured(S, W)):
+        stages = completed_stages(M, seed)
     return [*stages, Stage("slips undone", undo_slips, TURNS)]
 
 

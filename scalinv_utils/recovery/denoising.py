@@ -66,7 +66,7 @@ def denoise(S: ArrayLike, W: Scalogram) -> torch.Tensor:
     S = S / level
     power = S[..., wavelets, :].square()
     spectrum = torch.fft.rfft(power)
-    energy = spectrum.abs().square()
+    energy = _squared(spectrum)
     excess = OVERSUBTRACTION * _noise_energy(energy, power, W.filters[wavelets])
     gain = 1 - excess / energy.clamp_min(torch.finfo(S.dtype).tiny)
     cleaned = S.clone()
@@ -95,5 +95,10 @@ def _noise_energy(energy: torch.Tensor, power: torch.Tensor, filters: torch.Tens
 def autocorrelation(filters: torch.Tensor, n_samples: int) -> torch.Tensor:
     """Correlate each filter with itself over frequency, at the bins of a real DFT; maximum 1."""
     in_time = torch.fft.ifft(filters.square(), n=n_samples)
-    correlation = torch.fft.rfft(in_time.abs().square()).real
+    correlation = torch.fft.rfft(_squared(in_time)).real
     return correlation / correlation[..., :1].clamp_min(torch.finfo(filters.dtype).tiny)
+
+
+def _squared(z: torch.Tensor) -> torch.Tensor:
+    """Compute |z|^2; torch's modulus of complex numbers takes ten times as long."""
+    return z.real.square() + z.imag.square()

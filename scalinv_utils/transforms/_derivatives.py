@@ -1,6 +1,7 @@
 """Differentiate on the grid of a scalogram: in time by the DFT, in scale by finite differences."""
 
 import numpy as np
+from scipy import fft
 
 __all__ = ["scale_derivative", "time_derivative"]
 
@@ -29,8 +30,10 @@ def time_derivative(c: np.ndarray) -> np.ndarray:
     """
     n = c.shape[-1]
     if np.iscomplexobj(c):
-        return np.fft.ifft(2j * np.pi * np.fft.fftfreq(n) * np.fft.fft(c, axis=-1), axis=-1)
-    return np.fft.irfft(2j * np.pi * np.fft.rfftfreq(n) * np.fft.rfft(c, axis=-1), n=n, axis=-1)
+        spectrum = np.asarray(fft.fft(c))
+        return np.asarray(fft.ifft(2j * np.pi * np.fft.fftfreq(n) * spectrum))
+    spectrum = np.asarray(fft.rfft(c))
+    return np.asarray(fft.irfft(2j * np.pi * np.fft.rfftfreq(n) * spectrum, n=n))
 
 
 def scale_derivative(n_rows: int, voices_per_octave: float) -> np.ndarray:

@@ -179,7 +179,7 @@ def test_differences_in_scale_are_exact_for_polynomials_up_to_their_order():
 
 def test_blocks_cover_a_range_and_are_never_empty():
     blocks = _phase_relations._blocks
-    assert [(b.start, b.stop) for b in blocks(5, 2)] == [(0, 2), (2, 4), (4, 6)]
+    assert [(b.start, b.stop) for b in blocks(5, 2)] == [(0, 2), (2, 4), (4, 5)]
     assert [(b.start, b.stop) for b in blocks(2, 0)] == [(0, 1), (1, 2)]
 
 
