@@ -24,6 +24,7 @@ from ..recovery._gradient_descent import invert_gradient
 from ..recovery._griffin_lim import RULES, griffin_lim, random_angles
 from ..recovery._phase_equation import solve_phase_equation
 from ..recovery._pipeline import recover
+from ..transforms._painless import Painless
 from ..transforms.decimated import Decimated
 from ..transforms.scalogram import Scalogram
 
@@ -72,16 +73,26 @@ class CountedScalogram(Scalogram):
         self.evaluations += 1
         return super().adjoint(c)
 
-    def refit(self, S: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """Take a step of Griffin-Lim and count it as two evaluations."""
-        before = self.evaluations
-        y = super().refit(S, x)
-        self.evaluations = before + 2  # one analysis and one synthesis, however computed
-        return y
+    @property
+    def painless(self) -> "CountedPainless":
+        """The transform at its lowest rates, which is counted as the whole one is."""
+        return CountedPainless(super().painless, self)
 
     def _count(self, gradient: torch.Tensor) -> None:
         """Count a backward pass."""
         self.evaluations += 1
+
+
+class CountedPainless:
+    """A `Painless` that counts its calls with those of a `CountedScalogram`."""
+
+    def __init__(self, fewer: Painless, W: CountedScalogram) -> None:
+        self.fewer, self.W = fewer, W
+
+    def __getattr__(self, name: str) -> Any:
+        """Count an analysis or a synthesis as one, a step of Griffin-Lim as both."""
+        self.W.evaluations += {"coefficients": 1, "adjoint": 1, "refit": 2}.get(name, 0)
+        return getattr(self.fewer, name)
 
 
 @dataclass

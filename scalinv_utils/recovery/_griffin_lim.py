@@ -101,7 +101,7 @@ def settle(
     Parameters
     ----------
     refit : callable
-        x -> W^+ P2 W x, one step of Griffin-Lim.
+        x -> W^+ P2 W x, one step of Griffin-Lim, as `Painless.refit` makes it.
     x : real Tensor, shape (..., n_samples)
         The signal to start from.
     n_steps : int
@@ -119,7 +119,7 @@ def settle(
     >>> W = Scalogram(128, 8000)
     >>> S = W.magnitude(signals.linear_chirp(128))
     >>> x = W.project(signals.white_noise(128))
-    >>> y = settle(functools.partial(W.refit, S), x, 50, 0.9)
+    >>> y = settle(functools.partial(W.painless.refit, W.painless.sampled(S)), x, 50, 0.9)
     >>> metrics.consistency_db(y, S, W) < metrics.consistency_db(x, S, W) - 10
     True
     """

@@ -29,6 +29,9 @@ __all__ = ["Patch", "mend", "patches"]
 # most the share SMALL_PART of the columns: otherwise the whole scalogram is as cheap.
 LEFT_OUT, SMALL_PART = 0.01, 0.5
 
+# The length of a long patch is a multiple of this, so that `Painless` can keep few coefficients.
+MANY_HOPS = 32
+
 # Mending ends when a round gains less than this.
 GAIN_DB = 10.0
 
@@ -49,25 +52,21 @@ class Patch:
 
     Attributes
     ----------
-    W : Scalogram
+    W : Painless
         The same wavelets for signals as long as the patch.
-    S, c : Tensors, shape (..., n_freqs, n_columns)
-        The given scalogram and coefficients on these columns.
+    S, c : Tensors, shape (..., n_kept)
+        What W keeps of the given scalogram and coefficients.
     """
 
     def __init__(
         self, S: torch.Tensor, W: Scalogram, c: torch.Tensor, columns: torch.Tensor
     ) -> None:
-        self.columns, self.S, self.c = columns, S[..., columns], c[..., columns]
-        self.W = W.like(len(columns))
-
-    def coefficients(self, e: torch.Tensor) -> torch.Tensor:
-        """Compute c + W e, shape (..., n_freqs, n_columns)."""
-        return self.W.coefficients(e).add_(self.c)
+        self.columns, self.W = columns, W.like(len(columns)).painless
+        self.S, self.c = self.W.sampled(S[..., columns]), self.W.sampled(c[..., columns])
 
     def refit(self, e: torch.Tensor) -> torch.Tensor:
         """Find the e whose c + W e is closest to having modulus S and its own phase."""
-        return self.W.inverse(self.W.impose(self.S, self.coefficients(e)) - self.c)
+        return self.W.refit(self.S, e, self.c)
 
 
 def patches(S: torch.Tensor, W: Scalogram, c: torch.Tensor, error: torch.Tensor) -> list[Patch]:
@@ -181,5 +180,17 @@ def _stretches(mask: np.ndarray) -> Iterator[torch.Tensor]:
     first = int(np.argmin(mask))
     labelled: Any = label(np.roll(mask, -first))
     for (run,) in find_objects(labelled[0]):
-        length = cast(int, prev_fast_len(run.stop - run.start))
+        length = _fast_length(run.stop - run.start)
         yield torch.from_numpy((first + run.start + np.arange(length)) % len(mask))
+
+
+def _fast_length(n: int) -> int:
+    """Round down to a length for which the FFT is fast, and which many hops divide if it is long.
+
+    Examples
+    --------
+    >>> _fast_length(1000)
+    960
+    """
+    step = MANY_HOPS if n >= MANY_HOPS**2 // 2 else 1
+    return step * cast(int, prev_fast_len(n // step))

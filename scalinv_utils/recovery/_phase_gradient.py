@@ -339,6 +339,7 @@ def rounds(
     fit may grow meanwhile: the waveform comes closer before the fit does, as zeros have to move.
     """
     c, loudness, nearest = W.coefficients(x), decibels(S.norm()), x
+    kept = W.painless.sampled(S)
     least, newton_below = float((W.modulus(c) - S).norm()), loudness + newton_below_db
     yield x, least
     if decibels(least) < loudness + CLOSE_DB:
@@ -346,7 +347,7 @@ def rounds(
     least, failures, newton, n_steps = math.inf, 0, False, SETTLING_STEPS
     while failures < PATIENT_ROUNDS + last_steps * (decibels(least) < newton_below):
         last_resort = failures >= PATIENT_ROUNDS
-        x, residual = _refined(S, W, x, None if newton or last_resort else n_steps, c)
+        x, residual = _refined(S, kept, W, x, None if newton or last_resort else n_steps, c)
         yield x, residual
         gain = decibels(least) - decibels(residual)
         newton = gain < SLOW_DB and not (newton and gain < 0)
@@ -362,13 +363,21 @@ def rounds(
 
 
 def _refined(
-    S: torch.Tensor, W: Scalogram, x: torch.Tensor, n_steps: int | None, c: torch.Tensor
+    S: torch.Tensor,
+    kept: torch.Tensor,
+    W: Scalogram,
+    x: torch.Tensor,
+    n_steps: int | None,
+    c: torch.Tensor,
 ) -> tuple[torch.Tensor, float]:
-    """Take steps of fast Griffin-Lim, or one of Gauss and Newton for None; c is overwritten."""
+    """Take steps of fast Griffin-Lim, or one of Gauss and Newton for None; c is overwritten.
+
+    `kept` is what W.painless keeps of S.
+    """
     if n_steps is not None:
-        x = settle(functools.partial(W.refit, S), x, n_steps, MOMENTUM)
+        x = settle(functools.partial(W.painless.refit, kept), x, n_steps, MOMENTUM)
         return mend(S, W, x, MENDING * SETTLING_STEPS, MOMENTUM, c)
-    x = gauss_newton(S, W, x, NEWTON_STEPS)
+    x = gauss_newton(kept, W.painless, x, NEWTON_STEPS)
     return x, float((W.modulus(W.coefficients(x, out=c)) - S).norm())
 
 

@@ -47,10 +47,6 @@ class Nearby:
         """Compute c + W' e."""
         return self.bank.coefficients(e, out).add_(self.c)
 
-    def refit(self, S: torch.Tensor, e: torch.Tensor) -> torch.Tensor:
-        """Find the e whose c + W' e is closest to having modulus S and its own phase."""
-        return self.bank.refit(S, self.c, e)
-
 
 def begun(S: torch.Tensor, pieces: Pieces, bank: CircleBank, seed: int) -> torch.Tensor:
     """Recover a piece from its own columns alone, those near its ends fading out.
@@ -109,7 +105,11 @@ def changed(
     e = _turned(bank, T, near.c, pieces)
     c = near.coefficients(e)
     T = _mixed(S, bank.modulus(c), pieces)
-    return (gauss_newton(T, bank, e, NEWTON_STEPS, c) if newton else _settled(near, T, e)) * level
+    if newton:
+        fewer = bank.painless
+        kept = fewer.sampled(T), fewer.sampled(c)
+        return gauss_newton(kept[0], fewer, e, NEWTON_STEPS, kept[1]) * level
+    return _settled(near, T, e) * level
 
 
 def misfit(S: torch.Tensor, z: torch.Tensor, pieces: Pieces, bank: CircleBank) -> torch.Tensor:
@@ -139,5 +139,7 @@ def _turned(bank: CircleBank, T: torch.Tensor, c: torch.Tensor, pieces: Pieces) 
 
 def _settled(near: Nearby, T: torch.Tensor, e: torch.Tensor) -> torch.Tensor:
     """Take steps of fast Griffin-Lim, and more where most of the misfit is."""
-    e = settle(functools.partial(near.refit, T), e, SETTLING_STEPS, MOMENTUM)
+    fewer = near.bank.painless
+    refit = functools.partial(fewer.refit, fewer.sampled(T), c=fewer.sampled(near.c))
+    e = settle(refit, e, SETTLING_STEPS, MOMENTUM)
     return mend(T, near, e, MENDING * SETTLING_STEPS, MOMENTUM, torch.empty_like(near.c))[0]

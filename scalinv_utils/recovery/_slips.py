@@ -72,8 +72,9 @@ def undo_slips(S: torch.Tensor, W: Scalogram, run: Run) -> None:
 
 
 def _fitted(S: torch.Tensor, W: Scalogram, x: torch.Tensor) -> torch.Tensor:
-    x = settle(functools.partial(W.refit, S), x, SETTLING, TURNED_MOMENTUM)
-    return gauss_newton(S, W, x, NEWTON)
+    kept = W.painless.sampled(S)
+    x = settle(functools.partial(W.painless.refit, kept), x, SETTLING, TURNED_MOMENTUM)
+    return gauss_newton(kept, W.painless, x, NEWTON)
 
 
 def _misfit(S: torch.Tensor, W: Scalogram, x: torch.Tensor) -> float:

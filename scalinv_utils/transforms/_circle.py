@@ -13,14 +13,15 @@ to rounding, if u is 1 for as long as the longest wavelet lasts (`reach`).
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import torch
 
-from ._filter_bank import modulus, turned
-from .scalogram import Scalogram
+from ._filter_bank import Bank, imposed, modulus
+from ._painless import Painless
+from .scalogram import NEGLIGIBLE_RESPONSE, Scalogram
 
 __all__ = ["CIRCLE_FLOOR", "CircleBank", "reach"]
 
@@ -33,9 +34,6 @@ END = (1.2, 1.95)
 # Changes of a piece go on below the band of W, to where its gain falls under this share of the
 # largest: with a sharp end at the band itself they would reach far in time.
 CIRCLE_FLOOR = 1e-8
-
-# This many numbers stay in a processor's cache.
-NUMBERS_OF_ROWS = 2**17
 
 
 def reach(W: Scalogram) -> int:
@@ -62,28 +60,44 @@ class CircleBank:
 
     Attributes
     ----------
-    filters : real Tensor, shape (n_freqs, n_samples)
-        The filter of each row at the frequencies of a DFT, from 0 to the full rate.
+    shape : (int, int)
+        (n_freqs, n_samples).
     """
 
     lowpass, has_wavelet = None, True  # what `patches` asks of a transform
 
     def __init__(self, W: Scalogram) -> None:
         self.W, self.n_samples, self.frequencies = W, W.n_samples, W.frequencies
-        self.sample_rate, self.time_spread = W.sample_rate, W.time_spread
+        self.shape, self.sample_rate, self.time_spread = W.shape, W.sample_rate, W.time_spread
         self._scales = W.scales.cpu().double().numpy()[:, None]
-        self.filters = self._at(np.arange(W.n_samples) / W.n_samples)
-        gain = self.filters.square().sum(0)
+        gain = self._filters.square().sum(0)
         heard = gain > CIRCLE_FLOOR * gain.max()
         # A piece's change is no whole analytic signal: its spectrum goes on beyond Nyquist.
         heard[round(END[0] / 2 * W.n_samples) :] = False
         self._gain = gain[: W.n_samples // 2 + 1]
         self._dual = torch.where(heard, 1 / gain, torch.zeros_like(gain))
 
+    @property
+    def _filters(self) -> torch.Tensor:
+        """Compute the filter of each row at the bins of a DFT, from 0 to the full rate."""
+        return self._at(np.arange(self.n_samples) / self.n_samples)
+
+    @functools.cached_property
+    def _bank(self) -> Bank:
+        return Bank(self._filters, self.n_samples, is_real=False)
+
+    @functools.cached_property
+    def painless(self) -> Painless:
+        """The same transform with no more coefficients in each row than its band needs."""
+        return Painless(self._filters, self.n_samples, self._dual, is_real=False)
+
     def _at(self, places: np.ndarray) -> torch.Tensor:
         """Compute the filters at frequencies that are given as shares of the full rate."""
         angular = 2 * math.pi * places
-        return torch.from_numpy(self.W.psi(self._scales * angular) / 2 * _end(angular))
+        filters = self.W.psi(self._scales * angular) / 2 * _end(angular)
+        # Products with negligible values cost time.
+        filters[np.abs(filters) < NEGLIGIBLE_RESPONSE * self.W.psi(np.array(self.W.peak))] = 0
+        return torch.from_numpy(filters)
 
     def band(self, n_samples: int, floor: float = CIRCLE_FLOOR) -> torch.Tensor:
         """Mark the DFT bins of signals of any length where the gain is not below its floor.
@@ -105,35 +119,11 @@ class CircleBank:
 
     def coefficients(self, z: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
         """Compute W' z, shape (n_freqs, n_samples), of an analytic signal."""
-        spectrum = torch.fft.fft(z)
-        out = torch.empty_like(self.filters, dtype=z.dtype) if out is None else out
-        for rows in self._blocks():
-            torch.fft.ifft(self.filters[rows] * spectrum, out=out[rows])
-        return out
+        return self._bank.analyse(z, out)
 
     def inverse(self, c: torch.Tensor) -> torch.Tensor:
         """Compute the analytic signal, in or next to the band of W, whose W' z is closest to c."""
-        return self.precondition(self.adjoint(c))
-
-    def adjoint(self, c: torch.Tensor) -> torch.Tensor:
-        """Compute W'* c."""
-        total = torch.zeros(self.n_samples, dtype=c.dtype)
-        for rows in self._blocks():
-            total += (self.filters[rows] * torch.fft.fft(c[rows])).sum(0)
-        return torch.fft.ifft(total)
-
-    def precondition(self, z: torch.Tensor) -> torch.Tensor:
-        """Compute (W'* W')^-1 z in or next to the band of W."""
-        return torch.fft.ifft(torch.fft.fft(z) * self._dual)
-
-    def refit(self, S: torch.Tensor, c: torch.Tensor, e: torch.Tensor) -> torch.Tensor:
-        """Find the e for which c + W' e is closest to having modulus S and its own phase."""
-        spectrum, total = torch.fft.fft(e), torch.zeros_like(e)
-        for rows in self._blocks():
-            near = torch.fft.ifft(self.filters[rows] * spectrum).add_(c[rows])
-            near = self.impose(S[rows], near, out=near).sub_(c[rows])
-            total += torch.fft.fft(near).mul_(self.filters[rows]).sum(0)
-        return torch.fft.ifft(total * self._dual)
+        return torch.fft.ifft(torch.fft.fft(self._bank.synthesise(c)) * self._dual)
 
     def modulus(self, c: torch.Tensor) -> torch.Tensor:
         """Compute |c|."""
@@ -143,9 +133,4 @@ class CircleBank:
         self, S: torch.Tensor, c: torch.Tensor, out: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Give c the modulus S; a zero of c has phase 0. The result may be written into c."""
-        return turned(S, c, modulus(c), at_zero=1.0, out=out)
-
-    def _blocks(self) -> Iterator[slice]:
-        """Cut the rows into blocks that stay in the cache."""
-        size = max(NUMBERS_OF_ROWS // self.n_samples, 1)
-        return (slice(first, first + size) for first in range(0, len(self.filters), size))
+        return imposed(S, c, out)

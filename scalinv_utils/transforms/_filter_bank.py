@@ -2,9 +2,9 @@
 
     analysis    c_j = IDFT( h_j X )          synthesis    Re IDFT( sum_j conj(h_j) DFT(c_j) )
 
-After the FFTs, memory traffic dominates the run time. Products are therefore computed only where a
-filter is not zero, in a buffer that is zero elsewhere and is kept for the next call. Where that
-buffer would be large, rows are processed in blocks that fit into a processor's cache.
+Beside the FFTs, memory traffic takes the time. Rows are therefore processed in blocks that stay in
+a processor's cache: products, computed only where a filter is not zero, are written where the
+result belongs and transformed there.
 
 The derivative of each map is the other map (its adjoint in the real inner product), so that
 autograd need not store intermediate results. The modulus has its own derivative rule for the same
@@ -13,7 +13,6 @@ reason. All of them can be differentiated any number of times, in forward mode t
 """
 
 import math
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -24,13 +23,10 @@ from torch.autograd import Function, forward_ad
 from .._compiled import njit
 from .._room import check_room
 
-__all__ = ["Bank", "analyse", "cpu_without_autograd", "modulus", "synthesise", "turned"]
+__all__ = ["Bank", "analyse", "gather", "imposed", "modulus", "synthesise"]
 
-# Number of coefficients (of one signal) that are computed together in one block of rows.
-COEFFICIENTS_PER_BLOCK = 2**20
-
-# Number of coefficients (of a whole batch) up to which the buffer is kept for the next call.
-LARGEST_KEPT_BUFFER = 2**21
+# Number of coefficients that are computed together in one block of rows.
+COEFFICIENTS_PER_BLOCK = 2**17
 
 # torch offers no public function that tells whether a transform of torch.func (vmap, grad, jvp) is
 # running; torch.autograd.Function asks this private one. Looking at the tensors is not enough:
@@ -52,87 +48,65 @@ class Bank:
     n_samples : int
     angles : real Tensor, shape of filters, optional
         Phases of the responses in rad. Default: zero.
+    is_real : bool
+        Whether signals are real; else they are complex.
 
     Attributes
     ----------
-    filters : real Tensor, shape (n_freqs, n_bins)
     shape : (int, int)
         (n_freqs, n_samples).
     """
 
     def __init__(
-        self, filters: torch.Tensor, n_samples: int, angles: torch.Tensor | None = None
+        self,
+        filters: torch.Tensor,
+        n_samples: int,
+        angles: torch.Tensor | None = None,
+        *,
+        is_real: bool = True,
     ) -> None:
-        self.filters, self.shape = filters, (len(filters), n_samples)
+        self.shape, self.is_real = (len(filters), n_samples), is_real
         responses = filters if angles is None else torch.polar(filters, angles)
+        on_cpu = filters.device.type == "cpu"
+        at_once = COEFFICIENTS_PER_BLOCK // n_samples if on_cpu else len(filters)
         self._blocks = [
             (rows, bins, responses[rows, bins].to(filters.dtype.to_complex()))
-            for rows, bins in _spans(filters, max(1, COEFFICIENTS_PER_BLOCK // n_samples))
+            for rows, bins in _spans(filters, max(1, at_once))
         ]
-        self._buffer: torch.Tensor | None = None
-        self._lock = threading.Lock()
 
     def analyse(self, x: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
         """Compute complex coefficients (..., n_freqs, n_samples) of signals (..., n_samples).
 
-        A large result is written into `out` if it is given, because fresh memory costs as much
-        time as the FFTs.
+        The result is written into `out` if it is given.
         """
         shape = (*x.shape[:-1], *self.shape)
         if out is None:
             _check_fits(x, shape)
-        spectrum = torch.fft.fft(x)[..., None, :]
-        at_once = LARGEST_KEPT_BUFFER if out is None else COEFFICIENTS_PER_BLOCK
-        if np.prod(shape) <= at_once or x.device.type != "cpu":
-            return self._at_once(spectrum, shape)
-        c = spectrum.new_empty(shape) if out is None else out
-        for block in self._blocks:
-            c[..., block[0], :] = self._part(spectrum, *block)
-        return c
-
-    def _part(
-        self, spectrum: torch.Tensor, rows: slice, bins: slice, weights: torch.Tensor
-    ) -> torch.Tensor:
-        """Compute the coefficients of one block of rows."""
-        product = spectrum.new_zeros((*spectrum.shape[:-2], len(weights), self.shape[1]))
-        torch.mul(spectrum[..., bins], weights, out=product[..., bins])
-        return torch.fft.ifft(product)
-
-    def _at_once(self, spectrum: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
-        """Compute all coefficients in one buffer, which is kept unless it is large."""
-        # The buffer is taken out and put back, so that another thread makes its own meanwhile.
-        with self._lock:
-            product, self._buffer = self._buffer, None
-        if product is None or product.shape != shape:
-            product = spectrum.new_zeros(shape)
-        for rows, bins, weights in self._blocks:
-            torch.mul(spectrum[..., bins], weights, out=product[..., rows, bins])
-        c = torch.fft.ifft(product)
-        self._buffer = product if product.numel() <= LARGEST_KEPT_BUFFER else None
+        spectra = torch.fft.fft(x).reshape(-1, self.shape[1])
+        c = _empty(shape, spectra) if out is None else out
+        for spectrum, plane in zip(spectra, c.view(-1, *self.shape)):
+            for rows, bins, weights in self._blocks:
+                part = plane[rows]
+                part[:, : bins.start], part[:, bins.stop :] = 0, 0
+                torch.mul(spectrum[bins], weights, out=part[:, bins])
+                torch.fft.ifft(part, out=part)
         return c
 
     def synthesise(self, c: torch.Tensor) -> torch.Tensor:
-        """Compute real signals (..., n_samples) of coefficients (..., n_freqs, n_samples)."""
+        """Compute signals (..., n_samples) of coefficients (..., n_freqs, n_samples)."""
         spectrum = c.new_zeros((*c.shape[:-2], c.shape[-1]))
         for block in self._blocks:
-            _gather(spectrum, c[..., block[0], :], *block[1:])
-        return torch.fft.ifft(spectrum).real
+            gather(spectrum, c[..., block[0], :], *block[1:], first=block[1].start)
+        signal = torch.fft.ifft(spectrum)
+        return signal.real if self.is_real else signal
 
-    def refit(self, S: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """Give the coefficients of x the modulus S and synthesise them, block by block.
 
-            synthesise(S c/|c|)  with  c = analyse(x)
-
-        No array of the size of S is made. S, shape (..., n_freqs, n_samples), and x must be
-        `cpu_without_autograd`.
-        """
-        spectrum = torch.fft.fft(x)
-        result = torch.zeros_like(spectrum)
-        for block in self._blocks:
-            c = self._part(spectrum[..., None, :], *block)
-            turned(S[..., block[0], :], c, _magnitude(c), at_zero=1.0, out=c)
-            _gather(result, c, *block[1:])
-        return torch.fft.ifft(result).real
+def _empty(shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor:
+    """Make a tensor of any numbers, of the dtype and on the device of another one."""
+    if like.device.type != "cpu":
+        return like.new_empty(shape)
+    # numpy asks for large pages: new memory of small ones takes as much time as the FFTs.
+    return torch.from_numpy(np.empty(shape, torch.empty(0, dtype=like.dtype).numpy().dtype))
 
 
 def _check_fits(x: torch.Tensor, shape: tuple[int, ...]) -> None:
@@ -152,19 +126,50 @@ def _spans(filters: torch.Tensor, step: int) -> Iterator[tuple[slice, slice]]:
     for first in range(0, len(filters), step):
         rows = slice(first, min(first + step, len(filters)))
         bins = torch.where((filters[rows] != 0).any(0))[0]
-        yield rows, slice(int(bins[0]), int(bins[-1]) + 1) if len(bins) else slice(0)
+        yield rows, slice(int(bins[0]), int(bins[-1]) + 1) if len(bins) else slice(0, 0)
 
 
-def _gather(spectrum: torch.Tensor, c: torch.Tensor, bins: slice, weights: torch.Tensor) -> None:
-    """Add the contribution of one block of coefficients to the spectrum of a signal, in place."""
-    part = torch.view_as_real(torch.fft.fft(c)[..., bins] * weights.conj())
-    spectrum[..., bins] += torch.view_as_complex(_sum_rows(part))
+def gather(
+    spectrum: torch.Tensor,
+    c: torch.Tensor,
+    bins: slice,
+    weights: torch.Tensor,
+    first: int = 0,
+    factor: float = 1.0,
+) -> None:
+    """Add to the bins of a spectrum what the rows of coefficients contribute, in place.
+
+        spectrum_k  +=  factor sum_j conj(weights_jk) DFT(c_j)_(first + k - bins.start)
+
+    The coefficients' own bins begin anew where they end.
+    """
+    transformed, n_bins, n_wanted = torch.fft.fft(c), c.shape[-1], weights.shape[-1]
+    scale = transformed.real.new_tensor(factor)
+    for begin in range(0, n_wanted, n_bins):
+        end = min(begin + n_bins, n_wanted)
+        total = spectrum[..., bins.start + begin : bins.start + end]
+        if c.device.type != "cpu":
+            own = transformed[..., first : first + end - begin]
+            total += scale * (own * weights[:, begin:end].conj()).sum(-2)
+            continue
+        for one, rows in zip(total.view(-1, end - begin), transformed.view(-1, *c.shape[-2:])):
+            how = (first, begin, scale.numpy()[()])
+            _add_rows(rows.numpy(), weights.numpy(), *how, one.numpy())
 
 
-def _sum_rows(part: torch.Tensor) -> torch.Tensor:
-    """Sum over the rows of (..., n_rows, n_bins, 2) by a matrix product, which BLAS does fast."""
-    ones = part.new_ones(1, part.shape[-3])
-    return (ones @ part.flatten(-2)).reshape(*part.shape[:-3], *part.shape[-2:])
+@njit()
+def _add_rows(c, weights, first, begin, factor, total):
+    for row in range(len(c)):
+        for k in range(len(total)):
+            weight = weights[row, begin + k].conjugate() * factor
+            total[k] += c[row, first + k] * weight
+
+
+def imposed(S: torch.Tensor, c: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
+    """Give c the modulus S: S c/|c|, and S where c is zero; `out` may be c itself."""
+    if S.shape == c.shape and cpu_without_autograd(S, c):
+        return turned(S.to(c.real), c, modulus(c), at_zero=1.0, out=out)
+    return S * torch.where(c == 0, torch.ones_like(c), torch.sgn(c))
 
 
 def turned(
@@ -189,11 +194,13 @@ def turned(
 
 @njit(error_model="numpy")
 def _turn(g, c, modulus, at_zero, result):
+    one = g.dtype.type(1)
     for k in range(len(g)):
-        if modulus[k] > 0:
-            result[k] = complex(c[k].real / modulus[k] * g[k], c[k].imag / modulus[k] * g[k])
-        else:
-            result[k] = at_zero * g[k]
+        # Choices in place of branches: several points are computed in one instruction.
+        is_zero = modulus[k] <= 0
+        size = one if is_zero else modulus[k]
+        real, imaginary = c[k].real / size * g[k], c[k].imag / size * g[k]
+        result[k] = complex(at_zero * g[k] if is_zero else real, imaginary)
 
 
 def cpu_without_autograd(*tensors: torch.Tensor) -> bool:

@@ -212,7 +212,7 @@ def _magnitudes(
 ) -> Iterator[tuple[int, int, torch.Tensor]]:
     """Generate columns of the scalogram of the analytic signal z, part by part."""
     bank, before = CircleBank(pieces.W), pieces.fade + pieces.reach
-    c = torch.empty_like(bank.filters, dtype=z.dtype)
+    c = torch.empty(bank.shape, dtype=z.dtype)
     for first, last in parts:
         columns = (first - before + torch.arange(bank.n_samples)) % len(z)
         bank.coefficients(pieces.taper * z[columns], out=c)

@@ -13,10 +13,11 @@ frame needs no iteration.
 """
 
 import copy
+import functools
 import math
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -37,9 +38,12 @@ from .._validation import (
     check_signal,
 )
 from . import _rows, _wavelets
-from ._filter_bank import Bank, analyse, cpu_without_autograd, modulus, synthesise, turned
+from ._filter_bank import Bank, analyse, imposed, modulus, synthesise
+from ._painless import Painless
 
 __all__ = ["Scalogram"]
+
+Kind = TypeVar("Kind")
 
 LOWPASS = (None, "modulus", "signed")
 
@@ -358,7 +362,7 @@ class Scalogram(nn.Module):
             self.register_buffer(name, torch.tensor(value))
         self.register_buffer("angles", angles)
         self._register_frame_operator(argument)
-        self._laid_out: Bank | None = None
+        self._kept: dict[type, Any] = {}
 
     def extra_repr(self) -> str:
         """Describe the transform inside the parentheses of its ``repr``."""
@@ -439,12 +443,10 @@ class Scalogram(nn.Module):
         """
         check_instance(S, torch.Tensor, "S")
         check_instance(c, torch.Tensor, "c")
-        if self.lowpass != "signed" and S.shape == c.shape and cpu_without_autograd(S, c):
-            return turned(S.to(self.filters.dtype), c, modulus(c), at_zero=1.0, out=out)
-        phase = torch.where(c == 0, torch.ones_like(c), torch.sgn(c))
-        if self.lowpass == "signed":
-            phase = torch.cat([phase[..., :-1, :], torch.ones_like(phase[..., -1:, :])], dim=-2)
-        return S * phase
+        if self.lowpass != "signed":
+            return imposed(S, c, out)
+        moduli = imposed(S[..., :-1, :], c[..., :-1, :])
+        return torch.cat([moduli, S[..., -1:, :].to(c)], dim=-2)
 
     def adjoint(self, c: ArrayLike) -> torch.Tensor:
         """Compute W* c, the real signal with Re<W x, c> = <x, W* c> for every real x.
@@ -484,17 +486,6 @@ class Scalogram(nn.Module):
     def precondition(self, x: torch.Tensor) -> torch.Tensor:
         """Compute (W*W)^{-1} x on the band, shape (..., n_samples); x is not checked first."""
         return self.filtered(x, self._inverse_gain)
-
-    def refit(self, S: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """Fit a signal to the modulus S and the phase of W x: one step of Griffin-Lim.
-
-        The result is ``inverse(impose(S, coefficients(x)))``, computed without an array of the
-        size of S where possible. S, shape (..., n_freqs, n_samples), and x, shape
-        (..., n_samples), are not checked first.
-        """
-        if self.lowpass == "signed" or not cpu_without_autograd(S, x):
-            return self.inverse(self.impose(S, self.coefficients(x)))
-        return self.precondition(self._bank.refit(S.to(self.filters.dtype), x))
 
     def project(self, x: ArrayLike) -> torch.Tensor:
         """Restrict x to the band that the filters see, shape (..., n_samples).
@@ -728,10 +719,25 @@ class Scalogram(nn.Module):
 
     @property
     def _bank(self) -> Bank:
-        """Filters as the inner loop needs them; made anew after a change of type or device."""
-        if self._laid_out is None or self._laid_out.filters is not self.filters:
-            self._laid_out = Bank(self.filters, self.n_samples, self.angles)
-        return self._laid_out
+        """Filters as the inner loop needs them."""
+        return self._made(Bank, lambda: Bank(self.filters, self.n_samples, self.angles))
+
+    @property
+    def painless(self) -> Painless:
+        """The same transform with no more coefficients in each row than its band needs."""
+        half = self._inverse_gain
+        dual = torch.cat([half, half[1 : (self.n_samples + 1) // 2].flip(0)])
+        signed = self.lowpass == "signed"
+        make = functools.partial(Painless, self.responses, self.n_samples, dual, signed=signed)
+        return self._made(Painless, make)
+
+    def _made(self, kind: type[Kind], make: Callable[[], Kind]) -> Kind:
+        """Keep what is made of the filters until they change their type or device."""
+        filters, made = self._kept.get(kind, (None, None))
+        if filters is not self.filters:
+            made = make()
+            self._kept[kind] = self.filters, made
+        return made
 
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], *args: Any) -> "Scalogram":
         """Convert type or device for ``.float()`` and ``.to()``; refuse half precision."""
@@ -740,7 +746,7 @@ class Scalogram(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the buffers of the inner loop out of copies and pickles."""
-        return {**self.__dict__, "_laid_out": None}
+        return {**self.__dict__, "_kept": {}}
 
     @property
     def _inverse_gain(self) -> torch.Tensor:

@@ -241,8 +241,11 @@ def test_the_counts_are_those_of_whole_transforms(problem):
     W = CountedScalogram(64)
     x = signals.white_noise(64)
     assert CountedScalogram.evaluations == W.evaluations == 0
-    W.refit(W.magnitude(x), x)
+    kept = W.painless.sampled(W.magnitude(x))
+    W.painless.refit(kept, x)
     assert W.evaluations == 1 + 2
+    W.painless.adjoint(W.painless.coefficients(x))
+    assert W.evaluations == 3 + 2
     W.evaluations = 0
     W.adjoint(W(x))
     assert W.evaluations == 2

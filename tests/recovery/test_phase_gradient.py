@@ -317,7 +317,7 @@ def played(levels_db, monkeypatch, **options):
     S = W.magnitude(torch.arange(32.0).double().square().sin())
     steps, corrected, loudness = [], [], float(S.norm())
 
-    def refined(S, W, x, n_steps, c):
+    def refined(S, kept, W, x, n_steps, c):
         steps.append(n_steps)
         fit = 10 ** (levels_db[len(steps) - 1] / 20)
         return torch.full((32,), float(len(steps)), dtype=torch.float64), loudness * fit
