@@ -299,8 +299,12 @@ def test_members_are_told_apart_by_what_the_transform_gives_for_the_last():
     assert split(lambda x: 3 * x, shape=(3,)) is None  # the target has two members
     # 1e-5 of the largest is rounding in single precision; 1e-2 is not.
     for share, alone in ((1e-5, True), (1e-2, False)):
-        leak = split(lambda x, share=share: x + share * x.flip(0) if x.ndim == 2 else x)
-        assert (leak is not None) == alone
+        for level in (1e-6, 1.0, 1e6):  # of what the transform gives
+
+            def leaking(x, share=share, level=level):
+                return level * (x + share * x.flip(0) if x.ndim == 2 else x)
+
+            assert (split(leaking) is not None) == alone
     assert split(lambda x: [x, x.sum(0) if x.ndim == 2 else x]) is None
     # Pairs of the same target get draws of their own.
     same = split(lambda x: 3 * x, target=x[:1].expand(2, N))
