@@ -124,6 +124,8 @@ def test_bound_of_a_single_coefficient_by_hand():
     J = bounds.jacobian(x, W)[10, 7]
     bound = bounds.cramer_rao(x, W, weight=weight)
     assert float(bound.eigenvalues[-1]) == pytest.approx(4 * float(J @ J))
+    # What no coefficient tells is floored, so that every bound is a number.
+    assert bound.eigenvalues[0] == pytest.approx(1e-15 * bound.eigenvalues[-1])
     d = bound.directions[-1]
     assert abs(float(d @ (bounds.band_basis(W) @ J))) == pytest.approx(float(J.norm()))
 
@@ -227,6 +229,35 @@ def test_maximum_likelihood_without_noise_returns_the_signal():
     start = x + 0.03 * dense(15, W)
     answer = bounds.maximum_likelihood(W.magnitude(x), W, start)
     assert metrics.waveform_error_db(answer, x) < -250 < metrics.waveform_error_db(start, x)
+
+
+def test_the_fit_needs_few_steps(monkeypatch):
+    """Near the answer of an exact scalogram each step squares the error."""
+    W = scalogram(voices_per_octave=16)
+    x, taken = dense(14, W), []
+    information = bounds.fisher_information
+    monkeypatch.setattr(
+        bounds, "fisher_information", lambda *given: taken.append(1) or information(*given)
+    )
+    answer = bounds.maximum_likelihood(W.magnitude(x), W, x + 0.03 * dense(15, W))
+    assert metrics.waveform_error_db(answer, x) < -250 and len(taken) <= 8
+
+
+def test_sums_over_pairs_of_bins_have_quiet_bins_too():
+    rng = np.random.default_rng(0)
+    psi = torch.from_numpy(rng.uniform(1, 2, (3, 9)) * 10.0 ** -rng.integers(0, 12, (3, 9)))
+    W = Scalogram.from_filters(psi, [3, 2, 1], n_samples=16)
+    p, q = noise(1, 3, 16), torch.complex(noise(2, 3, 16), noise(3, 3, 16))
+    times = np.arange(16)
+    wanted = np.zeros((2, 9, 9), complex)
+    for k in range(9):
+        for l in range(9):
+            pair = W.responses[:, k] * W.responses[:, l]
+            for part, plane, difference in ((0, p, k - l), (1, q, -k - l)):
+                turns = torch.from_numpy(np.exp(-2j * np.pi * difference * times / 16))
+                wanted[part, k, l] = complex((pair[:, None] * plane * turns).sum())
+    for found, exact in zip(bounds.pair_sums(W, p, q), wanted):
+        assert found.numpy() == pytest.approx(exact, rel=1e-6, abs=0)
 
 
 def test_mean_error_is_that_of_the_squares():

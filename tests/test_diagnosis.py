@@ -483,6 +483,122 @@ def test_each_island_is_turned_by_a_multiple_of_the_golden_angle():
         assert there.sum() > 20 and np.abs(np.sin(off / 2)).max() < 0.03
 
 
+def examined(S=None, **options):
+    """An examination of the small sound, or of another plane, and its transform."""
+    W, own = small(**options)
+    return _diagnosis._Examination((own if S is None else S).numpy(), W), W
+
+
+@pytest.mark.parametrize(
+    "grows, share, excess, level, differ",
+    [
+        (False, 0.16, 4.1, -89, True),
+        (False, 0.14, 4.1, -89, False),
+        (False, 0.16, 3.9, -89, False),
+        (False, 0.16, 4.1, -91, False),
+        (True, 0.59, 4.1, -89, False),  # rounded decibels
+        (True, 0.61, 4.1, -89, True),
+    ],
+)
+def test_ends_differ_by_three_numbers(monkeypatch, grows, share, excess, level, differ):
+    examination, _ = examined()
+    examination.grows = grows
+    monkeypatch.setattr(_diagnosis, "seam", lambda power, psi: (share, excess, level))
+    assert examination._ends_differ(examination.S) == differ
+    examination.ends()
+    assert ("ends" in examination.findings) == differ == (not examination.periodic)
+    examination.hop = 2
+    assert not examination._ends_differ(examination.S)
+
+
+@pytest.mark.parametrize(
+    "level, periodic, explained, found",
+    [
+        (-64, True, 0, "noise"),
+        (-66, True, 0, ""),
+        (-49, False, 0, "noise"),
+        (-51, False, 0, ""),
+        (-30, True, 1 / 3.1, "noise"),
+        (-30, True, 1 / 2.9, ""),  # three times what rounding explains is no noise
+        (-9, True, 0, "noise"),
+        (-7, True, 0, "no scalogram"),
+    ],
+)
+def test_noise_is_said_between_two_levels(monkeypatch, level, periodic, explained, found):
+    examination, W = examined()
+    rms = float(np.sqrt(np.mean(examination.S**2)))
+    sigma = 10 ** (level / 20) * rms
+    examination.periodic, examination.rounding = periodic, explained * sigma
+    monkeypatch.setattr(_diagnosis, "noise_needed", lambda cases, bank: [level])
+    examination.noise(reading(1.0), W, W.frequencies.numpy() / 8000)
+    assert "".join(examination.findings) == found
+    if found == "noise":
+        words = f"deviation {sigma:.3g}, {-level} dB below"
+        assert words in examination.findings["noise"] and not examination.notes
+    if not found:
+        assert examination.notes == [f"S is a scalogram of W, to {level} dB."]
+
+
+@pytest.mark.parametrize(
+    "shares, found",
+    [
+        ([0.001] * 7 + [0.021], True),
+        ([0.001] * 7 + [0.019], False),
+        ([0.001] * 2 + [0.0022] * 5 + [0.021], False),  # a quarter has less than 0.0022
+        ([0.001] * 2 + [0.0019] * 5 + [0.021], True),
+    ],
+)
+def test_columns_are_left_out_where_one_row_is_fast_and_a_quarter_slow(monkeypatch, shares, found):
+    S = np.full((10, 64), 1.0)
+    S[1], S[5] = 10 ** (-29 / 20), 10 ** (-31 / 20)  # this one is not loud
+    S[7] = 0.0
+    examination, seen = _diagnosis._Examination(S, None), []
+    monkeypatch.setattr(
+        _diagnosis, "high_share", lambda power: seen.append(power) or np.array(shares)
+    )
+    examination.aliasing()
+    assert len(seen[0]) == 8 and seen[0][1] == pytest.approx(10**-2.9)
+    assert list(examination.findings) == ["hop"] * found
+    if found:
+        assert examination.findings["hop"].startswith("Up to 2 % of")
+
+
+@pytest.mark.parametrize("options", [{}, {"f_max": 2000}, {"lowpass": "modulus"}])
+@pytest.mark.parametrize("level, loud", [(-19, True), (-21, False)])
+def test_a_loud_row_at_an_edge_goes_on_beyond_it(options, level, loud):
+    W, S = small(**options)
+    S = torch.zeros_like(S)
+    n_waves = int((W.frequencies > 0).sum())
+    S[5], S[0], S[n_waves - 1] = 1.0, 10 ** (level / 20), 10 ** (level / 20)
+    examination, _ = examined(S, **options)
+    examination.unseen(W)
+    said = examination.findings.get("unseen", "")
+    low = loud and "lowpass" not in options  # a lowpass hears what is below
+    assert (f"below {8000 / 256 * int(W.band.nonzero()[0]):.4g} Hz (row {level} dB)" in said) == low
+    assert ("above" in said) == (loud and "f_max" in options)  # else the band has nearly all
+
+
+@pytest.mark.parametrize("first", [0, 2000, 4098])
+def test_the_stretch_of_a_long_scalogram_is_the_loudest(first):
+    W = Scalogram(8194, 8000, wavelet="cauchy", voices_per_octave=1)
+    S = torch.full(W.shape, 0.1)
+    S[:, first : first + 4096] += 0.1
+    examination = _diagnosis._Examination(S.numpy(), W)
+    psi = examination.psi
+    assert psi is not None
+    piece, bank = examination._piece(examination.S, psi, False)
+    assert piece.shape == (W.n_freqs, 4096) and (piece[:, 1:] > 0.15).all()
+    assert bank.n_samples == 4096 and bank.window is not None
+    # The filters at the frequencies of the shorter DFT.
+    wanted = psi[bank.rows][:, ::2].max(1)
+    assert bank.psi.shape[1] == 2049 and bank.psi.max(1) == pytest.approx(wanted, rel=1e-2)
+    short = Scalogram(8192, 8000, wavelet="cauchy", voices_per_octave=1)
+    whole = _diagnosis._Examination(np.ones(short.shape), short)
+    assert whole.psi is not None
+    piece, bank = whole._piece(whole.S, whole.psi, False)
+    assert piece is whole.S and bank.n_samples == 8192 and bank.window is None
+
+
 # -- pieces: values ----------------------------------------------------------------------------
 
 

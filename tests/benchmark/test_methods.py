@@ -211,6 +211,11 @@ def test_the_example_of_kymatio_takes_back_steps_that_raise_the_loss(problem, pl
     assert answer.evaluations == 12 and answer.signal.dtype == torch.float64
 
 
+def test_the_example_of_kymatio_takes_200_iterations(problem, plain):
+    assert methods.kymatio_descent(problem, 2).evaluations == 400
+    assert len(plain.seen) == 200 + 2  # those of the target and of the fit
+
+
 def test_methods_get_the_iterations_the_rule_and_the_seed(problem, monkeypatch):
     asked = []
 

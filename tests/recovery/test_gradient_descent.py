@@ -222,6 +222,20 @@ def test_levels_do_not_matter(optimizer):
     assert error_db(loud.signal / 1e6, plain.signal) < (-90 if optimizer == "adam" else -120)
 
 
+def test_the_rate_of_adam_is_in_units_of_the_signal_and_a_tenth_of_its_level_by_default():
+    W, S, x = scalogram(), scalogram().magnitude(noise(11)), noise(12)
+    tenth = float(x.square().mean().sqrt()) / 10
+    runs = [
+        invert_gradient(level * S, W, init=level * x, n_iter=3, optimizer="adam", lr=lr)
+        for level, lr in ((1, None), (1, tenth), (2.0**20, 2.0**20 * tenth))
+    ]
+    for run, level in zip(runs, (1, 1, 2.0**20)):
+        assert error_db(run.signal / level, runs[0].signal) < -90
+    # The first step of Adam has the length of its rate in every sample.
+    first = invert_gradient(S, W, init=x, n_iter=1, optimizer="adam", lr=tenth).signal - x
+    assert (first.abs() / tenth - 1).abs().median() < 1e-3
+
+
 def test_any_function_of_torch_operations():
     x = noise(12)
     recovery = invert_gradient(

@@ -63,6 +63,14 @@ def test_what_the_compressed_losses_are():
     assert float(losses.log(1e-6)([o], [t])) == pytest.approx(math.log(10) ** 2, rel=1e-3)
 
 
+def test_the_floor_is_a_share_of_the_largest_target_of_all():
+    # The largest is 8 and the floor 4: g(3) = 3 / sqrt(sqrt(9 + 16)), g(0) = 0.
+    o, t = [torch.tensor([3.0]).double(), torch.tensor([8.0]).double()], [0.0, 8.0]
+    t = [torch.tensor([level]).double() for level in t]
+    assert float(losses.power(0.5, 0.5)(o, t)) == pytest.approx(9 / 5)
+    assert float(losses.log(0.5)(o, t)) == pytest.approx(math.log(2) ** 2)  # asinh(3 / 4)
+
+
 def test_unlike_a_tone():
     """Every loss recovers a tone, which therefore tells nothing about tuning."""
     W, x = scalogram(), cosine(30)
@@ -96,6 +104,15 @@ def test_the_swap_keeps_the_length_of_the_gradient():
     (after,) = torch.autograd.grad(loss([output], [target]), output)
     assert float(after.norm()) == pytest.approx(float(before.norm()))
     assert torch.equal(after.sign(), before.sign())
+
+
+def test_the_swap_comes_after_fifty_iterations_or_below_a_level():
+    loss = L2ToL1()
+    assert not loss.advance(49, -1000.0) and loss.advance(50, 0.0)
+    by_level = L2ToL1(below_db=-20)
+    assert not by_level.advance(10**6, -19.0) and by_level.advance(1, -21.0)
+    both = L2ToL1(after=3, below_db=-20)
+    assert not both.advance(2, -19.0) and both.advance(3, -19.0)
 
 
 def test_coarse_to_fine_shows_low_frequencies_first():
@@ -141,6 +158,8 @@ def test_the_loss_by_order_is_the_sum_of_relative_errors():
     assert float(order_loss(W)([output], [target])) == pytest.approx(errors[1] + errors[2])
     weighted = order_loss(W, weights={2: 3.0})([output], [target])
     assert float(weighted) == pytest.approx(3 * errors[2])
+    alone = order_loss(W, weights={1: 0, 2: 2.0})([output], [target])
+    assert float(alone) == pytest.approx(2 * errors[2])
 
 
 def test_the_loss_by_order_keeps_the_signals_of_a_batch_apart():

@@ -284,6 +284,7 @@ def test_losses_are_split_if_they_are_of_this_package_and_alike_for_all():
     assert not _batches._is_splittable(lambda output, target: output[0].sum())
     own = gaussian(torch.ones(2, *W.shape))
     assert not _batches._is_splittable(own)
+    assert _batches._is_splittable(gaussian(torch.ones(W.shape)))  # the same for all members
 
 
 def test_members_are_told_apart_by_what_the_transform_gives_for_the_last():
