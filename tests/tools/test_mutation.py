@@ -85,6 +85,8 @@ def test_all_that_can_be_noticed_is_changed_and_nothing_else():
         ("A, B = 30, 1e-06", ["A, B = 1, 1e-06", "A, B = 30, 1.0"]),
         ("BYTES_EACH = 24", []),
         ("Axes = int | None", []),
+        ("torch.set_num_threads(3)", []),
+        ("at_fork(partial(torch.set_num_threads, 1))", []),
         ("plot(alpha=0.5, flush=True)", ["pass"]),
         ("a < LARGEST", ["(a >= LARGEST)"]),
         ("a < MOST", ["(a <= MOST)"]),
