@@ -391,8 +391,9 @@ def _inside(known: np.ndarray, values: np.ndarray) -> tuple[slice, slice]:
 
 def _longest_run(share: np.ndarray) -> slice:
     """Find the longest run of values that are not far below the largest, over short gaps."""
-    inside = binary_closing(share > INSIDE * share.max(), np.ones(2 * FRAME_PIXELS + 1))
-    inside = np.concatenate([[0], inside, [0]]).astype(int)
+    within = np.pad(share > INSIDE * share.max(), FRAME_PIXELS)  # closing eats into the ends
+    closed = binary_closing(within, np.ones(2 * FRAME_PIXELS + 1))[FRAME_PIXELS:-FRAME_PIXELS]
+    inside = np.concatenate([[0], closed, [0]]).astype(int)
     starts, stops = np.flatnonzero(np.diff(inside) == 1), np.flatnonzero(np.diff(inside) == -1)
     longest = np.argmax(stops - starts)
     return slice(int(starts[longest]), int(stops[longest]))
