@@ -19,6 +19,11 @@ def test_speed_is_ratios_of_the_same_filters():
     assert tuple(sorted(row)) == tuple(sorted(scaling.SPEED_FIELDS))
     assert all(row[name] > 0 for name in scaling.SPEED_FIELDS if "over" in name)
     assert row["both_over_ifft"] > row["forward_over_ifft"]
+    assert row["coefficients_mb"] == pytest.approx(row["n_freqs"] * 512 * 8 / 1e6)
+    # 16 filters per octave of five octaves and a few: the longest has a sixteenth of the signal.
+    scattering = scaling._kymatio(512)
+    assert (scattering.J, scattering.Q[0], scattering.max_order) == (5, 16, 1)
+    assert row["n_freqs"] == len(scattering.psi1_f)
 
 
 def test_size_is_measured_once_in_a_process_of_its_own(tmp_path, monkeypatch, capsys):

@@ -387,6 +387,46 @@ def test_a_map_is_judged_by_weighted_distances_and_far_ones_count_as_four_near()
     assert _image._misfit(scale, colours, weights) == pytest.approx((5 + 2 * 1 + 4 * 12) / 4)
 
 
+@pytest.mark.parametrize(
+    "n_off, n_left, may_cut", [(14, 30, True), (16, 14, True), (14, 30, False)]
+)
+def test_margins_are_cut_where_most_of_the_outline_is_off_the_map(n_off, n_left, may_cut):
+    scale = _image.ColourMap(np.array([[200, 0, 0], [220, 0, 0]]), np.array([3.0, 4]), 9, False)
+    values = np.tile([200, 0, 0], (20, 30, 1))
+    values[5, 29] = 220, 0, 0
+    values[:, :n_off] = 255  # of 100 pixels of the outline 48 or 52
+    picture = _image.Picture(values, 0, np.ones((20, 30), bool))
+    levels = _image._in_colours(picture, scale, may_cut)
+    assert levels.known.shape == levels.values.shape == (20, n_left)
+    assert levels.known.sum() == 20 * (30 - n_off) and not levels.is_rounded
+    assert (levels.n_levels, levels.lowest) == (9, 3.0)
+    assert levels.values[5, -1] == 4 and levels.values[6, -1] == 3
+    if n_off == 16:
+        with pytest.raises(ValueError, match="in which 47% of the pixels"):
+            _image._in_colours(picture, scale, False)
+
+
+@pytest.mark.parametrize("n_few", [199, 200])
+def test_a_map_that_is_found_has_many_colours_and_no_other_name(monkeypatch, n_few):
+    def of(n_levels, colour):
+        def colormap(k, bytes):
+            return np.array([(*colour(n), 255) for n in range(n_levels)], np.uint8)[k]
+
+        colormap.N = n_levels
+        return colormap
+
+    maps = {
+        "few": of(n_few, lambda n: (n, 0, 0)),
+        "back_r": of(256, lambda n: (n, 0, 0)),
+        "loop": of(256, lambda n: (n if n < 250 else 249 - n % 2, 0, 0)),
+        "full": of(256, lambda n: (n, 5, 0)),
+    }
+    monkeypatch.setattr(_image, "_matplotlib_maps", lambda: maps)
+    values = np.array([[(n, 0, 0) for n in range(n_few)]])
+    found = _image._map_of(_image.Picture(values, 0, np.ones((1, n_few), bool)), None)
+    assert found.n_levels == (n_few if n_few == 200 else 256)
+
+
 def test_levels_of_one_colour_are_ambiguous_unless_they_are_neighbours():
     def painted(greys):
         def colormap(k, bytes):
