@@ -49,7 +49,7 @@ def recover_long(
     folder: str | os.PathLike[str] | None = None,
     jobs: int | None = 1,
     n_rounds: int = 12,
-    goal_db: float = -160.0,
+    goal_db: float = -185.0,
     seed: int = 0,
     callback: Callback | None = None,
     progress: bool = True,
