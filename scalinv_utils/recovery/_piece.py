@@ -131,8 +131,11 @@ def _turned(bank: CircleBank, T: torch.Tensor, c: torch.Tensor, pieces: Pieces) 
         gradient, phase_derivatives(bank.modulus(c), pieces.W, exact=False)
     ):
         known.sub_(estimated)
-    phase = torch.zeros_like(T)
-    add_integral(T, pieces.W, gradient, phase)
+    phase, within = torch.zeros_like(T), T.clone()
+    # The ends of a piece are no neighbours. A path from one to the other, where all differences are
+    # zero, would keep two parts as they are that a pause in between holds together less well.
+    within[:, 0] = 0
+    add_integral(within, pieces.W, gradient, phase)
     wanted = turn(c.clone(), phase)
     return bank.inverse(bank.impose(T, wanted, out=wanted).sub_(c))
 
