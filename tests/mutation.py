@@ -143,9 +143,9 @@ def _place(node, field, each, place):
         if any("njit" in ast.unparse(decorator) for decorator in node.decorator_list):
             return Place(place.path, None, (node.name,))
         first = node.body[1 if ast.get_docstring(node) and len(node.body) > 1 else 0]
-        return Place(place.path, each.lineno if field == "body" else first.lineno, ())
+        return Place(place.path, _line(each if field == "body" else first), ())
     if place.line:
-        return Place(place.path, each.lineno, ()) if isinstance(each, ast.stmt) else place
+        return Place(place.path, _line(each), ()) if isinstance(each, ast.stmt) else place
     if isinstance(node, ast.ClassDef):
         return Place(place.path, None, (node.name,))
     targets = getattr(each, "targets", []) or [getattr(each, "target", each)]
@@ -154,6 +154,11 @@ def _place(node, field, each, place):
     }
     assigned = isinstance(each, ast.Assign | ast.AnnAssign) and not place.names
     return Place(place.path, None, tuple(sorted(names))) if assigned else place
+
+
+def _line(statement):
+    """Return the line where a statement is executed: `if (` alone is none."""
+    return getattr(statement, "test", statement).lineno
 
 
 def real_constants(sources):

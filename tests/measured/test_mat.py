@@ -111,6 +111,44 @@ def test_infinite_parts_are_read_without_a_word(tmp_path, version):
     assert read.real.tolist() == wt.real.tolist() and read.imag.tolist() == wt.imag.tolist()
 
 
+def old(kind=0, shape=(1, 2), imaginary=0, name=b"wt\0", order="<", numbers=(3.0, 4.0)):
+    """A variable of version 4: byte order, zero, type and form are the digits of its kind."""
+    head = struct.pack(order + "5i", kind, *shape, imaginary, len(name))
+    return io.BytesIO(head + name + struct.pack(f"{order}{len(numbers)}d", *numbers))
+
+
+def test_variables_of_version_4_may_be_empty_or_come_from_another_machine():
+    for file in (old(), old(1000, order=">"), old(name=b"wt".ljust(256, b"\0"))):
+        assert variables(file, ("wt",))["wt"].tolist() == [[3, 4]]
+    assert variables(old(shape=(1, 1), imaginary=1), ("wt",))["wt"].tolist() == [[3 + 4j]]
+    assert variables(old(shape=(0, 3), numbers=()), ("wt",))["wt"].shape == (0, 3)
+    assert variables(old(shape=(2, 0), numbers=()), ("wt",))["wt"].shape == (2, 0)
+    for form in (1, 2):  # text, sparse
+        assert variables(old(form), ("wt",)) == {"wt": None}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"kind": 2000, "order": ">"},  # a machine that is gone
+        {"kind": 100},
+        {"kind": 60},
+        {"kind": 3},
+        {"kind": 5000},
+        {"imaginary": 2},
+        {"imaginary": -1},
+        {"shape": (-1, 2)},
+        {"shape": (2, -1)},
+        {"name": b"w"},  # its end is a zero
+        {"name": b"wt".ljust(257, b"\0")},
+    ],
+    ids=str,
+)
+def test_other_heads_are_of_no_version(said):
+    with pytest.raises(ValueError, match="no version that is known"):
+        variables(old(**said), ("wt",))
+
+
 def element_of(kind, content):
     return struct.pack("<II", kind, len(content)) + content
 

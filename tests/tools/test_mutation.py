@@ -116,6 +116,14 @@ def test_where_no_line_is_executed_users_stand_for_a_place():
     assert lines["m.py:6  5 -> 6"] == {("m.py", 8)}
 
 
+def test_a_condition_of_several_lines_is_executed_where_it_begins():
+    source = "def f(x):\n  if (\n    x.a\n    and x.b\n  ):\n    return x"
+    users = mutation.Users({"m.py": source})
+    lines = {c.says: users.lines(c.place) for c in mutation.changes(source, "m.py")}
+    assert lines["m.py:3  x.a and x.b -> x.a or x.b"] == {("m.py", 3)}
+    assert lines["m.py:6  return x -> return None"] == {("m.py", 6)}
+
+
 def test_tests_of_a_module_are_chosen_where_no_line_tells_who_uses_a_place():
     source = "MOST = 3\ndef f():\n  return MOST\n@njit()\ndef g():\n  return 5\ndef h():\n  g()"
     path = "scalinv_utils/_m.py"
