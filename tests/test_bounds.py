@@ -320,6 +320,7 @@ def test_cauchy_wavelets_satisfy_cauchy_riemann(beta):
         lambda W: bounds.cramer_rao(torch.full((N,), torch.nan), W),
         lambda W: bounds.cramer_rao(noise(1), W, weight=torch.ones(3, N)),
         lambda W: bounds.cramer_rao(noise(1), W, weight=-torch.ones(W.shape)),
+        lambda W: bounds.fisher_information(noise(1), W, weight=torch.ones(2, *W.shape)),
         lambda W: bounds.cramer_rao(noise(1), W).error_db(float("nan")),
         lambda W: bounds.maximum_likelihood(torch.ones(3, N), W, noise(1)),
         lambda W: bounds.maximum_likelihood(torch.full(W.shape, torch.inf), W, noise(1)),

@@ -136,6 +136,14 @@ def test_a_folder_of_somebody_else_is_not_used(monkeypatch, tmp_path):
     assert _compiled._temporary_folder() == tmp_path / "new"
 
 
+def test_a_system_without_users_tells_nobody_who_owns_a_folder(monkeypatch, tmp_path):
+    folder = tmp_path / "own"
+    folder.mkdir(mode=0o700)
+    assert _compiled._is_ours(folder)
+    monkeypatch.delattr(os, "getuid")
+    assert not _compiled._is_ours(folder)
+
+
 def test_numba_and_ssqueezepy_have_one_door():
     package = Path(_compiled.__file__).parent
     for path in package.rglob("*.py"):

@@ -563,6 +563,23 @@ def test_columns_are_left_out_where_one_row_is_fast_and_a_quarter_slow(monkeypat
         assert examination.findings["hop"].startswith("Up to 2 % of")
 
 
+@pytest.mark.parametrize("chi2, unlike", [(9.9, False), (10.1, True)])
+def test_what_no_reading_explains_is_no_scalogram(monkeypatch, chi2, unlike):
+    examination, W = examined()
+    best = reading(chi2, -81.0)
+    monkeypatch.setattr(examination, "_best_reading", lambda frequencies, window: (best, best))
+    examination.readings(W)
+    assert ("no scalogram" in examination.findings) == unlike
+    assert bool(examination.notes) == (not unlike)  # then its noise is measured
+
+
+def test_complex_filters_are_examined_as_far_as_they_can_be():
+    W = Scalogram.from_filters(np.exp(1j * np.ones((3, 33))), [3, 2, 1], n_samples=64)
+    rng = np.random.default_rng(0)
+    diagnosis = diagnose(rng.random(W.shape), W)
+    assert "filters are complex or pass" in str(diagnosis) and "W sees" in str(diagnosis)
+
+
 @pytest.mark.parametrize("options", [{}, {"f_max": 2000}, {"lowpass": "modulus"}])
 @pytest.mark.parametrize("level, loud", [(-19, True), (-21, False)])
 def test_a_loud_row_at_an_edge_goes_on_beyond_it(options, level, loud):

@@ -9,6 +9,7 @@ from hypothesis import given, settings, strategies as st
 from kymatio.torch import Scattering1D
 from small import N, cosine, error_db, noise, scalogram
 
+from scalinv_utils.measured import Measured
 from scalinv_utils.metrics import consistency_db, misfit_db, waveform_error_db
 from scalinv_utils.recovery._gradient_descent import (
     LOSSES,
@@ -358,6 +359,26 @@ def test_no_more_iterations_than_the_budget_also_if_the_loss_changes(optimizer, 
         W.magnitude(noise(1, 32)), W, optimizer=optimizer, loss=loss, n_iter=n_iter
     )
     assert len(recovery.history["consistency_db"]) == n_iter + 1  # the start, too
+
+
+def test_a_step_without_a_gradient_is_no_step_of_the_bold_driver():
+    with pytest.raises(ValueError, match="no finite value or gradient|not finite"):
+        invert_gradient(
+            noise(20).abs(),
+            lambda x: (0 * x).sqrt() + x,
+            n_samples=N,
+            n_iter=3,
+            optimizer="bold",
+            lr=1e-3,
+        )
+
+
+def test_a_measured_scalogram_of_which_all_is_known_is_one_of_its_transform():
+    W, S = scalogram(), scalogram().magnitude(noise(22))
+    run = invert_gradient(Measured(S, W), n_iter=3)
+    assert torch.equal(run.signal, invert_gradient(S, W, n_iter=3).signal)
+    with pytest.raises(TypeError, match="transform must be given .* got None"):
+        invert_gradient(S, n_iter=3)
 
 
 def test_parameters_of_the_transform_are_left_alone():

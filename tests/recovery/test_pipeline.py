@@ -485,6 +485,23 @@ def test_noise_explains_what_is_no_more_than_a_third_beyond_it():
         assert noisy.explains(x) == explained
 
 
+@pytest.mark.parametrize("longest, dense", [(255, False), (256, True)])
+def test_long_signals_descend_on_the_likelihood_without_a_matrix(monkeypatch, longest, dense):
+    W = transform(n_samples=256)
+    S = W.magnitude(chirp(W))
+    noisy, run, asked = _noisy.Noisy(S, W, 0.1 * float(rms(S))), Run("ascend"), []
+    monkeypatch.setattr(_noisy._fisher, "LONGEST_DENSE", longest)
+    monkeypatch.setattr(_noisy._fisher, "descend", lambda *given: asked.append(("dense", *given)))
+    monkeypatch.setattr(noisy, "_lbfgs", lambda *given: asked.append(("lbfgs", *given)))
+    run.x = chirp(W)
+    noisy._descend(run, 7)
+    wanted = {
+        True: ("dense", noisy.likelihood, run.x, noisy.W, 7, run.step),
+        False: ("lbfgs", run, noisy.S, noisy.likelihood.loss, 7, run.step),
+    }
+    assert asked == [wanted[dense]]
+
+
 def test_a_fit_to_the_denoised_ends_when_ten_steps_gain_a_hundredth(monkeypatch):
     W = transform(n_samples=256)
     S = W.magnitude(chirp(W))

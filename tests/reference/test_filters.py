@@ -103,6 +103,16 @@ def test_the_spread_in_time_is_an_integral(name):
     assert W.time_spread == pytest.approx(float(wanted), rel=1e-4)
 
 
+def test_filters_of_ones_own_last_as_long_as_a_gaussian_of_their_width():
+    """exp(-m^2 (f / fc - 1)^2 / 2) is a Gaussian in time, and its square has m / sqrt(2) / w_c."""
+    frequencies, m = np.array([0.2, 0.1]), 12.0
+    f = np.arange(257) / 512
+    W = Scalogram.from_filters(
+        np.exp(-((m * (f / frequencies[:, None] - 1)) ** 2) / 2), frequencies, n_samples=512
+    )
+    assert W.time_spread == pytest.approx(m / (2 * np.pi * np.sqrt(2)), rel=0.05)
+
+
 def test_the_energy_norm_of_ssqueezepy():
     """Olhede and Walden (2002): the integral of |psi_hat|^2 is that of a wavelet of norm 1."""
     psi = understood(("gmw", {"gamma": 3, "beta": 20, "norm": "energy"}))[1]
