@@ -110,9 +110,9 @@ def recover_long(
     Notes
     -----
     The method was derived for this project, not taken from the literature; the correction of pieces
-    is that of `phase_gradient`. With wavelets whose phase relation is not exact, such as gmw, the
-    parts before and after a pause may stay turned against each other, even where they are tied
-    well enough for `recover` to turn them. For scalograms of slices of the sound use `Slices`.
+    is that of `phase_gradient`. A pause takes more rounds, and most with wavelets whose phase
+    relation is not exact, such as gmw: the parts before and after it come together last. For
+    scalograms of slices of the sound use `Slices`.
 
     Examples
     --------
