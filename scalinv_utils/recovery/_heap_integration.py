@@ -139,7 +139,7 @@ def _grow(levels: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray
     directions = np.zeros(levels.shape, np.int8)
     newest = np.full(levels.max() + 1, -1, np.int32)
     below = np.empty(levels.size, np.int32)
-    starts, count = [seeds[0]] * 0, 0
+    starts, count = [seeds[0]] * 0, 0  # numba has to know what the list will hold
     for seed in seeds:
         if reached.flat[seed]:
             continue
@@ -184,7 +184,7 @@ def _add_up(
     """Integrate from each start to all that was reached from it.
 
     The points that wait are a stack, so that a path is followed along its row as far as it goes:
-    neighbours in memory come one after the other, which takes a third of the time of the order in
+    neighbours in memory come one after the other, which takes half of the time of the order in
     which they were reached.
     """
     n_rows, n_samples = phase.shape

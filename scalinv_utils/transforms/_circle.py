@@ -62,6 +62,8 @@ class CircleBank:
     ----------
     shape : (int, int)
         (n_freqs, n_samples).
+    painless : Painless
+        The same transform with no more coefficients in each row than its band needs.
     """
 
     lowpass, has_wavelet = None, True  # what `patches` asks of a transform
@@ -70,12 +72,14 @@ class CircleBank:
         self.W, self.n_samples, self.frequencies = W, W.n_samples, W.frequencies
         self.shape, self.sample_rate, self.time_spread = W.shape, W.sample_rate, W.time_spread
         self._scales = W.scales.cpu().double().numpy()[:, None]
-        gain = self._filters.square().sum(0)
+        filters = self._filters
+        gain = filters.square().sum(0)
         heard = gain > CIRCLE_FLOOR * gain.max()
         # A piece's change is no whole analytic signal: its spectrum goes on beyond Nyquist.
         heard[round(END[0] / 2 * W.n_samples) :] = False
         self._gain = gain[: W.n_samples // 2 + 1]
         self._dual = torch.where(heard, 1 / gain, torch.zeros_like(gain))
+        self.painless = Painless(filters, self.n_samples, self._dual, is_real=False)
 
     @property
     def _filters(self) -> torch.Tensor:
@@ -84,12 +88,8 @@ class CircleBank:
 
     @functools.cached_property
     def _bank(self) -> Bank:
+        """Lay out the filters for whole rows, which patches do not need."""
         return Bank(self._filters, self.n_samples, is_real=False)
-
-    @functools.cached_property
-    def painless(self) -> Painless:
-        """The same transform with no more coefficients in each row than its band needs."""
-        return Painless(self._filters, self.n_samples, self._dual, is_real=False)
 
     def _at(self, places: np.ndarray) -> torch.Tensor:
         """Compute the filters at frequencies that are given as shares of the full rate."""

@@ -139,9 +139,21 @@ def gather(
 ) -> None:
     """Add to the bins of a spectrum what the rows of coefficients contribute, in place.
 
-        spectrum_k  +=  factor sum_j conj(weights_jk) DFT(c_j)_(first + k - bins.start)
+        spectrum_(bins.start + k)  +=  factor sum_j conj(weights_jk) DFT(c_j)_(first + k)
 
     The coefficients' own bins begin anew where they end.
+
+    Parameters
+    ----------
+    spectrum : complex Tensor, shape (..., n_samples)
+    c : complex Tensor, shape (..., n_rows, n_own)
+        Coefficients, as many of a row as it has bins of its own.
+    bins : slice
+        The bins of the spectrum to which the weights belong.
+    weights : complex Tensor, shape (n_rows, bins.stop - bins.start)
+    first : int
+        The own bin of c that belongs to bins.start.
+    factor : float
     """
     transformed, n_bins, n_wanted = torch.fft.fft(c), c.shape[-1], weights.shape[-1]
     scale = transformed.real.new_tensor(factor)

@@ -26,7 +26,7 @@ import torch
 
 from ._filter_bank import gather, imposed
 
-__all__ = ["Painless"]
+__all__ = ["Painless", "bands"]
 
 # Values of a filter below so many units of rounding, relative to its largest, are outside its band.
 BELOW_BAND = 8.0
@@ -181,10 +181,11 @@ class Painless:
 
 def _parts(filters: torch.Tensor, n_samples: int, signed: bool) -> Iterator[Part]:
     """Divide rows into parts that keep equally many coefficients and fit into the cache."""
-    bands, place = list(_bands(filters)), 0
-    hops = [_hop(band, n_samples) for band in bands]
+    rounding = BELOW_BAND * torch.finfo(filters.dtype).eps
+    all_bands, place = list(bands(filters, rounding)), 0
+    hops = [_hop(band, n_samples) for band in all_bands]
     for rows in _runs(hops, n_samples, len(filters) - signed):
-        hop, among = hops[rows.start], bands[rows]
+        hop, among = hops[rows.start], all_bands[rows]
         bins = slice(min(b.start for b in among), max(b.stop for b in among))
         n_kept, end = n_samples // hop, place + (rows.stop - rows.start) * (n_samples // hop)
         kept = torch.zeros_like(filters[rows, bins])
@@ -197,10 +198,13 @@ def _parts(filters: torch.Tensor, n_samples: int, signed: bool) -> Iterator[Part
         place = end
 
 
-def _bands(filters: torch.Tensor) -> Iterator[range]:
-    """Find the bins that each filter passes; one if there are none."""
+def bands(filters: torch.Tensor, tolerance: float) -> Iterator[range]:
+    """Find the bins that each filter passes, one if there are none.
+
+    Values below the share `tolerance` of a filter's largest are outside its band.
+    """
     sizes = filters.abs()
-    passed = sizes > BELOW_BAND * torch.finfo(sizes.dtype).eps * sizes.amax(-1, keepdim=True)
+    passed = sizes > tolerance * sizes.amax(-1, keepdim=True)
     firsts, after = passed.int().argmax(-1), passed.flip(-1).int().argmax(-1)
     for first, beyond, some in zip(firsts.tolist(), after.tolist(), passed.any(-1).tolist()):
         yield range(first, filters.shape[-1] - beyond) if some else range(1)

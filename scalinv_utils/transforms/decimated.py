@@ -23,6 +23,7 @@ from torch.nn.functional import pad
 from .._levels import unit
 from .._validation import check_instance, check_magnitudes, check_share
 from ._filter_bank import modulus
+from ._painless import bands
 from .scalogram import Scalogram
 
 __all__ = ["Decimated"]
@@ -73,9 +74,9 @@ class Decimated:
         if check_instance(W, Scalogram, "W").lowpass == "signed":
             raise ValueError("W must have no 'signed' lowpass: its row is no modulus")
         self.W, self._responses = W, W.responses
-        bands = [_band(row, tolerance, W.n_samples) for row in W.filters]
-        self.hops = [_hop(len(band), W.n_samples) for band in bands]
-        self._groups = list(_groups(self.hops, bands))
+        passed = list(_passed(W.filters, tolerance, W.n_samples))
+        self.hops = [_hop(len(band), W.n_samples) for band in passed]
+        self._groups = list(_groups(self.hops, passed))
         self.n_kept = sum(W.n_samples // hop for hop in self.hops)
 
     def magnitude(self, x: ArrayLike) -> list[torch.Tensor]:
@@ -157,11 +158,10 @@ class Decimated:
         return power.clamp_min(0).sqrt() * level
 
 
-def _band(row: torch.Tensor, tolerance: float, n_samples: int) -> range:
-    """Find the bins that a filter passes; take all if negative frequencies are among them."""
-    passed = torch.where(row.abs() > tolerance * row.abs().max())[0]
-    first, last = int(passed[0]), int(passed[-1])
-    return range(n_samples) if last > n_samples // 2 else range(first, last + 1)
+def _passed(filters: torch.Tensor, tolerance: float, n_samples: int) -> Iterator[range]:
+    """Find the bins that each filter passes; take all if negative frequencies are among them."""
+    for band in bands(filters, tolerance):
+        yield band if band.stop <= n_samples // 2 + 1 else range(n_samples)
 
 
 def _hop(width: int, n_samples: int) -> int:

@@ -13,7 +13,6 @@ frame needs no iteration.
 """
 
 import copy
-import functools
 import math
 from collections.abc import Callable
 from functools import cached_property
@@ -725,11 +724,12 @@ class Scalogram(nn.Module):
     @property
     def painless(self) -> Painless:
         """The same transform with no more coefficients in each row than its band needs."""
-        half = self._inverse_gain
+        return self._made(Painless, self._at_lowest_rates)
+
+    def _at_lowest_rates(self) -> Painless:
+        half, signed = self._inverse_gain, self.lowpass == "signed"
         dual = torch.cat([half, half[1 : (self.n_samples + 1) // 2].flip(0)])
-        signed = self.lowpass == "signed"
-        make = functools.partial(Painless, self.responses, self.n_samples, dual, signed=signed)
-        return self._made(Painless, make)
+        return Painless(self.responses, self.n_samples, dual, signed=signed)
 
     def _made(self, kind: type[Kind], make: Callable[[], Kind]) -> Kind:
         """Keep what is made of the filters until they change their type or device."""
