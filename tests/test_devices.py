@@ -4,7 +4,7 @@ import warnings
 
 import pytest
 import torch
-from small import N, noise, scalogram, scattering
+from small import N, complex_noise, error_db, noise, scalogram, scattering
 
 from scalinv_utils import bounds, metrics
 from scalinv_utils._tensors import double
@@ -25,6 +25,7 @@ from scalinv_utils.recovery._phase_relations import phase_derivatives
 from scalinv_utils.recovery.denoising import denoise
 from scalinv_utils.recovery.losses import gaussian, rice, tobit
 from scalinv_utils.recovery.segments import Slices
+from scalinv_utils.transforms._filter_bank import gather
 from scalinv_utils.transforms.scattering import Renormalized
 
 W = scalogram(N, "cauchy", 16)
@@ -259,3 +260,16 @@ def test_levels_that_a_transform_in_single_precision_cannot_hold():
         for level in (1e-250, 1e250):
             with pytest.raises(ValueError, match="must have a level that fits into float32"):
                 use(level)
+
+
+def test_a_spectrum_is_gathered_the_same_way_on_every_device():
+    """Other devices have no compiled loop: what lies there goes another way to the same numbers."""
+    c, weights = complex_noise(0, 3, 8), complex_noise(1, 3, 11)
+    own, there = torch.zeros(32, dtype=torch.complex128), torch.zeros(32, dtype=torch.complex64)
+    gather(own, c, slice(4, 15), weights, factor=2.0)
+    wanted = torch.fft.fft(c)[:, torch.arange(11) % 8] * weights.conj()
+    assert error_db(own[4:15], 2 * wanted.sum(0)) < -280 and not own[15:].any()
+    parts = (on_a_small_device(part, torch.complex64) for part in (there, c, weights))
+    there, elsewhere, weighted = parts
+    gather(there, elsewhere, slice(4, 15), weighted, factor=2.0)
+    assert error_db(there.as_subclass(torch.Tensor).to(own), own) < -120

@@ -8,12 +8,15 @@ import torch
 
 from scalinv_utils import Scalogram
 from scalinv_utils.course import signals
-from scalinv_utils.metrics import waveform_error_db
+from scalinv_utils.metrics import analytic, waveform_error_db
+from scalinv_utils.recovery._piece import changed
 from scalinv_utils.recovery._ring import turns
 from scalinv_utils.recovery.long import recover_long
+from scalinv_utils.transforms._circle import CircleBank
 from scalinv_utils.transforms.long import Pieces, magnitude_of_long
 
 RATE, N = 8000, 5001
+PAUSE = 0.255  # seconds, in the middle of the second piece
 
 
 def transform(wavelet="cauchy"):
@@ -180,3 +183,23 @@ def test_bad_input_is_refused_in_one_sentence(glide, change, error, words):
     W, x, S = glide
     with pytest.raises(error, match=words):
         recover_long(change(S), W, progress=False)
+
+
+# -- one piece ---------------------------------------------------------------------------------
+
+
+def test_a_piece_turns_back_what_comes_after_a_pause_that_is_deeper_than_its_ends():
+    """No path may lead from one end of a piece to the other, where nothing is known to be wrong."""
+    W = transform()
+    t = torch.arange(N, dtype=torch.float64) / RATE
+    envelope = 1 - (1 - 1e-3) * torch.exp(-(((t - PAUSE) / 0.015) ** 2) / 2)
+    x = W.like(N).project(envelope * signals.am_fm_tone(N, RATE))
+    pieces, bank, z = Pieces(W, N), CircleBank(W), analytic(x)
+    S = pieces.of(magnitude_of_long(x, W, progress=False), 1)
+    columns = pieces.columns(1)
+    turned = z * torch.polar(torch.ones_like(t), 0.02 * torch.sigmoid((t - PAUSE) * 500))
+    found = turned[columns] + changed(S, turned[columns], pieces, bank)
+    inside = (pieces.trusted > 0) & ((t[columns] - PAUSE).abs() > 0.04)
+    before, after = (inside & side for side in (t[columns] < PAUSE, t[columns] > PAUSE))
+    angles = [float(torch.vdot(z[columns][m], found[m]).angle()) for m in (before, after)]
+    assert abs(angles[1] - angles[0]) < 1e-3
