@@ -21,13 +21,13 @@ __all__ = ["of_analysis", "of_recovery", "of_rounds"]
 BYTES_PER_VALUE, BYTES_OF_LIBRARIES = 150, 5e8
 
 # A round takes as long as so many analyses of each piece. Measured on a tabla with pieces of 16,384
-# samples and 203 rows, in seconds of one core: 57 in the first round, 29 where the steps are those
-# of Griffin-Lim, 110 with those of Gauss and Newton.
+# samples and 203 rows, in seconds of one core: 61 to 70 in the first round, 47 to 50 with steps of
+# Griffin-Lim, 65 to 74 with those of Gauss and Newton.
 ANALYSES_OF_A_ROUND = 60
 
 # A recovery at once takes as long as so many analyses. Measured on a tabla and two voices of 1,024
-# and 4,096 samples, Cauchy and gmw: 900 to 5,000, and 29,000 for a voice that does not come back.
-ANALYSES_OF_A_RECOVERY = 2000
+# and 4,096 samples, Cauchy and gmw, all of which came back: 104 to 230, in seconds of one core.
+ANALYSES_OF_A_RECOVERY = 150
 
 # So many rounds are usual.
 USUAL_ROUNDS = "5 to 8 rounds"
