@@ -1,4 +1,4 @@
-"""Recover sounds of any length slice by slice: memory grows with the slice, not with the sound.
+"""Recover sounds of any length slice by slice, in the memory of one slice and of the sound.
 
 A smooth window w_k cuts slice k out of the sound; the windows overlap and add up to 1. The data are
 the scalograms of all slices (the *sliced* transform of Holighaus, Doerfler, Velasco and Grill 2013,
@@ -13,8 +13,9 @@ above 0 Hz, with a weight g there, the angle between the two rotations is that o
 
     sum_f  g(f) conj(V(f)) U(f)
 
-Turned by it, the slices add up to the sound, up to the one rotation of the first slice. The part
-that the windows carry over the edges of the band of W is lost; it shrinks with their length.
+Turned by it, the slices add up to the sound, up to the one rotation of the first slice, but for
+what the windows carry over the edges of the band of W. That is the first guess; then all rotations
+and the sound are found together, so that each slice is accounted for (`_joints`).
 """
 
 import math
@@ -34,10 +35,11 @@ from .._validation import (
     check_numbers,
     check_signal,
 )
-from ..metrics import analytic, decibels
+from ..metrics import Level, analytic, decibels
 from ..transforms.long import rise
 from ..transforms.scalogram import Scalogram
 from ._interrupts import BAR_AFTER, Bar, interruptible, kept
+from ._joints import Cutting, joined
 from ._members import together
 from ._pipeline import recover
 from ._result import Recovery
@@ -47,6 +49,9 @@ __all__ = ["Slices"]
 
 # Two slices are compared above about this many times the lowest centre frequency.
 CLEAR = 4.0
+
+# Steps that find sound and rotations together.
+JOINING_STEPS = 6
 
 
 class Slices:
@@ -121,6 +126,11 @@ class Slices:
         """Mark the DFT bins of a sound that W sees."""
         return on_grid(self.W.band, self.W.n_samples, n_samples)
 
+    def _cutting(self, n_samples: int) -> Cutting:
+        """Describe how a sound is cut into slices."""
+        bands = self._band(n_samples), self.W.band.cpu()
+        return Cutting(self.window, self.hop, self.count(n_samples), n_samples, *bands)
+
     def split(self, x: ArrayLike) -> Iterator[torch.Tensor]:
         """Generate the slices w_k x in the band of W, each of shape (W.n_samples,).
 
@@ -183,7 +193,8 @@ class Slices:
         Returns
         -------
         Recovery
-            The signal is float64 and on the CPU. ``consistency_db`` is that of all slices together.
+            The signal is float64 and on the CPU. While the last steps put the slices together, it
+            takes about 100 bytes per sample. ``consistency_db`` is that of all slices together.
             ``history`` has the consistency of each slice and the time after it. ``details`` has
             "links_db", the level of each slice's overlap with the slice before, relative to the
             slice: where it is very low (a pause), the phase of the later part relative to the
@@ -208,8 +219,8 @@ class Slices:
                         sound.add(k, S, part)
                     raise
                 if sound.add(k, S, result):
-                    break
-        return sound.recovery()
+                    return sound.recovery()
+            return sound.recovery(sound.joined(progress))
 
     @staticmethod
     def _check(x: ArrayLike) -> torch.Tensor:
@@ -258,6 +269,7 @@ class _Sound:
         n_padded = slices.count(n_samples) * slices.hop + slices.overlap
         self._padded = torch.zeros(n_padded, dtype=torch.float64)
         self._before: torch.Tensor | None = None
+        self._parts: list[torch.Tensor] = []
 
     def add(self, k: int, S: ArrayLike, result: Recovery) -> bool:
         """Add slice k, turned like the one before; return whether the run is to stop."""
@@ -267,11 +279,25 @@ class _Sound:
         self.norms.append(float(norm(double(check_numbers(S, "S")))))
         self._padded[k * self.slices.hop :][: len(turned)] += turned.real
         self._before = turned
-        return self.run.step(self._padded[self.slices.overlap :][: self.n_samples], fit)
+        self._parts.append(turned.real.clone())
+        return self.run.step(self._sum(), fit)
 
-    def recovery(self) -> Recovery:
+    def _sum(self) -> torch.Tensor:
+        return self._padded[self.slices.overlap :][: self.n_samples]
+
+    def joined(self, progress: bool) -> torch.Tensor:
+        """Find the sound and all rotations together."""
+        steps: Iterable[int] = range(JOINING_STEPS)
+        if progress:
+            steps = Bar(steps, desc="joints", unit="step", delay=BAR_AFTER, leave=False)
+        cutting, turning = self.slices._cutting(self.n_samples), self.slices.W.lowpass is None
+        return self.slices.project(joined(self._parts, self._sum(), cutting, turning, steps))
+
+    def recovery(self, x: torch.Tensor | None = None) -> Recovery:
         """Make the Recovery; its fit is that of all slices together."""
-        return self._judged(self.run.recovery())
+        recovery = self._judged(self.run.recovery())
+        recovery.signal = recovery.signal if x is None else x
+        return recovery
 
     def so_far(self) -> Recovery | None:
         """Make the Recovery of the slices before an interrupt; None if there are none."""
@@ -279,10 +305,14 @@ class _Sound:
         return recovery and self._judged(recovery)
 
     def _judged(self, recovery: Recovery) -> Recovery:
-        fits = recovery.history["consistency_db"]
-        recovery.consistency_db = together(fits, self.norms[: len(fits)])
-        recovery.details["links_db"] = self.links[1 : len(fits)]
+        recovery.consistency_db = self._fit()
+        recovery.details["links_db"] = self.links[1 : len(recovery.history["consistency_db"])]
         return recovery
+
+    def _fit(self) -> Level:
+        """Compute the fit of the slices so far together."""
+        fits = self.run.history["consistency_db"]
+        return together(fits, self.norms[: len(fits)])
 
 
 def _fit(result: Recovery) -> float:

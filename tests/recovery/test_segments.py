@@ -64,7 +64,7 @@ def test_rotated_slices_are_turned_into_one_sound(slices):
         return Recovery(next(turned), "known", consistency_db=0.0)
 
     result = slices.recover(slices.magnitude(x), len(x), method=rotated)
-    assert waveform_error_db(result.signal, held(slices, x)) < -30
+    assert waveform_error_db(result.signal, x) < -140
     assert len(result.details["links_db"]) == slices.count(len(x)) - 1
     assert max(result.details["links_db"]) < 0
 
@@ -76,7 +76,7 @@ def test_a_sound_comes_back_from_the_scalograms_of_its_slices(slices, name):
     result = slices.recover(
         slices.magnitude(x), len(x), callback=lambda k, y, db: heard.append((k, len(y), db))
     )
-    assert waveform_error_db(result.signal, held(slices, x)) < -30
+    assert waveform_error_db(result.signal, x) < -120
     assert [k for k, _, _ in heard] == list(range(slices.count(len(x))))
     assert {length for _, length, _ in heard} == {len(x)}
     assert max(result.history["consistency_db"]) < -100
@@ -150,7 +150,7 @@ def test_a_lowpass_leaves_a_sign_and_no_rotation():
         return Recovery(next(signs) * next(parts), "known", consistency_db=0.0)
 
     result = cut.recover(cut.magnitude(x), len(x), method=signed)
-    assert float((result.signal - x).norm() / x.norm()) < 0.01
+    assert float((result.signal - x).norm() / x.norm()) < 1e-9
 
 
 # -- pieces ------------------------------------------------------------------------------------
@@ -261,9 +261,9 @@ def test_the_fit_of_all_slices_weighs_them_by_their_energy(slices):
 def test_a_bar_is_shown_only_where_progress_is_wanted(slices, monkeypatch):
     shown = []
 
-    def bar(scalograms, total, unit, delay):
-        shown.append((total, delay))
-        return scalograms
+    def bar(items, total=None, *, unit, delay, desc=None, leave=True):
+        shown.append((total or len(items), unit, delay))
+        return items
 
     monkeypatch.setattr(segments, "Bar", bar)
     S = [torch.zeros(slices.W.shape)] * 4
@@ -272,7 +272,7 @@ def test_a_bar_is_shown_only_where_progress_is_wanted(slices, monkeypatch):
         assert progress is False  # the slices have none of their own
         return Recovery(torch.zeros(N), "nothing", consistency_db=0.0)
 
-    for options, wanted in (({}, [(4, 2.0)]), ({"progress": False}, [])):
+    for options, wanted in (({}, [(4, "slice", 2.0), (6, "step", 2.0)]), ({"progress": False}, [])):
         shown.clear()
         slices.recover(S, 2000, method=nothing, **options)
         assert shown == wanted
