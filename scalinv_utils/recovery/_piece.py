@@ -48,7 +48,7 @@ class Nearby:
         return self.bank.coefficients(e, out).add_(self.c)
 
 
-def begun(S: torch.Tensor, pieces: Pieces, bank: CircleBank, seed: int) -> torch.Tensor:
+def begun(S: torch.Tensor, pieces: Pieces, seed: int) -> torch.Tensor:
     """Recover a piece from its own columns alone, those near its ends fading out.
 
     Parameters
@@ -56,7 +56,6 @@ def begun(S: torch.Tensor, pieces: Pieces, bank: CircleBank, seed: int) -> torch
     S : real Tensor, shape (n_freqs, W.n_samples)
         The columns of the piece.
     pieces : Pieces
-    bank : CircleBank
     seed : int
         Seed of the phases where integrations start.
 
@@ -71,21 +70,20 @@ def begun(S: torch.Tensor, pieces: Pieces, bank: CircleBank, seed: int) -> torch
         return torch.zeros(S.shape[-1], dtype=T.dtype.to_complex())
     phase = random_angles(T, seed).double()
     add_integral(T, pieces.W, phase_derivatives(T, pieces.W), phase)
+    bank = pieces.bank
     z = bank.inverse(torch.polar(T, phase))
     for _ in range(FIRST_TURNS):
         near = Nearby(bank, bank.coefficients(z))
-        z = z + _settled(near, T, _turned(bank, T, near.c, pieces))
+        z = z + _settled(near, T, _turned(T, near.c, pieces))
     return z * level
 
 
-def changed(
-    S: torch.Tensor, z: torch.Tensor, pieces: Pieces, bank: CircleBank, newton: bool = False
-) -> torch.Tensor:
+def changed(S: torch.Tensor, z: torch.Tensor, pieces: Pieces, newton: bool = False) -> torch.Tensor:
     """Find the change of a piece of the sound so far that brings it closer to S.
 
     Parameters
     ----------
-    S, pieces, bank
+    S, pieces
         As for `begun`.
     z : complex Tensor, shape (W.n_samples,)
         The analytic signal of the sound so far, on the samples of the piece.
@@ -97,12 +95,12 @@ def changed(
     complex Tensor, shape (W.n_samples,)
     """
     level = unit(S)
-    S, z = S / level, z / level
+    S, z, bank = S / level, z / level, pieces.bank
     near = Nearby(bank, bank.coefficients(pieces.taper * z))
     T = _mixed(S, bank.modulus(near.c), pieces)
     if not T.any():
         return torch.zeros_like(z)
-    e = _turned(bank, T, near.c, pieces)
+    e = _turned(T, near.c, pieces)
     c = near.coefficients(e)
     T = _mixed(S, bank.modulus(c), pieces)
     if newton:
@@ -112,9 +110,10 @@ def changed(
     return _settled(near, T, e) * level
 
 
-def misfit(S: torch.Tensor, z: torch.Tensor, pieces: Pieces, bank: CircleBank) -> torch.Tensor:
+def misfit(S: torch.Tensor, z: torch.Tensor, pieces: Pieces) -> torch.Tensor:
     """Compute |W' u z| - S on the columns that count for the piece."""
-    return (bank.modulus(bank.coefficients(pieces.taper * z)) - S) * (pieces.known == 1)
+    c = pieces.bank.coefficients(pieces.taper * z)
+    return (pieces.bank.modulus(c) - S) * (pieces.known == 1)
 
 
 def _mixed(S: torch.Tensor, near: torch.Tensor, pieces: Pieces) -> torch.Tensor:
@@ -124,9 +123,9 @@ def _mixed(S: torch.Tensor, near: torch.Tensor, pieces: Pieces) -> torch.Tensor:
     return power.add_(change).clamp_min_(0).sqrt_()
 
 
-def _turned(bank: CircleBank, T: torch.Tensor, c: torch.Tensor, pieces: Pieces) -> torch.Tensor:
+def _turned(T: torch.Tensor, c: torch.Tensor, pieces: Pieces) -> torch.Tensor:
     """Find the change that turns c by the integral of the difference between gradients."""
-    gradient = phase_derivatives(T, pieces.W, exact=False)
+    bank, gradient = pieces.bank, phase_derivatives(T, pieces.W, exact=False)
     for known, estimated in zip(
         gradient, phase_derivatives(bank.modulus(c), pieces.W, exact=False)
     ):

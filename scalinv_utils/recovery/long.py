@@ -12,10 +12,8 @@ On recordings with Cauchy wavelets each round gained 10 to 30 dB.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
-import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -23,21 +21,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from .._levels import unit
-from .._validation import check_count, check_flag, check_magnitudes, check_number
+from .._validation import check_count, check_flag, check_number
 from ..metrics import decibels
-from ..transforms._circle import CIRCLE_FLOOR, CircleBank
-from ..transforms.long import Pieces
+from ..transforms._circle import CIRCLE_FLOOR
 from ..transforms.scalogram import BAND_FLOOR, Scalogram
 from ._interrupts import BAR_AFTER, Bar
+from ._long_source import Piece, Source
 from ._long_store import Store
-from ._phase_gradient import NEWTON_BELOW_DB, PATIENT_ROUNDS, REACHED_DOWN_TO, SLOW_DB
+from ._phase_gradient import NEWTON_BELOW_DB, PATIENT_ROUNDS, SLOW_DB
 from ._piece import begun, changed, misfit
 from ._result import Recovery
 from ._ring import levels_db, turns
 from ._stages import Callback, Run
 from ._workers import check_jobs, in_order
-from .many import digest_of
 
 __all__ = ["recover_long"]
 
@@ -130,9 +126,10 @@ def recover_long(
     n_rounds, seed = check_count(n_rounds, "n_rounds", 0), check_count(seed, "seed", 0)
     goal_db, progress = check_number(goal_db, "goal_db"), check_flag(progress, "progress")
     run = Run("recover_long", callback, result="best")
-    source = _Source(S, W)
+    jobs = check_jobs(jobs)
+    source = Source(S, W, jobs)
     store = Store(folder, source.fingerprint(seed))
-    sound = _Sound(source, store, check_jobs(jobs), seed, progress)
+    sound = _Sound(source, store, jobs, seed, progress)
     with run.interruptible():
         _in_rounds(sound, run, n_rounds, goal_db)
     return run.recovery(**sound.details())
@@ -180,60 +177,6 @@ class _Plan:
         return gain > 0
 
 
-class _Source:
-    """A long scalogram, looked through once."""
-
-    def __init__(self, S: Any, W: Scalogram) -> None:
-        if len(shape := tuple(getattr(S, "shape", ()))) != 2:
-            raise TypeError(
-                "S must be one scalogram, an array of two axes that can be sliced along time, got "
-                f"{type(S).__name__}" + (f" of shape {shape}" if shape else "")
-            )
-        if shape[0] != W.n_freqs:
-            raise ValueError(f"S must have the {W.n_freqs} rows of W, got shape {shape}")
-        self.S, self.pieces = S, Pieces(W.in_double(), shape[1])
-        self.level = 1.0
-        self.peaks = torch.zeros(shape[1], dtype=torch.float64)
-        self.loud = torch.zeros(shape[1], dtype=torch.bool)
-        for k in range(self.pieces.count):
-            self._look_at(k)
-        self.level = float(unit(self.peaks))
-        parts = self.parts()
-        # One silence does not tear a ring apart: its ends are neighbours.
-        if len(parts) - bool(self.loud[0] and self.loud[-1]) > 1:
-            silences = [f"{a:.2f} to {b:.2f} s" for (_, a), (b, _) in zip(parts, parts[1:])]
-            warnings.warn(
-                f"S is silent from {', '.join(silences)}: nothing ties the phase of what comes "
-                "before to what comes after, and each part comes back up to a rotation of its own",
-                stacklevel=3,
-            )
-
-    def _look_at(self, k: int) -> None:
-        peaks = self.piece(k).amax(0)
-        columns = self.pieces.columns(k)
-        self.peaks[columns] = peaks
-        self.loud[columns] |= peaks > REACHED_DOWN_TO * peaks.max()
-
-    def piece(self, k: int) -> torch.Tensor:
-        """Read piece k, in units of the level."""
-        first = int(self.pieces.columns(k)[0])
-        part = self.pieces.of(self.S, k)
-        return check_magnitudes(part, self.pieces.W.shape, f"S from column {first} on") / self.level
-
-    def fingerprint(self, seed: int) -> str:
-        """Make a few letters that depend on S, on W and on the seed."""
-        told = hashlib.blake2b(digest_of(self.pieces.W, {"seed": seed}), digest_size=8)
-        told.update(self.peaks.numpy().tobytes())
-        return told.hexdigest()
-
-    def parts(self) -> list[tuple[float, float]]:
-        """List the first and the last second of each part between silences."""
-        edges = torch.diff(self.loud.int(), prepend=torch.zeros(1), append=torch.zeros(1))
-        first, last = torch.where(edges > 0)[0], torch.where(edges < 0)[0]
-        rate = self.pieces.W.sample_rate
-        return [(int(a) / rate, int(b) / rate) for a, b in zip(first, last)]
-
-
 class _Sound:
     """The analytic signal so far, and what a round does with it.
 
@@ -249,7 +192,7 @@ class _Sound:
     latest: torch.Tensor
 
     def __init__(
-        self, source: _Source, store: Store, jobs: int | None, seed: int, progress: bool
+        self, source: Source, store: Store, jobs: int | None, seed: int, progress: bool
     ) -> None:
         self.source, self.pieces, self.store = source, source.pieces, store
         self.jobs, self.seed, self.progress = jobs, seed, progress
@@ -281,15 +224,15 @@ class _Sound:
         """Generate the pieces of a round in order; those that are kept are not computed again."""
         todo = [k for k in range(self.pieces.count) if not self.store.has(number, k)]
         about = self.z if number else None
-        tasks = ((*self._at(k, about), self.pieces, self.seed, self.plan.newton) for k in todo)
+        tasks = ((*self._at(k, about), self.seed, self.plan.newton) for k in todo)
         made = in_order(_solved, tasks, self.jobs)
         for k in self._watched(f"round {number}"):
             if (piece := self.store.piece(number, k)) is None:
                 self.store.keep_piece(number, k, piece := next(made))
             yield piece
 
-    def _at(self, k: int, z: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Cut out the columns of S of piece k, and those of a signal if there is any."""
+    def _at(self, k: int, z: torch.Tensor | None) -> tuple[Piece, torch.Tensor | None]:
+        """Cut out piece k of S, and that of a signal if there is any."""
         return self.source.piece(k), None if z is None else z[self.pieces.columns(k)]
 
     def _watched(self, name: str) -> Iterator[int]:
@@ -326,7 +269,7 @@ class _Sound:
 
     def _fit(self) -> tuple[torch.Tensor, float]:
         """Compute the misfit of each column in units of all, and the consistency in dB."""
-        tasks = ((*self._at(k, self.latest), self.pieces) for k in range(self.pieces.count))
+        tasks = (self._at(k, self.latest) for k in range(self.pieces.count))
         made = in_order(_misfits, tasks, self.jobs)
         errors, total = torch.zeros_like(self.misfit), 0.0
         for k in self._watched("fit"):
@@ -343,7 +286,7 @@ class _Sound:
     def _within(self, z: torch.Tensor, floor: float, below_nyquist: bool = False) -> torch.Tensor:
         """Restrict z to positive frequencies where the gain of W is not below its floor."""
         heard = torch.zeros(len(z), dtype=torch.bool)
-        heard[: len(z) // 2 + 1] = _bank(self.pieces.W).band(len(z), floor)
+        heard[: len(z) // 2 + 1] = self.pieces.bank.band(len(z), floor)
         heard[(len(z) + 1) // 2 :] &= not below_nyquist
         return torch.fft.ifft(torch.fft.fft(z) * heard)
 
@@ -354,26 +297,13 @@ class _Sound:
         return {"parts": self.source.parts(), "links_db": self.links, "misfit_db": misfits}
 
 
-def _solved(
-    S: torch.Tensor, z: torch.Tensor | None, pieces: Pieces, seed: int, newton: bool
-) -> torch.Tensor:
+def _solved(piece: Piece, z: torch.Tensor | None, seed: int, newton: bool) -> torch.Tensor:
     """Recover one piece, in whatever process, alone or next to the sound so far."""
-    bank = _bank(pieces.W)
-    return begun(S, pieces, bank, seed) if z is None else z + changed(S, z, pieces, bank, newton)
+    S, pieces = piece(), piece.pieces()
+    return begun(S, pieces, seed) if z is None else z + changed(S, z, pieces, newton)
 
 
-def _misfits(S: torch.Tensor, z: torch.Tensor, pieces: Pieces) -> tuple[torch.Tensor, torch.Tensor]:
+def _misfits(piece: Piece, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Compute the squared misfit and the energy of each column of one piece."""
-    return misfit(S, z, pieces, _bank(pieces.W)).square().sum(0), S.square().sum(0)
-
-
-_banks: dict[bytes, CircleBank] = {}
-
-
-def _bank(W: Scalogram) -> CircleBank:
-    """Make the bank of W, once for each process."""
-    key = digest_of(W, {})
-    if key not in _banks:
-        _banks.clear()
-        _banks[key] = CircleBank(W)
-    return _banks[key]
+    S = piece()
+    return misfit(S, z, piece.pieces()).square().sum(0), S.square().sum(0)

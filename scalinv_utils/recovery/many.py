@@ -30,7 +30,7 @@ from ..measured import Measured, load
 from ..transforms.scalogram import Scalogram
 from ._pipeline import recover
 from ._result import Recovery
-from ._workers import check_jobs, in_order
+from ._workers import Shared, check_jobs, in_order
 
 __all__ = ["digest_of", "recover_many"]
 
@@ -113,8 +113,8 @@ def _generated(
     options: dict[str, Any],
 ) -> Iterator[Recovery | None]:
     """Do the work of `recover_many`, whose arguments are checked before the first is asked for."""
-    told = digest_of(W, options)
-    tasks = (_task(k, S, W, folder, told, options) for k, S in enumerate(scalograms))
+    told, shared = digest_of(W, options), Shared(W)
+    tasks = (_task(k, S, shared, folder, told, options) for k, S in enumerate(scalograms))
     total = len(scalograms) if hasattr(scalograms, "__len__") else None  # type: ignore[arg-type]
     bar = tqdm(
         in_order(_carried_out, tasks, jobs), total=total, unit="scalogram", disable=not progress
@@ -128,27 +128,27 @@ def _generated(
 def _task(
     number: int,
     S: Source,
-    W: Scalogram | None,
+    W: Shared,
     folder: Path | None,
     told: bytes,
     options: dict[str, Any],
-) -> tuple[Path | None, Source | None, Scalogram | None, dict[str, Any]]:
+) -> tuple[Path | None, Source | None, Shared, dict[str, Any]]:
     """Say what is to be done with one scalogram; nothing but reading if its result is there."""
     if folder is None:
         return None, S, W, options
     path = folder / f"{number:06d}-{_fingerprint(S, told)}.pt"
-    return (path, None, None, {}) if path.exists() else (path, S, W, options)
+    return (path, None, W, {}) if path.exists() else (path, S, W, options)
 
 
 def _carried_out(
-    path: Path | None, S: Source | None, W: Scalogram | None, options: dict[str, Any]
+    path: Path | None, S: Source | None, W: Shared, options: dict[str, Any]
 ) -> tuple[Path | None, Recovery | Exception]:
     """Recover one scalogram, in whatever process; an error comes back as a value."""
     try:
         if S is None and path is not None:
             return path, Recovery.load(path)
-        given = load(S, W) if isinstance(S, str | os.PathLike) else S
-        own = None if isinstance(given, Measured) else W
+        given = load(S, W()) if isinstance(S, str | os.PathLike) else S
+        own = None if isinstance(given, Measured) else W()
         return path, recover(given, own, progress=False, **options)  # type: ignore[arg-type]
     except (ValueError, TypeError, OSError) as error:
         return path, error

@@ -9,6 +9,7 @@ analytic signal, 16 bytes per sample.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -96,6 +97,15 @@ class Pieces:
         self._first = 4 * half
         self.count = math.ceil(n_samples / (W.n_samples - 2 * self._first - half))
         self._starts = [round(k * n_samples / self.count) for k in range(self.count + 1)]
+
+    @functools.cached_property
+    def bank(self) -> CircleBank:
+        """The wavelets of W on all frequencies of a piece."""
+        return CircleBank(self.W)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the bank out of copies and pickles."""
+        return {name: value for name, value in self.__dict__.items() if name != "bank"}
 
     def _inside(self, first: int, fade: int) -> torch.Tensor:
         """Make a window of a piece: 0 up to `first`, then a rise over `fade`; falls alike."""
@@ -211,7 +221,7 @@ def _magnitudes(
     z: torch.Tensor, pieces: Pieces, parts: list[tuple[int, int]]
 ) -> Iterator[tuple[int, int, torch.Tensor]]:
     """Generate columns of the scalogram of the analytic signal z, part by part."""
-    bank, before = CircleBank(pieces.W), pieces.fade + pieces.reach
+    bank, before = pieces.bank, pieces.fade + pieces.reach
     c = torch.empty(bank.shape, dtype=z.dtype)
     for first, last in parts:
         columns = (first - before + torch.arange(bank.n_samples)) % len(z)

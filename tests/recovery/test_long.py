@@ -12,7 +12,6 @@ from scalinv_utils.metrics import analytic, waveform_error_db
 from scalinv_utils.recovery._piece import changed
 from scalinv_utils.recovery._ring import turns
 from scalinv_utils.recovery.long import recover_long
-from scalinv_utils.transforms._circle import CircleBank
 from scalinv_utils.transforms.long import Pieces, magnitude_of_long
 
 RATE, N = 8000, 5001
@@ -194,11 +193,11 @@ def test_a_piece_turns_back_what_comes_after_a_pause_that_is_deeper_than_its_end
     t = torch.arange(N, dtype=torch.float64) / RATE
     envelope = 1 - (1 - 1e-3) * torch.exp(-(((t - PAUSE) / 0.015) ** 2) / 2)
     x = W.like(N).project(envelope * signals.am_fm_tone(N, RATE))
-    pieces, bank, z = Pieces(W, N), CircleBank(W), analytic(x)
+    pieces, z = Pieces(W, N), analytic(x)
     S = pieces.of(magnitude_of_long(x, W, progress=False), 1)
     columns = pieces.columns(1)
     turned = z * torch.polar(torch.ones_like(t), 0.02 * torch.sigmoid((t - PAUSE) * 500))
-    found = turned[columns] + changed(S, turned[columns], pieces, bank)
+    found = turned[columns] + changed(S, turned[columns], pieces)
     inside = (pieces.trusted > 0) & ((t[columns] - PAUSE).abs() > 0.04)
     before, after = (inside & side for side in (t[columns] < PAUSE, t[columns] > PAUSE))
     angles = [float(torch.vdot(z[columns][m], found[m]).angle()) for m in (before, after)]
