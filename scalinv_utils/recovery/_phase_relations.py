@@ -108,17 +108,19 @@ def power_derivative(W: Scalogram) -> np.ndarray:
     n_rows = int((W.frequencies > 0).sum())
     width = min(PREDICTING_ROWS, n_rows)
     D = np.zeros((n_rows, n_rows))
-    places, key = W.log_scales, (W.psi, W.peak, W.time_bandwidth)
+    places, key, nyquist = W.log_scales, (W.psi, W.peak, W.time_bandwidth), np.log(W.peak / np.pi)
     for row in range(n_rows if width > 1 else 0):
         first = min(max(row - width // 2, 0), n_rows - width)
         offsets = np.round(places[first : first + width] - places[row], DIGITS)
-        D[row, first : first + width] = _stencil(*key, tuple(offsets))
+        # No wavelet reaches beyond Nyquist's frequency, which is that of scale peak / pi.
+        end = max(nyquist - places[row], offsets.min() - KERNEL_REACH / np.sqrt(W.time_bandwidth))
+        D[row, first : first + width] = _stencil(*key, tuple(offsets), round(end, DIGITS))
     return D
 
 
 @functools.lru_cache(maxsize=4096)
 def _stencil(
-    psi: Response, peak: float, time_bandwidth: float, offsets: tuple[float, ...]
+    psi: Response, peak: float, time_bandwidth: float, offsets: tuple[float, ...], end: float
 ) -> np.ndarray:
     """Make the weights of neighbouring rows, at these offsets in log s, for the derivative at 0.
 
@@ -127,7 +129,7 @@ def _stencil(
     """
     u = np.array(offsets)
     reach, step = KERNEL_REACH / np.sqrt(time_bandwidth), np.abs(np.diff(u)).min() / POINTS_PER_ROW
-    v = np.arange(u.min() - reach, u.max() + reach, step)
+    v = np.arange(end, u.max() + reach, step)
     h = psi(peak * np.exp(u[:, None] - v)) ** 2
     smaller, less, more, larger = (
         psi(peak * np.exp(k * DIFFERENCE - v)) ** 2 for k in (-2, -1, 1, 2)

@@ -119,6 +119,20 @@ def test_the_power_is_better_predicted_than_by_polynomials(wavelet, voices, gain
     assert min(p - o for o, p in zip(ours, polynomial)) > gain
 
 
+@pytest.mark.parametrize(("wavelet", "bound"), [("gmw", 2e-5), ("cauchy", 2e-6)])
+def test_rows_whose_wavelets_end_at_nyquist_are_predicted_as_well(wavelet, bound):
+    """Against differences between transforms whose rows are shifted by a thousandth."""
+    W = Scalogram(1024, 8000, wavelet=wavelet, voices_per_octave=32, f_min=300)
+    x = torch.randn(1024, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    shifted = [
+        W.like(frequencies=W.frequencies * np.exp(-k * 1e-3)).magnitude(x).square().numpy()
+        for k in range(5)
+    ]
+    true = np.tensordot([-25 / 12, 4, -3, 4 / 3, -1 / 4], shifted, 1) / 1e-3
+    error = np.linalg.norm(power_derivative(W) @ shifted[0] - true, axis=1)
+    assert (error[:16] / np.linalg.norm(true, axis=1)[:16]).max() < bound
+
+
 def test_the_power_derivative_knows_a_tone_and_few_rows():
     W = transform("gmw", 16, f_max=3000)
     S = W.magnitude(torch.cos(2 * torch.pi * 0.125 * torch.arange(N, dtype=torch.float64)))
