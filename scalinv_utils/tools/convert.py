@@ -69,7 +69,11 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--voices", type=int, default=32, help="rows per octave; default: 32")
     made.add_argument("--f-min", type=float, default=50.0, help="lowest row in Hz; default: 50")
     made.add_argument("--piece", type=int, default=32768, help="samples at a time; default: 32768")
-    made.add_argument("--single", action="store_true", help="half the size, in single precision")
+    made.add_argument(
+        "--single",
+        action="store_true",
+        help="half the size, in single precision: less accurate across pauses",
+    )
     made.set_defaults(carry_out=analyse, interrupted="nothing was written")
     back = commands.add_parser(
         "recover", help="recover the sound behind a scalogram", epilog=DESCRIBED
