@@ -60,18 +60,14 @@ def read(path: str | Path) -> list[Row]:
 
 
 # The columns that hold text, and those that hold whole numbers; all others hold floats.
-TEXTS = {"signal", "wavelet", "method", "device", "transform", "error", "machine", "versions"}
-COUNTS = {
-    "voices",
-    "seed",
-    "n_samples",
-    "n_freqs",
-    "n_slices",
-    "slice_samples",
-    "overlap",
-    "evaluations",
-    "steps",
-}
+TEXTS = set(
+    "signal wavelet method device transform error machine versions "
+    "cut recording kind track point".split()
+)
+COUNTS = set(
+    "voices seed n_samples n_freqs n_slices slice_samples overlap evaluations steps "
+    "samples held_out".split()
+)
 
 
 def _meant(name: str, text: str) -> str | int | float | None:
