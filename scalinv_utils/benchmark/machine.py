@@ -12,7 +12,10 @@ from ..course._memory import give_back
 
 __all__ = ["PeakMemory", "machine", "versions"]
 
-VERSIONS_OF = ("scalinv_utils", "torch", "numpy", "scipy", "kymatio", "ssqueezepy", "librosa")
+VERSIONS_OF = (
+    *("scalinv_utils", "torch", "numpy", "scipy"),
+    *("kymatio", "ssqueezepy", "librosa", "pywavelets"),
+)
 SAMPLING_SECONDS = 0.005  # The time between two looks at the memory.
 
 

@@ -11,7 +11,7 @@ import importlib.util
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -103,15 +103,21 @@ class Problem:
     ----------
     x : real Tensor, shape (n_samples,)
         The signal, in the band of W.
-    S : real Tensor, shape (n_freqs, n_samples)
-        Its scalogram, with or without noise.
-    W : CountedScalogram
-        The transform that S belongs to.
+    S : real Tensor, shape (n_freqs, n_samples), or Measured
+        Its scalogram, with or without noise, or what is known of it.
+    W : Scalogram
+        The transform that S belongs to. The count of a `CountedScalogram` is reported.
+    leaves_open : "rotation", "sign" or "all"
+        What the scalogram does not tell of the phase; "all" where no signal has this scalogram.
+    snr_db : float, optional
+        Level of the noise that was put on S, for its bound.
     """
 
     x: torch.Tensor
-    S: torch.Tensor
-    W: CountedScalogram
+    S: Any
+    W: Scalogram
+    leaves_open: Literal["rotation", "sign", "all"] = "rotation"
+    snr_db: float | None = None
 
 
 @dataclass
@@ -249,7 +255,7 @@ def best_pipeline(problem: Problem, seed: int) -> Answer:
 
 def best_pipeline_decimated(problem: Problem, seed: int) -> Answer:
     """Run `recover` on the columns of each row that `Decimated` keeps, without the others."""
-    W, decimated = problem.W, Decimated(problem.W)
+    W, decimated = cast(CountedScalogram, problem.W), Decimated(problem.W)
     parts = decimated.keep(problem.S)
     y = recover(decimated.complete(parts), W, seed=seed, progress=False).signal
     flat = [

@@ -28,11 +28,22 @@ from .. import metrics
 from .._validation import check_choice, check_count, check_number
 from ..bounds import noisy
 from ..course import signals
+from ..transforms.scalogram import Scalogram
 from .machine import PeakMemory, machine, versions
 from .methods import CONTESTANTS, CountedScalogram, Problem
 from .records import Row, append, drop_unfinished_line, read, spelt
 
-__all__ = ["FIELDS", "PRESETS", "Cell", "compute", "grid", "preset", "run"]
+__all__ = [
+    "FIELDS",
+    "PRESETS",
+    "Cell",
+    "compute",
+    "grid",
+    "preset",
+    "row_of",
+    "run",
+    "unit_seconds",
+]
 
 DEFAULT_RATE, DEFAULT_SAMPLES = 8000, 2048
 DEFAULT_WAVELETS = ("cauchy", "gmw")
@@ -206,25 +217,24 @@ def compute(cell: Cell) -> Row:
 
     An error of the contestant becomes the row's `error`, and its scores stay empty.
     """
+    transform = CONTESTANTS[cell.method].own or "scalogram"
+    return {**row_of(cell, _scores, FIELDS), "transform": transform}
+
+
+def row_of(cell: Any, scores: Callable[[Any], Row], columns: Sequence[str]) -> Row:
+    """Return a row of these columns: the fields of a cell and its scores, or why it has none."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # Times shall be comparable, and cells run side by side.
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            scores = _scores(cell)
+            found = scores(cell)
     except Exception as error:
-        scores = {"error": f"{type(error).__name__}: {error}".replace("\n", " ")}
+        found = {"error": f"{type(error).__name__}: {error}".replace("\n", " ")}
     finally:
         torch.set_num_threads(threads)
-    transform = CONTESTANTS[cell.method].own or "scalogram"
-    return {
-        **dict.fromkeys(FIELDS),
-        **asdict(cell),
-        "transform": transform,
-        **scores,
-        "machine": machine(),
-        "versions": versions(),
-    }
+    source = {"machine": machine(), "versions": versions()}
+    return {**dict.fromkeys(columns), **asdict(cell), **found, **source}
 
 
 def _scores(cell: Cell) -> Row:
@@ -234,14 +244,14 @@ def _scores(cell: Cell) -> Row:
     device = cell.device if who.any_device else "cpu"
     problem = Problem(problem.x.to(device), problem.S.to(device), problem.W.to(device))
     clock = time.process_time if device == "cpu" else time.perf_counter
-    unit = _unit_seconds(problem.W, problem.x, clock)
-    problem.W.evaluations = 0
+    counted, unit = cast(CountedScalogram, problem.W), unit_seconds(problem.W, problem.x, clock)
+    counted.evaluations = 0
     with PeakMemory() as memory:
         start, begin = time.perf_counter(), clock()
         answer = who.solve(problem, cell.seed)
         y = answer.signal.cpu()  # The copy also waits for the device.
         cost, seconds = (clock() - begin) / unit, time.perf_counter() - start
-    evaluations = problem.W.evaluations if answer.evaluations is None else answer.evaluations
+    evaluations = counted.evaluations if answer.evaluations is None else answer.evaluations
     x, S, W = problem.x.cpu(), problem.S.cpu(), problem.W.cpu()
     own_fit = answer.consistency_db
     return {
@@ -256,8 +266,8 @@ def _scores(cell: Cell) -> Row:
     }
 
 
-def _unit_seconds(
-    W: CountedScalogram, x: torch.Tensor, clock: Callable[[], float], repeats: int = 3
+def unit_seconds(
+    W: Scalogram, x: torch.Tensor, clock: Callable[[], float], repeats: int = 3
 ) -> float:
     """Return the seconds of one analysis and synthesis, the median of a few."""
     seconds = []
@@ -301,13 +311,19 @@ def _warm_up(method: str) -> None:
 
 
 def run(
-    cells: Iterable[Cell], path: str | Path, jobs: int | None = 1, progress: bool = True
+    cells: Iterable[Any],
+    path: str | Path,
+    jobs: int | None = 1,
+    progress: bool = True,
+    *,
+    work: Callable[[Any], Row] | None = None,
+    columns: Sequence[str] = FIELDS,
 ) -> list[Row]:
     """Compute the cells that the file at `path` does not hold yet.
 
     Parameters
     ----------
-    cells : iterable of Cell
+    cells : iterable of Cell, or of another dataclass that `work` takes
     path : str or path
         The CSV, which is made if it does not exist. Every row is written as soon as it is
         computed, so that after Ctrl-C or a crash the same call goes on.
@@ -317,34 +333,42 @@ def run(
         ``with parallel_config(backend="dask"): run(cells, path, jobs=None)``.
     progress : bool
         Whether to show a progress bar.
+    work : callable, optional
+        ``work(cell)`` returns the row of a cell. Default: `compute`.
+    columns : sequence of str
+        The columns of the CSV, the fields of a cell among them.
 
     Returns
     -------
     list of dict
         All rows of the file, those of earlier runs included, as `read` gives them.
     """
-    path = Path(path)
+    path, todo = Path(path), list(dict.fromkeys(cells))
     drop_unfinished_line(path)
-    done = {_key(row) for row in read(path)} if path.exists() else set()
-    todo = [cell for cell in dict.fromkeys(cells) if cell.key not in done]
-    bar = tqdm(_computed(todo, jobs), total=len(todo), unit="cell", disable=not progress)
+    names = [field.name for field in fields(todo[0])] if todo else []
+    done = {_spelt(row, names) for row in read(path)} if path.exists() else set()
+    todo = [cell for cell in todo if _spelt(asdict(cell), names) not in done]
+    bar = tqdm(_computed(todo, jobs, work), total=len(todo), unit="cell", disable=not progress)
     for row in bar:
-        append(path, FIELDS, [row])
-        bar.set_postfix_str(f"{row['method']}, {row['signal']}", refresh=False)
+        append(path, columns, [row])
+        bar.set_postfix_str(", ".join(str(row[name]) for name in names[:3]), refresh=False)
     return read(path) if path.exists() else []
 
 
-def _computed(cells: Iterable[Cell], jobs: int | None) -> Iterator[Row]:
+def _computed(
+    cells: Iterable[Any], jobs: int | None, work: Callable[[Any], Row] | None
+) -> Iterator[Row]:
     """Return the rows of the cells, each as soon as it is computed."""
+    work = work or compute
     if jobs == 1:
-        return map(compute, cells)
+        return map(work, cells)
     from joblib import Parallel, delayed
 
     options: dict[str, Any] = {"return_as": "generator_unordered", "batch_size": 1}
     workers = Parallel(n_jobs=jobs, **options)
-    return cast(Iterator[Row], workers(delayed(compute)(cell) for cell in cells))
+    return cast(Iterator[Row], workers(delayed(work)(cell) for cell in cells))
 
 
-def _key(row: Row) -> tuple[str, ...]:
-    """Return the key of the cell that a row belongs to."""
-    return tuple(spelt(row[field.name]) for field in fields(Cell))
+def _spelt(row: Row, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the fields that tell a run from others, as the CSV spells them."""
+    return tuple(spelt(row[name]) for name in names)

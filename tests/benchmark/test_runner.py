@@ -124,10 +124,10 @@ def test_several_processes_give_the_same_rows(tmp_path, tiny, same_but_for_costs
 def test_a_unit_of_cost_is_the_median_of_three_analyses_and_syntheses():
     W = CountedScalogram(64)
     clock = iter([0.0, 5.0, 10.0, 12.0, 20.0, 23.0])
-    assert runner._unit_seconds(W, torch.ones(64).double(), lambda: next(clock)) == 3.0
+    assert runner.unit_seconds(W, torch.ones(64).double(), lambda: next(clock)) == 3.0
     assert W.evaluations == 6
     clock = iter([0.0, 5.0])
-    assert runner._unit_seconds(W, torch.ones(64).double(), lambda: next(clock), 1) == 5.0
+    assert runner.unit_seconds(W, torch.ones(64).double(), lambda: next(clock), 1) == 5.0
 
 
 def answering(monkeypatch, answer, **facts):
