@@ -10,9 +10,10 @@ from pathlib import Path
 import torch
 
 from .._validation import check_choice
-from . import scaling
+from . import scaling, standings, tracks
 from .methods import available
 from .runner import PRESETS, Cell, preset, run
+from .scores import run_tracks
 from .summary import report
 
 __all__ = ["main"]
@@ -26,6 +27,8 @@ examples (put quotes around names with spaces):
   python -m scalinv_utils benchmark --jobs 2
   python -m scalinv_utils benchmark --signals speech crow --methods recover heap --seeds 1
   python -m scalinv_utils benchmark --dask tcp://192.0.2.1:8786 --preset full
+  python -m scalinv_utils benchmark --tracks
+  python -m scalinv_utils benchmark --tracks rows "noise on S" --preset tiny
   python -m scalinv_utils benchmark --speed
   python -m scalinv_utils benchmark --size 1 2 4 8
   python -m scalinv_utils benchmark --long 60
@@ -85,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
         help="where the Markdown table and the plots go (default: %(default)s)",
     )
     add("--fresh", action="store_true", help="start anew instead of resuming")
+    add("--tracks", nargs="*", metavar="NAME", help="run these tracks (default: all) instead")
     add("--speed", action="store_true", help="measure the transform's speed, as ratios, instead")
     add(
         "--size",
@@ -152,6 +156,8 @@ def main(arguments: Sequence[str]) -> str | None:
     try:
         if options.speed or options.size is not None or options.long is not None:
             _costs(options)
+        elif options.tracks is not None:
+            _tracks(options)
         else:
             _table(options)
     except KeyboardInterrupt:
@@ -174,6 +180,21 @@ def _table(options: argparse.Namespace) -> None:
         rows = run(cells, path, None if options.dask else options.jobs)
     print(f"{path}: {len(rows)} rows, {sum(bool(row['error']) for row in rows)} of them errors")
     for written in report(rows, options.report):
+        print(written)
+
+
+def _tracks(options: argparse.Namespace) -> None:
+    """Run tracks, and write their standings and the picture."""
+    cells = tracks.cells(options.tracks or tracks.TRACKS, options.preset, options.samples)
+    wanted = {check_choice(name, tracks.TAKE_ALL, "--methods") for name in options.methods or ()}
+    cells = [cell for cell in cells if not wanted or cell.method in wanted]
+    path = options.output or OUTPUT_FOLDER / "tracks.csv"
+    if options.fresh:
+        path.unlink(missing_ok=True)
+    with _cluster(options.dask):
+        rows = run_tracks(cells, path, None if options.dask else options.jobs)
+    print(f"{path}: {len(rows)} rows, {sum(bool(row['error']) for row in rows)} of them errors")
+    for written in standings.report_tracks(rows, options.report):
         print(written)
 
 

@@ -31,6 +31,7 @@ __all__ = [
     "profile",
     "ranking",
     "report",
+    "rows_of_table",
     "select",
     "stored",
 ]
@@ -51,7 +52,7 @@ def stored(name: str = "benchmark") -> list[Row]:
 
     Parameters
     ----------
-    name : "benchmark", "benchmark_speed", "benchmark_size" or "benchmark_long"
+    name : "benchmark", "benchmark_tracks", "benchmark_speed", "benchmark_size" or "benchmark_long"
 
     Examples
     --------
@@ -98,9 +99,7 @@ def blind(rows: Iterable[Row]) -> list[Row]:
 
 
 def median_and_worst(
-    rows: Iterable[Row],
-    by: Sequence[str] = ("method", *PROBLEM),
-    column: str = "waveform_error_db",
+    rows: Iterable[Row], by: Sequence[str] = ("method", *PROBLEM), column: str = "waveform_error_db"
 ) -> dict[Group, tuple[float, float]]:
     """Compute median and worst (largest) value of a column over the rows of each group.
 
@@ -248,7 +247,7 @@ def _table(rows: Sequence[Row]) -> str:
     for method in methods:
         scores = [_score(cells.get((method, signal))) for signal in columns]
         lines.append([method, *scores, *(f"{cost[method,][0]:.3g}" for cost in costs)])
-    return _rows_of_table(lines)
+    return rows_of_table(lines)
 
 
 def _score(pair: tuple[float, float] | None) -> str:
@@ -271,10 +270,10 @@ def _cheapest_table(rows: Sequence[Row]) -> str:
                 ),
             ]
         )
-    return _rows_of_table(lines)
+    return rows_of_table(lines)
 
 
-def _rows_of_table(lines: Sequence[Sequence[str]]) -> str:
+def rows_of_table(lines: Sequence[Sequence[str]]) -> str:
     """Join cells to a Markdown table; the first line holds the headings."""
     head, *rest = (f"| {' | '.join(line)} |" for line in lines)
     return "\n".join([head, "| " + " | ".join("---" for _ in lines[0]) + " |", *rest])
