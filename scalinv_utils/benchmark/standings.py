@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from .._whole_file import write_whole
 from ..course.plotting import render, use_style
@@ -33,6 +34,9 @@ DRAWS, QUANTILES = 2000, (0.025, 0.975)
 ALIKE_DB = (-150.0, 10.0)
 
 PROBLEM_NAMES = [f.name for f in fields(TrackCell) if f.name not in ("track", "method")]
+# Of bars for the shares below -20, -40 and -60 dB.
+BLUES = ("#c6dbef", "#6baed6", "#08519c")
+
 CUT_AT = PROBLEM_NAMES.index("cut")
 
 Scores = dict[tuple[Any, ...], float]
@@ -164,26 +168,30 @@ def draw_tracks(figure: Figure, rows: Sequence[Row]) -> None:
     methods = [who for who in CONTESTANTS if any(row["method"] == who for row in rows)]
     tracks = [track for track in TRACKS if any(row["track"] == track for row in rows)]
     for ax, (title, part) in zip(figure.subplots(1, 2, sharey=True), _parts(rows).items()):
+        ax.grid(False)
         ax.set(title=title, xlim=(-0.06, len(methods)), ylim=(len(tracks) - 0.4, -0.6))
         ax.set_xticks(np.arange(len(methods)) + 0.45, methods, rotation=30, ha="right")
         ax.set_yticks(range(len(tracks)), tracks)
         for track in {row["track"] for row in part}:
             _draw_line(ax, tracks.index(track), methods, track, part)
+    keys = [Patch(color=c, label=f"below {level} dB") for c, level in zip(BLUES, LEVELS_DB)]
+    keys.append(
+        Patch(facecolor="none", edgecolor="black", label="first, or not told apart from it")
+    )
+    figure.legend(handles=keys, loc="outside lower right", ncols=4, fontsize="small")
 
 
 def _draw_line(ax: Axes, y: int, methods: list[str], track: str, rows: Sequence[Row]) -> None:
-    """Draw nested bars, the darkest below the lowest level, and mark who is first or tied."""
+    """Draw nested bars, the darkest below the lowest level, and frame who is first or tied."""
     found, told = shares(rows), standing(rows, track)
     for x, who in enumerate(methods):
         if who not in told:
             ax.text(x + 0.45, y, "cannot", ha="center", va="center", color="0.6", size="x-small")
             continue
-        ax.barh(y, 0.9, 0.7, x, color="0.94", edgecolor="black", linewidth=_WEIGHT[told[who][2]])
-        for share, colour in zip(found[track, who][0], ("#c6dbef", "#6baed6", "#08519c")):
+        for share, colour in zip((1.0, *found[track, who][0]), ("0.94", *BLUES)):
             ax.barh(y, 0.9 * share, 0.7, x, color=colour)
-
-
-_WEIGHT = {"first": 1.5, "same": 1.5, "tied": 1.5, "behind": 0.0}
+        if told[who][2] != "behind":
+            ax.barh(y, 0.9, 0.7, x, facecolor="none", edgecolor="black", linewidth=1.5)
 
 
 def report_tracks(rows: Sequence[Row], folder: Path) -> list[Path]:

@@ -75,7 +75,7 @@ def test_words_and_picture_tell_held_out_cuts_apart():
     figure = Figure()
     standings.draw_tracks(figure, rows)
     left, right = figure.axes
-    assert [len(ax.patches) for ax in (left, right)] == [12, 4]
+    assert [len(ax.patches) for ax in (left, right)] == [14, 5]
     assert [text.get_text() for text in left.texts] == ["cannot"]
 
 
