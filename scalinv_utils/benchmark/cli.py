@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -53,14 +54,14 @@ def _parser() -> argparse.ArgumentParser:
         "--preset",
         choices=PRESETS,
         default="stored",
-        help="which cells to run (default: stored, the cells of notebook 09; tiny takes seconds, "
+        help="which cells to run (default: stored, those of the stored table; tiny takes seconds, "
         "full hours)",
     )
     add(
         "--signals",
         nargs="+",
         metavar="NAME",
-        help="run only these recordings and synthetic signals",
+        help="run only these recordings and synthetic signals, or cuts of tracks",
     )
     add("--methods", nargs="+", metavar="NAME", help="run only these contestants")
     add("--wavelets", nargs="+", metavar="NAME", help="run only these wavelets")
@@ -117,20 +118,22 @@ def chosen(options: argparse.Namespace) -> tuple[list[Cell], list[str]]:
         If a name is unknown, or torch cannot use the device.
     """
     _require_device(options.device)
-    cells = preset(options.preset)
-    for name, field in (("signals", "signal"), ("methods", "method"), ("wavelets", "wavelet")):
+    cells = _narrowed(preset(options.preset), options, "signal")
+    n_samples, device = options.samples, options.device
+    cells = [replace(c, device=device, n_samples=n_samples or c.n_samples) for c in cells]
+    absent = {cell.method for cell in cells if not available(cell.method)}
+    return [cell for cell in cells if cell.method not in absent], sorted(absent)
+
+
+def _narrowed(cells: list[Any], options: argparse.Namespace, signal: str) -> list[Any]:
+    """Keep the cells with the sounds, methods, wavelets and seeds that the options name."""
+    for name, field in (("signals", signal), ("methods", "method"), ("wavelets", "wavelet")):
         wanted = getattr(options, name)
         if wanted:
             known = dict.fromkeys(getattr(cell, field) for cell in cells)
             wanted = [check_choice(value, known, f"--{name}") for value in wanted]
             cells = [cell for cell in cells if getattr(cell, field) in wanted]
-    cells = [
-        replace(cell, device=options.device, n_samples=options.samples or cell.n_samples)
-        for cell in cells
-        if options.seeds is None or cell.seed < options.seeds
-    ]
-    absent = {cell.method for cell in cells if not available(cell.method)}
-    return [cell for cell in cells if cell.method not in absent], sorted(absent)
+    return [cell for cell in cells if options.seeds is None or cell.seed < options.seeds]
 
 
 def _require_device(device: str) -> None:
@@ -185,9 +188,9 @@ def _table(options: argparse.Namespace) -> None:
 
 def _tracks(options: argparse.Namespace) -> None:
     """Run tracks, and write their standings and the picture."""
+    check_choice(options.device, ("cpu",), "--device of --tracks")
     cells = tracks.cells(options.tracks or tracks.TRACKS, options.preset, options.samples)
-    wanted = {check_choice(name, tracks.TAKE_ALL, "--methods") for name in options.methods or ()}
-    cells = [cell for cell in cells if not wanted or cell.method in wanted]
+    cells = _narrowed(cells, options, "cut")
     path = options.output or OUTPUT_FOLDER / "tracks.csv"
     if options.fresh:
         path.unlink(missing_ok=True)

@@ -7,7 +7,7 @@ bootstrap over cuts (Efron and Tibshirani 1993): all runs of a cut are drawn tog
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from ..course.plotting import render, use_style
 from .cuts import CUTS
 from .methods import CONTESTANTS
 from .records import Row
-from .summary import LEVELS_DB, rows_of_table
+from .summary import LEVELS_DB, median_and_worst, rows_of_table
 from .tracks import TRACKS, TrackCell
 
 __all__ = ["draw_tracks", "report_tracks", "scores_of", "shares", "standing", "track_tables"]
@@ -36,6 +36,8 @@ ALIKE_DB = (-150.0, 10.0)
 PROBLEM_NAMES = [f.name for f in fields(TrackCell) if f.name not in ("track", "method")]
 # Of bars for the shares below -20, -40 and -60 dB.
 BLUES = ("#c6dbef", "#6baed6", "#08519c")
+
+HEADINGS = "track,method,-20,-40,-60,interval,median,worst,cost,standing".split(",")
 
 CUT_AT = PROBLEM_NAMES.index("cut")
 
@@ -133,20 +135,28 @@ def _word(scores: Scores, best: Scores) -> str:
 
 def track_tables(rows: Sequence[Row]) -> str:
     """Write the standings as Markdown, those of the cuts that are held out apart."""
-    parts = ["Share of sounds (%) below -20, -40 and -60 dB, with the 95 % interval of the last; "]
-    parts[0] += "edited: at most 3, 1 and 0.1 dB above the best fit. Then median and worst (dB)."
+    parts = [
+        "Percent of the sounds below -20, -40 and -60 dB, and the 95 % interval of the last; where "
+        "edited, at most 3, 1 and 0.1 dB above the best fit. Then median and worst (dB), and the "
+        "median cost in units of one analysis and synthesis."
+    ]
     for title, part in _parts(rows).items():
-        found = shares(part)
-        lines = [
-            ["track", "method", "-20", "-40", "-60", "interval", "median", "worst", "standing"]
-        ]
-        for track in dict.fromkeys(track for track, _ in found):
-            for who, (median, worst, word) in standing(part, track).items():
-                share, low, high = (100 * found[track, who]).round()
-                numbers = [*(f"{s:.0f}" for s in share), f"{low[2]:.0f} to {high[2]:.0f}"]
-                lines.append([track, who, *numbers, f"{median:.1f}", f"{worst:.1f}", word])
-        parts.append(f"## {title}\n\n{rows_of_table(lines)}")
+        words = []
+        for (who,), pair in median_and_worst(part, ("method",), "excess_db").items():
+            words.append(f"{who} {pair[0]:.1f} ({pair[1]:.1f})")
+        parts += [f"## {title}\n\n{rows_of_table([HEADINGS, *_lines(part)])}"]
+        parts += [f"Excess over the Cramer-Rao bound, median (worst), dB: {', '.join(words)}."]
     return "\n\n".join(parts) + "\n"
+
+
+def _lines(rows: Sequence[Row]) -> Iterator[list[str]]:
+    found, costs = shares(rows), median_and_worst(rows, ("track", "method"), "cost")
+    for track in dict.fromkeys(track for track, _ in found):
+        for who, (median, worst, word) in standing(rows, track).items():
+            share, low, high = (100 * found[track, who]).round()
+            cost = costs.get((track, who), (math.inf, 0))[0]
+            levels = [*(f"{s:.0f}" for s in share), f"{low[2]:.0f} to {high[2]:.0f}"]
+            yield [track, who, *levels, f"{median:.1f}", f"{worst:.1f}", f"{cost:.0f}", word]
 
 
 def _parts(rows: Sequence[Row]) -> dict[str, list[Row]]:

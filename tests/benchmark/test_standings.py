@@ -15,7 +15,7 @@ HELD_OUT = [name for name, cut in CUTS.items() if cut.held_out]
 def rows_of(method, scores, track="exact", seed=0, cuts=TUNED):
     return [
         dict(track=track, point="", cut=cut, wavelet="gmw", seed=seed, n_samples=512)
-        | dict(method=method, score_db=score)
+        | dict(method=method, score_db=score, cost=7.0, excess_db=1.5)
         for cut, score in zip(cuts, scores)
     ]
 
@@ -70,8 +70,9 @@ def test_words_and_picture_tell_held_out_cuts_apart():
     rows += rows_of("heap", [-30.0] * 3) + rows_of("recover", [-30.0] * 3, "rows")
     words = standings.track_tables(rows)
     tuned, held_out = words.split("## held out")
-    assert "| exact | recover | 100 | 100 | 100 | 100 to 100 | -70.0 | -70.0 | first |" in tuned
-    assert "| exact | recover | 100 | 100 | 0 | 0 to 0 | -50.0 | -50.0 | first |" in held_out
+    assert "| exact | recover | 100 | 100 | 100 | 100 to 100 | -70.0 | -70.0 | 7 | first |" in tuned
+    assert "| exact | recover | 100 | 100 | 0 | 0 to 0 | -50.0 | -50.0 | 7 | first |" in held_out
+    assert "median (worst), dB: recover 1.5 (1.5), heap 1.5 (1.5)." in tuned
     figure = Figure()
     standings.draw_tracks(figure, rows)
     left, right = figure.axes
@@ -89,6 +90,8 @@ def test_the_command_runs_tracks(tmp_path, capsys):
     ).read_text()
     assert "track must be one of" in cli.main(["--tracks", "magic", *arguments])
     assert "--methods must be one of" in cli.main(["--tracks", "exact", "--methods", "magic"])
+    assert "--signals must be one of" in cli.main(["--tracks", "exact", "--signals", "speech"])
+    assert "must be one of 'cpu'" in cli.main(["--tracks", "exact", "--device", "cuda"])
 
 
 @pytest.mark.parametrize("name", ["benchmark_tracks"])
