@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.io import loadmat, savemat
 
-from scalinv_utils.measured import from_matlab
+from scalinv_utils.measured import _mat, from_matlab
 from scalinv_utils.measured._mat import variables
 
 RNG = np.random.default_rng(3)
@@ -147,6 +147,20 @@ def test_variables_of_version_4_may_be_empty_or_come_from_another_machine():
 def test_other_heads_are_of_no_version(said):
     with pytest.raises(ValueError, match="no version that is known"):
         variables(old(**said), ("wt",))
+
+
+def test_room_is_asked_for_what_is_made_of_a_variable(monkeypatch):
+    asked = []
+    monkeypatch.setattr(_mat, "check_room", lambda *said: asked.append(said[:3]))
+    made = "its variable 'wt' and what is made of it"
+    variables(old(shape=(3, 2), numbers=6 * [1.0]), ("wt",))
+    assert asked == [(4 * 6 * 8, "it", made), (64 * 6, "it", made)]
+    asked.clear()
+    variables(old(shape=(3, 1), numbers=6 * [1.0], imaginary=1), ("wt",))
+    assert asked == [(4 * 6 * 8, "it", made), (64 * 3, "it", made)]
+    asked.clear()
+    variables(io.BytesIO(saved({"wt": np.zeros((10, 20), "u1")})), ("wt",))
+    assert asked == [(4 * 8 * 200, "it", made)]
 
 
 def element_of(kind, content):
