@@ -55,6 +55,7 @@ from ._stages import Callback, Run, Stage, at_unit, silence_of
 
 __all__ = [
     "add_integral",
+    "best_of",
     "corrected",
     "correction",
     "heap",

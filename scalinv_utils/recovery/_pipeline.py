@@ -16,6 +16,7 @@ from ._gradient_descent import descend_lbfgs
 from ._griffin_lim import alternate, fast
 from ._lifted_completion import is_liftable
 from ._lifted_power import MODELS, applies_to, noise_level
+from ._lowpass_start import ROTATIONS, start_with_lowpass
 from ._measured import carry_out, completed_stages
 from ._members import Index, one_by_one
 from ._noisy import Noisy
@@ -173,7 +174,11 @@ def _recover_modulus(
     is_start = noise_db > NOISE_FREE_DB and bool(cleaned.any())
     stages = _stages(cleaned if is_start else None, seed)
     if noise_db <= NOISE_FREE_DB:
-        stages[1:1] = _more_stages(S, W, seed)
+        if W.lowpass is None:
+            stages[1:1] = _more_stages(S, W, seed)
+        elif W.has_wavelet:
+            start = functools.partial(start_with_lowpass, seed=seed)
+            stages[:1] = [Stage("wavelets, turned by the lowpass", start, ROTATIONS)]
     sigma = _level(signed, W, sigma, noise) if noise_db > NOISE_FREE_DB else 0.0
     if sigma > 0 and (noisy := Noisy(signed, W, sigma, seed=seed, model=noise)).cleaned.any():
         run.through(noisy.stages, S, noisy.W)
@@ -224,7 +229,7 @@ def _stages(cleaned: torch.Tensor | None, seed: int) -> list[Stage]:
 
 def _more_stages(S: torch.Tensor, W: Scalogram, seed: int) -> list[Stage]:
     """List what may help between start and polish where S is exact."""
-    if W.lowpass is not None or not W.is_log_uniform:
+    if not W.is_log_uniform:
         return []
     stages: list[Stage] = []
     if W.voices_per_octave < SPARSE_VOICES and is_liftable(M := Measured(S, W)):

@@ -552,8 +552,6 @@ def test_sparse_rows_are_completed_and_slips_undone_where_rows_are_even():
     for voices, wanted in ((19, [*completed, "slips undone"]), (20, ["slips undone"])):
         W = transform(n_samples=256, voices_per_octave=voices)
         assert names(_pipeline._more_stages(torch.ones(W.shape), W, 0)) == wanted
-    W = transform(n_samples=256, lowpass="modulus")
-    assert _pipeline._more_stages(torch.ones(W.shape), W, 0) == []
     uneven = Scalogram.from_frequencies(256, RATE, frequencies=[3000, 2000, 1500, 1400])
     assert _pipeline._more_stages(torch.ones(uneven.shape), uneven, 0) == []
 
