@@ -25,7 +25,15 @@ from .records import Row
 from .summary import LEVELS_DB, median_and_worst, rows_of_table
 from .tracks import TRACKS, TrackCell
 
-__all__ = ["draw_tracks", "report_tracks", "scores_of", "shares", "standing", "track_tables"]
+__all__ = [
+    "draw_tracks",
+    "parted",
+    "report_tracks",
+    "scores_of",
+    "shares",
+    "standing",
+    "track_tables",
+]
 
 ABOVE_BEST_DB = (3.0, 1.0, 0.1)  # the levels of edited scalograms
 DRAWS, QUANTILES = 2000, (0.025, 0.975)
@@ -140,7 +148,7 @@ def track_tables(rows: Sequence[Row]) -> str:
         "edited, at most 3, 1 and 0.1 dB above the best fit. Then median and worst (dB), and the "
         "median cost in units of one analysis and synthesis."
     ]
-    for title, part in _parts(rows).items():
+    for title, part in parted(rows).items():
         words = []
         for (who,), pair in median_and_worst(part, ("method",), "excess_db").items():
             words.append(f"{who} {pair[0]:.1f} ({pair[1]:.1f})")
@@ -159,7 +167,8 @@ def _lines(rows: Sequence[Row]) -> Iterator[list[str]]:
             yield [track, who, *levels, f"{median:.1f}", f"{worst:.1f}", f"{cost:.0f}", word]
 
 
-def _parts(rows: Sequence[Row]) -> dict[str, list[Row]]:
+def parted(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Part the rows of tuned cuts from those of cuts that are held out."""
     names = ("tuned", "held out")
     return {names[k]: [r for r in rows if CUTS[r["cut"]].held_out == k] for k in (0, 1)}
 
@@ -177,7 +186,7 @@ def draw_tracks(figure: Figure, rows: Sequence[Row]) -> None:
     """
     methods = [who for who in CONTESTANTS if any(row["method"] == who for row in rows)]
     tracks = [track for track in TRACKS if any(row["track"] == track for row in rows)]
-    for ax, (title, part) in zip(figure.subplots(1, 2, sharey=True), _parts(rows).items()):
+    for ax, (title, part) in zip(figure.subplots(1, 2, sharey=True), parted(rows).items()):
         ax.grid(False)
         ax.set(title=title, xlim=(-0.06, len(methods)), ylim=(len(tracks) - 0.4, -0.6))
         ax.set_xticks(np.arange(len(methods)) + 0.45, methods, rotation=30, ha="right")

@@ -2,11 +2,11 @@
 
 import math
 
-import pytest
 from matplotlib.figure import Figure
 
 from scalinv_utils.benchmark import cli, standings
 from scalinv_utils.benchmark.cuts import CUTS
+from scalinv_utils.benchmark.summary import stored
 
 TUNED = [name for name, cut in CUTS.items() if not cut.held_out]
 HELD_OUT = [name for name, cut in CUTS.items() if cut.held_out]
@@ -94,10 +94,15 @@ def test_the_command_runs_tracks(tmp_path, capsys):
     assert "must be one of 'cpu'" in cli.main(["--tracks", "exact", "--device", "cuda"])
 
 
-@pytest.mark.parametrize("name", ["benchmark_tracks"])
-def test_the_stored_table_has_its_sources(name):
-    from scalinv_utils.benchmark.summary import stored
-
-    rows = stored(name)
+def test_the_stored_table_has_its_sources_and_no_failure():
+    rows = stored("benchmark_tracks")
     assert len(rows) > 1000 and all(row["machine"] and row["versions"] for row in rows)
     assert {CUTS[row["cut"]].held_out for row in rows} == {0, 1}
+    assert not any(row["error"] for row in rows)
+
+
+def test_recover_is_first_or_tied_in_the_stored_table():
+    rows = stored("benchmark_tracks")
+    for part in standings.parted(rows).values():
+        for track in {row["track"] for row in part}:
+            assert standings.standing(part, track)["recover"][2] != "behind", track
