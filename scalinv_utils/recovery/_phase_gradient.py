@@ -348,10 +348,11 @@ def rounds(
     least, failures, newton, n_steps = math.inf, 0, False, SETTLING_STEPS
     while failures < PATIENT_ROUNDS + last_steps * (decibels(least) < newton_below):
         last_resort = failures >= PATIENT_ROUNDS
-        x, residual = _refined(S, kept, W, x, None if newton or last_resort else n_steps, c)
+        newton_steps = newton or last_resort
+        x, residual = _refined(S, kept, W, x, None if newton_steps else n_steps, c, failures > 0)
         yield x, residual
         gain = decibels(least) - decibels(residual)
-        newton = gain < SLOW_DB and not (newton and gain < 0)
+        newton = gain < SLOW_DB and not (newton and gain < 1)
         newton &= decibels(residual) < newton_below
         failures = failures + 1 if gain < 1 else 0
         n_steps = min(n_steps + SETTLING_STEPS * (0 < failures <= PATIENT_ROUNDS), MOST_STEPS)
@@ -370,16 +371,26 @@ def _refined(
     x: torch.Tensor,
     n_steps: int | None,
     c: torch.Tensor,
+    whole: bool,
 ) -> tuple[torch.Tensor, float]:
     """Take steps of fast Griffin-Lim, or one of Gauss and Newton for None; c is overwritten.
 
-    `kept` is what W.painless keeps of S.
+    `kept` is what W.painless keeps of S. Its few coefficients can be at rest in quiet places where
+    the `whole` scalogram is not.
     """
     if n_steps is not None:
-        x = settle(functools.partial(W.painless.refit, kept), x, n_steps, MOMENTUM)
+        step = functools.partial(_refit, S, W, c)
+        step = step if whole else functools.partial(W.painless.refit, kept)
+        x = settle(step, x, n_steps, MOMENTUM)
         return mend(S, W, x, MENDING * SETTLING_STEPS, MOMENTUM, c)
     x = gauss_newton(kept, W.painless, x, NEWTON_STEPS)
     return x, float((W.modulus(W.coefficients(x, out=c)) - S).norm())
+
+
+def _refit(S: torch.Tensor, W: Scalogram, c: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """Take a step of Griffin-Lim with all coefficients; c is overwritten."""
+    c = W.coefficients(x, out=c)
+    return W.inverse(W.impose(S, c, out=c))
 
 
 def turn(c: torch.Tensor, phase: torch.Tensor) -> torch.Tensor:
