@@ -84,7 +84,7 @@ CLOSE_DB = -40.0
 SETTLING_STEPS, MOST_STEPS, MOMENTUM, MENDING = 10, 40, 0.9, 3
 
 # Below NEWTON_BELOW_DB, a round that follows one with a gain of less than SLOW_DB takes so many
-# conjugate-gradient steps of Gauss and Newton instead, unless they have just made things worse.
+# conjugate-gradient steps of Gauss and Newton instead, unless they have just gained nothing.
 NEWTON_STEPS, NEWTON_BELOW_DB, SLOW_DB = 30, -80.0, 10.0
 
 # The iteration ends below ENOUGH_DB, or after PATIENT_ROUNDS rounds without a gain of 1 dB, or at
