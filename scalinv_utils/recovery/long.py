@@ -173,7 +173,7 @@ class _Plan:
     def after(self, fit: float) -> bool:
         """Take note of the fit of one more round; return whether it is the best so far."""
         gain = self.best - fit
-        self.newton = gain < SLOW_DB and fit < NEWTON_BELOW_DB and not (self.newton and gain < 0)
+        self.newton = gain < SLOW_DB and fit < NEWTON_BELOW_DB and not (self.newton and gain < 1)
         self.failures = 0 if gain > 1 else self.failures + 1
         self.number, self.best = self.number + 1, min(fit, self.best)
         return gain > 0
