@@ -12,6 +12,8 @@ makes the problem linear; LSQR solves it (Paige and Saunders 1982, doi:10.1145/3
 theta is lowered by the angle of 1 + i d. Few steps are needed: neighbours agree to start with.
 """
 
+import cmath
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +28,8 @@ __all__ = ["Cutting", "joined"]
 
 # Of each linear problem, relative to what is left of the misfit; and at most so many iterations.
 TOLERANCE, MOST_ITERATIONS = 1e-6, 120
+# So many common angles of all slices within half a turn are tried first.
+COMMON_ANGLES = 8
 # A step that leaves more than this share of the misfit is the last, and does not count.
 WORTHWHILE = 0.99
 
@@ -143,6 +147,11 @@ def joined(
     level = unit(torch.stack([part.abs().max() for part in parts]))
     z = torch.stack([coordinates(part / level, cutting.slice_band) for part in parts])
     X, misfit = _scaled(coordinates(x / level, cutting.band), z, cutting)
+    if turning:
+        # Far from the right common angle, next to 90 degrees of it, 1 + i d would be far too long.
+        ways = [z * cmath.exp(1j * math.pi * k / COMMON_ANGLES) for k in range(COMMON_ANGLES)]
+        tried = [(*_scaled(cutting.sum(way), way, cutting), way) for way in ways]
+        X, misfit, z = min(tried, key=lambda triple: triple[1])
     for _ in steps:
         change, angles = _step(z, X, cutting, turning)
         turned = z * torch.sgn(torch.complex(torch.ones_like(angles), angles))[:, None]
