@@ -3,7 +3,7 @@
 import argparse
 import contextlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import torch
 from .._validation import check_choice
 from . import scaling, standings, tracks
 from .methods import available
+from .records import Row
 from .runner import PRESETS, Cell, preset, run
 from .scores import run_tracks
 from .summary import report
@@ -176,14 +177,7 @@ def _table(options: argparse.Namespace) -> None:
     if absent:
         print(f"These are not installed and left out: {', '.join(absent)}.")
         print("To install them: pip install -e '.[benchmark]'")
-    path = options.output or OUTPUT_FOLDER / "benchmark.csv"
-    if options.fresh:
-        path.unlink(missing_ok=True)
-    with _cluster(options.dask):
-        rows = run(cells, path, None if options.dask else options.jobs)
-    print(f"{path}: {len(rows)} rows, {sum(bool(row['error']) for row in rows)} of them errors")
-    for written in report(rows, options.report):
-        print(written)
+    _carry_out(options, cells, "benchmark.csv", run, report)
 
 
 def _tracks(options: argparse.Namespace) -> None:
@@ -191,13 +185,24 @@ def _tracks(options: argparse.Namespace) -> None:
     check_choice(options.device, ("cpu",), "--device of --tracks")
     cells = tracks.cells(options.tracks or tracks.TRACKS, options.preset, options.samples)
     cells = _narrowed(cells, options, "cut")
-    path = options.output or OUTPUT_FOLDER / "tracks.csv"
+    _carry_out(options, cells, "tracks.csv", run_tracks, standings.report_tracks)
+
+
+def _carry_out(
+    options: argparse.Namespace,
+    cells: list[Any],
+    name: str,
+    run_all: Callable[[list[Any], Path, int | None], list[Row]],
+    report_on: Callable[[list[Row], Path], Iterable[Path]],
+) -> None:
+    """Run cells into a table, which is called `name` if the options do not say, and report."""
+    path = options.output or OUTPUT_FOLDER / name
     if options.fresh:
         path.unlink(missing_ok=True)
     with _cluster(options.dask):
-        rows = run_tracks(cells, path, None if options.dask else options.jobs)
+        rows = run_all(cells, path, None if options.dask else options.jobs)
     print(f"{path}: {len(rows)} rows, {sum(bool(row['error']) for row in rows)} of them errors")
-    for written in standings.report_tracks(rows, options.report):
+    for written in report_on(rows, options.report):
         print(written)
 
 

@@ -108,7 +108,7 @@ class Problem:
     W : Scalogram
         The transform that S belongs to. The count of a `CountedScalogram` is reported.
     leaves_open : "rotation", "sign" or "all"
-        What the scalogram does not tell of the phase; "all" where no signal has this scalogram.
+        The part of the phase that the scalogram leaves open; "all" where no signal has it.
     snr_db : float, optional
         Level of the noise that was put on S, for its bound.
     """

@@ -42,7 +42,7 @@ DRAWS, QUANTILES = 2000, (0.025, 0.975)
 ALIKE_DB = (-150.0, 10.0)
 
 PROBLEM_NAMES = [f.name for f in fields(TrackCell) if f.name not in ("track", "method")]
-# Of bars for the shares below -20, -40 and -60 dB.
+# The colours of the bars for the shares below -20, -40 and -60 dB.
 BLUES = ("#c6dbef", "#6baed6", "#08519c")
 
 HEADINGS = "track,method,-20,-40,-60,interval,median,worst,cost,standing".split(",")

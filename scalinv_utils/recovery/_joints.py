@@ -26,7 +26,7 @@ from .._levels import unit
 
 __all__ = ["Cutting", "joined"]
 
-# Of each linear problem, relative to what is left of the misfit; and at most so many iterations.
+# LSQR ends at this share of what is left of the misfit, or after so many iterations.
 TOLERANCE, MOST_ITERATIONS = 1e-6, 120
 # So many common angles of all slices within half a turn are tried first.
 COMMON_ANGLES = 8
@@ -124,7 +124,7 @@ def _weights(band: torch.Tensor, n_samples: int) -> torch.Tensor:
 
 
 def joined(
-    parts: Sequence[torch.Tensor], x: torch.Tensor, cutting: Cutting, turning: bool, steps: Iterable
+    parts: Sequence[torch.Tensor], cutting: Cutting, turning: bool, steps: Iterable
 ) -> torch.Tensor:
     """Find the sound whose slices are the given ones, up to a rotation of each.
 
@@ -132,8 +132,6 @@ def joined(
     ----------
     parts : sequence of real Tensors, each of shape (slice_samples,)
         The slices, turned nearly like each other.
-    x : real Tensor, shape (n_samples,)
-        A first guess of the sound.
     cutting : Cutting
     turning : bool
         Whether slices may be turned further.
@@ -146,24 +144,27 @@ def joined(
     """
     level = unit(torch.stack([part.abs().max() for part in parts]))
     z = torch.stack([coordinates(part / level, cutting.slice_band) for part in parts])
-    X, misfit = _scaled(coordinates(x / level, cutting.band), z, cutting)
-    if turning:
-        # Far from the right common angle, next to 90 degrees of it, 1 + i d would be far too long.
-        ways = [z * cmath.exp(1j * math.pi * k / COMMON_ANGLES) for k in range(COMMON_ANGLES)]
-        tried = [(*_scaled(cutting.sum(way), way, cutting), way) for way in ways]
-        X, misfit, z = min(tried, key=lambda triple: triple[1])
+    # Far from the right common angle, next to 90 degrees of it, 1 + i d would be far too long.
+    angles = [math.pi * k / COMMON_ANGLES for k in range(COMMON_ANGLES if turning else 1)]
+    starts = (_summed(z * cmath.exp(1j * angle), cutting) for angle in angles)
+    X, misfit, z = min(starts, key=lambda start: start[1])
     for _ in steps:
-        change, angles = _step(z, X, cutting, turning)
-        turned = z * torch.sgn(torch.complex(torch.ones_like(angles), angles))[:, None]
+        change, d = _step(z, X, cutting, turning)
+        turned = z * torch.sgn(torch.complex(torch.ones_like(d), d))[:, None]
         # Turns of single joints are carried out as turns. One of all slices is better left linear,
         # and scaled: it turns what the slices lack as well.
-        ways = (turned - z, 1j * angles[:, None] * z)
+        ways = (turned - z, 1j * d[:, None] * z)
         tried = [_scaled(X + change + cutting.sum(way), turned, cutting) for way in ways]
         better, left = min(tried, key=lambda pair: pair[1])
         if not left < WORTHWHILE * misfit:
             break
         X, z, misfit = better, turned, left
     return signal(X, cutting.band, cutting.n_samples) * level
+
+
+def _summed(z: torch.Tensor, cutting: Cutting) -> tuple[torch.Tensor, float, torch.Tensor]:
+    """Add slices up; return the sound, what is left of the slices, and these themselves."""
+    return *_scaled(cutting.sum(z), z, cutting), z
 
 
 def _scaled(X: torch.Tensor, z: torch.Tensor, cutting: Cutting) -> tuple[torch.Tensor, float]:

@@ -74,6 +74,8 @@ class Mapped:
         """Describe a memory map of a whole file; None if S is a part of one, or none at all."""
         if not isinstance(S, np.memmap) or isinstance(S.base, np.ndarray) or not S.filename:
             return None
+        if S.mode == "c":  # what was written to it is not in the file
+            return None
         order = "C" if S.flags.c_contiguous else "F"
         return cls(str(S.filename), S.dtype, S.shape, S.offset, order)
 

@@ -4,7 +4,7 @@ Rows of analytic wavelets leave a rotation x -> Re exp(i theta) x_+ open. What l
 the row of a lowpass, which does not turn: it ties theta, as weakly as the two overlap. So wavelets
 are inverted first, without the lowpass. Then its row is added, which is real, and the sum is
 settled by a few steps of fast Griffin-Lim. A row without a sign of its own changes it at its zeros.
-Of all rotations tried, the one that fits best is the start.
+The rotation that fits best is the start.
 """
 
 import functools

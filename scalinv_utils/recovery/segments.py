@@ -291,7 +291,7 @@ class _Sound:
         if progress:
             steps = Bar(steps, desc="joints", unit="step", delay=BAR_AFTER, leave=False)
         cutting, turning = self.slices._cutting(self.n_samples), self.slices.W.lowpass is None
-        return self.slices.project(joined(self._parts, self._sum(), cutting, turning, steps))
+        return self.slices.project(joined(self._parts, cutting, turning, steps))
 
     def recovery(self, x: torch.Tensor | None = None) -> Recovery:
         """Make the Recovery; its fit is that of all slices together."""

@@ -55,6 +55,7 @@ def test_maps_of_whole_files_are_opened_again(tmp_path):
         with pytest.raises(ValueError, match="read-only"):
             again[0, 0] = 1
     assert Mapped.of(np.zeros((3, 5))) is None
+    assert Mapped.of(np.memmap(tmp_path / "C", "f4", "c", shape=(3, 5))) is None
 
 
 def test_what_is_shared_is_made_once_and_forgotten_with_the_next():
