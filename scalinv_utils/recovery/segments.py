@@ -194,7 +194,7 @@ class Slices:
         -------
         Recovery
             The signal is float64 and on the CPU. While the last steps put the slices together, it
-            takes about 100 bytes per sample. ``consistency_db`` is that of all slices together.
+            takes about 200 bytes per sample. ``consistency_db`` is that of all slices together.
             ``history`` has the consistency of each slice and the time after it. ``details`` has
             "links_db", the level of each slice's overlap with the slice before, relative to the
             slice: where it is very low (a pause), the phase of the later part relative to the
