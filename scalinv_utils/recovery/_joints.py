@@ -14,7 +14,7 @@ theta is lowered by the angle of 1 + i d. Few steps are needed: neighbours agree
 
 import cmath
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,14 +123,12 @@ def _weights(band: torch.Tensor, n_samples: int) -> torch.Tensor:
     return weights[band]
 
 
-def joined(
-    parts: Sequence[torch.Tensor], cutting: Cutting, turning: bool, steps: Iterable
-) -> torch.Tensor:
+def joined(parts: torch.Tensor, cutting: Cutting, turning: bool, steps: Iterable) -> torch.Tensor:
     """Find the sound whose slices are the given ones, up to a rotation of each.
 
     Parameters
     ----------
-    parts : sequence of real Tensors, each of shape (slice_samples,)
+    parts : real Tensor, shape (n_slices, slice_samples)
         The slices, turned nearly like each other.
     cutting : Cutting
     turning : bool
@@ -142,7 +140,7 @@ def joined(
     -------
     real Tensor, shape (n_samples,)
     """
-    level = unit(torch.stack([part.abs().max() for part in parts]))
+    level = unit(parts)
     z = torch.stack([coordinates(part / level, cutting.slice_band) for part in parts])
     # Far from the right common angle, next to 90 degrees of it, 1 + i d would be far too long.
     angles = [math.pi * k / COMMON_ANGLES for k in range(COMMON_ANGLES if turning else 1)]

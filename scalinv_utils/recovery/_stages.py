@@ -185,11 +185,15 @@ class Run:
             stage.carry_out(S, W, self)
         self._bar = None
 
-    def step(self, x: torch.Tensor, consistency_db: float) -> bool:
-        """Record one iterate, and return whether the stage is to stop."""
+    def step(self, x: torch.Tensor, consistency_db: float, *, grows: bool = False) -> bool:
+        """Record one iterate, and return whether the stage is to stop.
+
+        It is copied, since optimisers write all into one place, unless it only `grows`: copies of
+        a sound for each of its slices would take a time that is quadratic in its length.
+        """
         fit, iteration = float(consistency_db), len(self.history["seconds"])
         self.x = x
-        self._last = x.detach().clone(), fit  # a copy: optimisers write all into one place
+        self._last = x.detach() if grows else x.detach().clone(), fit
         if iteration == 0 or fit < self.best_db:
             self.best_db, self._best = fit, self._last
         self.history["consistency_db"].append(fit)

@@ -269,7 +269,8 @@ class _Sound:
         n_padded = slices.count(n_samples) * slices.hop + slices.overlap
         self._padded = torch.zeros(n_padded, dtype=torch.float64)
         self._before: torch.Tensor | None = None
-        self._parts: list[torch.Tensor] = []
+        # One block: small ones between those of a method's work would keep its memory in pieces.
+        self._parts = torch.empty(slices.count(n_samples), slices.W.n_samples, dtype=torch.float64)
 
     def add(self, k: int, S: ArrayLike, result: Recovery) -> bool:
         """Add slice k, turned like the one before; return whether the run is to stop."""
@@ -279,8 +280,8 @@ class _Sound:
         self.norms.append(float(norm(double(check_numbers(S, "S")))))
         self._padded[k * self.slices.hop :][: len(turned)] += turned.real
         self._before = turned
-        self._parts.append(turned.real.clone())
-        return self.run.step(self._sum(), fit)
+        self._parts[k] = turned.real
+        return self.run.step(self._sum(), fit, grows=True)
 
     def _sum(self) -> torch.Tensor:
         return self._padded[self.slices.overlap :][: self.n_samples]

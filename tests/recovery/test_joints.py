@@ -72,7 +72,7 @@ def turned(parts, angles):
 
 
 def put_together(slices, parts, n_samples, turning=True):
-    return joined(parts, slices._cutting(n_samples), turning, range(N_STEPS))
+    return joined(torch.stack(parts), slices._cutting(n_samples), turning, range(N_STEPS))
 
 
 def test_unturned_slices_give_the_sound(slices):
@@ -95,10 +95,10 @@ def test_a_step_that_gains_nothing_is_not_taken(slices):
     x = slices.project(signals.recording("speech", RATE, 3001, start=0.1)[0])
     parts, steps = list(slices.split(x)), itertools.count()
     assert put_together(slices, parts, len(x)).allclose(x, atol=1e-12)
-    y = joined(parts, slices._cutting(len(x)), True, steps)
+    y = joined(torch.stack(parts), slices._cutting(len(x)), True, steps)
     assert next(steps) <= N_STEPS and waveform_error_db(y, x) < -200
     other = slices.project(noise(3001, 7))
-    mixed = [part + noise(1024, k) for k, part in enumerate(slices.split(other))]
+    mixed = torch.stack([part + noise(1024, k) for k, part in enumerate(slices.split(other))])
     one, many = (joined(mixed, slices._cutting(3001), True, range(n)) for n in (2, 50))
     assert waveform_error_db(one, many) < -30
 

@@ -36,6 +36,15 @@ def test_iterates_are_copies():
     assert [float(x[0]) for _, x in recovery.iterates] == [0, 2, 4, 6]
 
 
+def test_an_iterate_that_grows_is_no_copy():
+    run, x = Run("test"), torch.zeros(4)
+    run.step(x, -10.0, grows=True)
+    x += 1
+    result = run.recovery()
+    assert result.signal.tolist() == [1.0] * 4
+    assert result.signal is not x and result.consistency_db == -10.0
+
+
 def test_many_iterates_share_blocks_and_nothing_else(tmp_path):
     recovery = run(70, keep_every=1)
     assert [float(x[0]) for _, x in recovery.iterates] == list(range(71))

@@ -119,6 +119,23 @@ def test_only_one_scalogram_is_held_at_a_time(slices):
     assert seen == [slices.W.shape] * slices.count(len(x))
 
 
+def test_the_sound_is_copied_once_and_not_for_each_slice(slices, monkeypatch):
+    """An hour in slices would take longer to copy than to recover."""
+    copied, clone = [], torch.Tensor.clone
+
+    def counted(x, *args, **options):
+        copied.append(x.numel())
+        return clone(x, *args, **options)
+
+    def nothing(S, W, progress):
+        return Recovery(torch.zeros(N), "nothing", consistency_db=0.0)
+
+    monkeypatch.setattr(torch.Tensor, "clone", counted)
+    x = torch.zeros(9000)
+    slices.recover([torch.zeros(slices.W.shape)] * slices.count(9000), len(x), method=nothing)
+    assert copied.count(len(x)) <= 1
+
+
 @pytest.mark.parametrize(("change", "message"), [(1, "got more"), (-1, "got 3")])
 def test_as_many_scalograms_as_slices(slices, change, message):
     S = torch.zeros(slices.W.shape)
