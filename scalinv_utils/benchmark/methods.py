@@ -27,10 +27,12 @@ from ..recovery._pipeline import recover
 from ..transforms._painless import Painless
 from ..transforms.decimated import Decimated
 from ..transforms.scalogram import Scalogram
+from .ltfat import is_installed, recovered_by_ltfat
 
 __all__ = ["CONTESTANTS", "Answer", "Contestant", "CountedScalogram", "Problem", "available"]
 
-ITERATIONS = 100
+# As many iterations, and so many that no method of the tracks takes more time.
+ITERATIONS, LONG = 100, 1000
 
 # ssqueezepy has no type stubs, and the types inferred from its default values are wrong.
 cwt: Callable[..., Any] = ssqueezepy.cwt
@@ -134,11 +136,14 @@ class Answer:
         How often the contestant's own transform was computed. By default the count of W holds.
     consistency_db : float, optional
         The fit in the contestant's own transform. By default the fit to the scalogram S holds.
+    seconds : float, optional
+        The processor time of a contestant that works in a process of its own.
     """
 
     signal: torch.Tensor
     evaluations: int | None = None
     consistency_db: float | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -157,12 +162,16 @@ class Contestant:
     cheats : bool
         Whether it knows the true phase.
     needs : str, optional
-        The package it needs beyond the course's own dependencies.
+        What it needs beyond the course's own dependencies.
+    is_there : callable, optional
+        Tells whether that is installed. Default: whether there is a package of this name.
     any_device : bool
         Whether it computes on the device of W. The others compute on the CPU.
     variant : bool
         Whether it is another contestant on other data. A variant is in the tables but in no
         ranking.
+    only_tracks : bool
+        Whether it takes part in tracks only.
     """
 
     solve: Callable[..., Answer]
@@ -170,12 +179,14 @@ class Contestant:
     own: str | None = None
     cheats: bool = False
     needs: str | None = None
+    is_there: Callable[[], bool] | None = None
     any_device: bool = False
     variant: bool = False
+    only_tracks: bool = False
 
 
 def available(name: str) -> bool:
-    """Return whether the package that a contestant needs is installed.
+    """Return whether what a contestant needs is installed.
 
     Examples
     --------
@@ -183,8 +194,10 @@ def available(name: str) -> bool:
     >>> available("recover")
     True
     """
-    needs = CONTESTANTS[name].needs
-    return needs is None or importlib.util.find_spec(needs) is not None
+    who = CONTESTANTS[name]
+    if who.is_there is not None:
+        return who.is_there()
+    return who.needs is None or importlib.util.find_spec(who.needs) is not None
 
 
 # --- Phases that need no computing ----------------------------------------------------------------
@@ -204,20 +217,24 @@ def random_phase(problem: Problem, seed: int) -> Answer:
 # --- This project's methods ---------------------------------------------------------------------
 
 
-def alternating(rule: str) -> Callable[[Problem, int], Answer]:
+def alternating(rule: str, long: bool = False) -> Callable[[Problem, int], Answer]:
     """Make a contestant of alternating projections by one of the rules of `griffin_lim`."""
-    return lambda problem, seed: Answer(
-        griffin_lim(problem.S, problem.W, n_iter=ITERATIONS, rule=rule, seed=seed).signal
-    )
+
+    def solve(problem: Problem, seed: int) -> Answer:
+        n_iter = LONG if long else ITERATIONS
+        return Answer(griffin_lim(problem.S, problem.W, n_iter=n_iter, rule=rule, seed=seed).signal)
+
+    return solve
 
 
-def descent(optimizer: str) -> Callable[[Problem, int], Answer]:
+def descent(optimizer: str, long: bool = False) -> Callable[[Problem, int], Answer]:
     """Make a contestant of gradient descent on the scalogram from noise."""
-    return lambda problem, seed: Answer(
-        invert_gradient(
-            problem.S, problem.W, optimizer=optimizer, n_iter=ITERATIONS, seed=seed
-        ).signal
-    )
+
+    def solve(problem: Problem, seed: int) -> Answer:
+        options: dict[str, Any] = {"optimizer": optimizer, "n_iter": LONG if long else ITERATIONS}
+        return Answer(invert_gradient(problem.S, problem.W, seed=seed, **options).signal)
+
+    return solve
 
 
 def whitened_lbfgs(problem: Problem, seed: int) -> Answer:
@@ -262,6 +279,15 @@ def best_pipeline_decimated(problem: Problem, seed: int) -> Answer:
         torch.cat([part.flatten() for part in kept]) for kept in (decimated.magnitude(y), parts)
     ]
     return Answer(y, W.evaluations, float(metrics.misfit_db(*flat)))
+
+
+# --- LTFAT ----------------------------------------------------------------------------------------
+
+
+def ltfat(problem: Problem, seed: int) -> Answer:
+    """Run LTFAT's integration of the phase and 500 steps of fast Griffin-Lim, in Octave."""
+    y, seconds = recovered_by_ltfat(problem.S, problem.W, seed)
+    return Answer(y, seconds=seconds)
 
 
 # --- Published descents on kymatio --------------------------------------------------------------
@@ -485,4 +511,9 @@ CONTESTANTS: dict[str, Contestant] = {
     "ssqueezepy, true phase": Contestant(
         ssqueezepy_inverse, seeded=False, cheats=True, own="ssqueezepy.cwt"
     ),
+    f"L-BFGS, {LONG}": Contestant(descent("lbfgs", long=True), any_device=True, only_tracks=True),
+    f"fast Griffin-Lim, {LONG}": Contestant(
+        alternating("fast", long=True), any_device=True, only_tracks=True
+    ),
+    "LTFAT": Contestant(ltfat, needs="LTFAT and Octave", is_there=is_installed, only_tracks=True),
 }

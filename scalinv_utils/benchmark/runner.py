@@ -47,7 +47,9 @@ __all__ = [
 
 DEFAULT_RATE, DEFAULT_SAMPLES = 8000, 2048
 DEFAULT_WAVELETS = ("cauchy", "gmw")
-INVERT_SCALOGRAM = tuple(name for name, who in CONTESTANTS.items() if not who.own)
+INVERT_SCALOGRAM = tuple(
+    name for name, who in CONTESTANTS.items() if not (who.own or who.only_tracks)
+)
 INVERT_OWN_TRANSFORM = tuple(name for name, who in CONTESTANTS.items() if who.own)
 # The stored table has these methods on noisy scalograms, too.
 RUN_WITH_NOISE = ("recover", "phase equation", "heap, corrected", "L-BFGS", "fast Griffin-Lim")

@@ -31,7 +31,7 @@ from ..course.signals import white_noise
 from ..measured import Measured
 from ..transforms.scalogram import Scalogram
 from .cuts import CUTS, sound
-from .methods import Problem, cwt
+from .methods import LONG, Problem, available, cwt
 
 __all__ = ["TRACKS", "Track", "TrackCell", "cells", "posed"]
 
@@ -267,6 +267,9 @@ EDITS: dict[str, Callable[[Problem], torch.Tensor]] = {
 
 TAKE_MEASURED = ("recover", "heap, corrected", "L-BFGS", "fast Griffin-Lim")
 TAKE_ALL = ("recover", "phase equation", *TAKE_MEASURED[1:])
+# Where recover() takes longer than these, they may take as long. LTFAT takes dense wavelets.
+LONG_TIME = (f"L-BFGS, {LONG}", f"fast Griffin-Lim, {LONG}")
+DENSE = (*TAKE_ALL, "LTFAT")
 
 
 @dataclass(frozen=True)
@@ -288,7 +291,7 @@ class Track:
     pose: Pose
     points: tuple[str, ...] = ("",)
     wavelets: tuple[str, ...] = ("cauchy", "gmw")
-    methods: tuple[str, ...] = TAKE_ALL
+    methods: tuple[str, ...] = DENSE
     n_seeds: int = 1
     n_samples: int = 2048
     n_stored: int = 24
@@ -300,16 +303,22 @@ THINNINGS = (*(f"hop {2**k}" for k in range(1, 7)), "R 5", "R 10", "R 30")
 TRACKS = {
     "exact": Track(exact, n_seeds=2, n_stored=36),
     "other wavelets": Track(exact, wavelets=(MORSE_3_20, "morlet"), n_stored=18),
-    "noise on S": Track(noise_on_scalogram, ("10", "20", "30", "40", "50", "60")),
+    "noise on S": Track(
+        noise_on_scalogram, ("10", "20", "30", "40", "50", "60"), methods=(*DENSE, *LONG_TIME)
+    ),
     "noise on the sound": Track(noise_on_sound, ("20", "40"), n_stored=18),
-    "rounding": Track(rounded, tuple(ROUNDINGS), methods=TAKE_MEASURED),
+    "rounding": Track(rounded, tuple(ROUNDINGS), methods=(*TAKE_MEASURED, *LONG_TIME)),
     "rows": Track(few_rows, ("4", "6", "8", "12", "16", "24")),
-    "columns": Track(few_columns, THINNINGS, methods=TAKE_MEASURED),
-    "lowpass": Track(with_lowpass, ("modulus", "signed"), n_stored=18),
+    "columns": Track(few_columns, THINNINGS, methods=(*TAKE_MEASURED, *LONG_TIME)),
+    "lowpass": Track(
+        with_lowpass, ("modulus", "signed"), methods=(*TAKE_ALL, *LONG_TIME), n_stored=18
+    ),
     "rates": Track(other_rate, ("100", "44100", "250000"), n_stored=12),
-    "edited": Track(edited, tuple(EDITS), n_stored=18),
-    "ends": Track(extended, ("reflect", "zero"), methods=TAKE_MEASURED, n_stored=12),
-    "foreign": Track(foreign, tuple(LIBRARIES), ("own",), TAKE_MEASURED, n_stored=12),
+    "edited": Track(edited, tuple(EDITS), methods=(*DENSE, *LONG_TIME), n_stored=18),
+    "ends": Track(extended, ("reflect", "zero"), methods=(*TAKE_MEASURED, *LONG_TIME), n_stored=12),
+    "foreign": Track(
+        foreign, tuple(LIBRARIES), ("own",), (*TAKE_MEASURED, *LONG_TIME), n_stored=12
+    ),
     "long": Track(exact, n_samples=16384, n_stored=3),
     "constant Q": Track(constant_q, ("librosa",), ("own",), TAKE_MEASURED, 1, 4096, 3),
 }
@@ -379,7 +388,7 @@ def cells(
         for track in [TRACKS[check_choice(name, TRACKS, "track")]]
         for cut, (wavelet, point) in _problems(track, preset)
         for seed, method in product(range(track.n_seeds if preset != "tiny" else 1), track.methods)
-        if point not in OPTIONAL or importlib.util.find_spec(point)
+        if available(method) and (point not in OPTIONAL or importlib.util.find_spec(point))
     ]
 
 

@@ -23,6 +23,7 @@ def test_every_contestant_answers_with_a_signal(name, problem, monkeypatch):
     if not methods.available(name):
         pytest.skip(f"{name} needs {CONTESTANTS[name].needs}")
     monkeypatch.setattr(methods, "ITERATIONS", 3)
+    monkeypatch.setattr(methods, "LONG", 4)
     monkeypatch.setattr(methods, "LIBROSA_ITERATIONS", 2)
     solve = CONTESTANTS[name].solve
     if solve is methods.kymatio_descent:
@@ -54,6 +55,18 @@ def test_evaluations_count_the_backward_passes_too(problem, monkeypatch):
     assert counts["zero phase"] == 1
     assert counts["Griffin-Lim"] == 2 + 2 * 5  # The start takes two, and each iteration two.
     assert counts["L-BFGS"] >= 2 * 5 + 2
+
+
+def test_where_recover_takes_longest_others_may_take_as_long(problem, monkeypatch):
+    monkeypatch.setattr(methods, "ITERATIONS", 2)
+    monkeypatch.setattr(methods, "LONG", 7)
+    for name in ("L-BFGS", "fast Griffin-Lim"):
+        counts = []
+        for who in (name, f"{name}, 1000"):
+            problem.W.evaluations = 0
+            CONTESTANTS[who].solve(problem, 0)
+            counts.append(problem.W.evaluations)
+        assert counts[1] - counts[0] >= 2 * (7 - 2)
 
 
 def test_those_who_know_the_phase_come_close_to_the_signal(problem):
@@ -284,4 +297,7 @@ def test_who_is_who():
         "RAAR",
         "zero phase",
         "random phase",
+        "L-BFGS, 1000",
+        "fast Griffin-Lim, 1000",
     ]
+    assert [name for name, who in CONTESTANTS.items() if who.only_tracks] == [*devices[-2:], "LTFAT"]
