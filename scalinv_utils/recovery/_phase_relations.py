@@ -72,6 +72,10 @@ KERNEL_REACH, POINTS_PER_ROW, DIFFERENCE = 8.0, 4, 1e-3
 # share of the variance: the kernel is so smooth that rounding errors would be amplified.
 PREDICTING_ROWS, RECKONED_NOISE = 13, 1e-14
 
+# The power has a spectrum up to the lag at which the responses of a row, tried at so many lags up
+# to Nyquist's frequency, have products above this share of their largest.
+LAGS, SMALLEST_PRODUCT = 64, 1e-16
+
 # Offsets between rows that agree to so many decimals share their weights.
 DIGITS = 9
 
@@ -139,8 +143,33 @@ def _stencil(
     return np.linalg.solve(K + RECKONED_NOISE * np.diag(K).max() * np.eye(len(u)), h @ slope)
 
 
+def power_band(W: Scalogram) -> float:
+    """Find the share of Nyquist's frequency up to which the power of a row has a spectrum.
+
+    A frequency v and one of lag l from it make a part of the power at l, of at most the size
+    psi_hat(s v) psi_hat(s (v + l)).
+
+    Examples
+    --------
+    >>> flat = Scalogram(64, wavelet=("cauchy", {"beta": 3}))
+    >>> power_band(flat), power_band(Scalogram(64))
+    (1.0, 0.6...)
+    """
+    v = np.pi * np.arange(1, LAGS + 1) / LAGS
+    h = W.psi(np.exp(W.log_scales)[:, None] * v) / W.psi(np.array([W.peak]))
+    seen = [
+        lag for lag in range(LAGS) if (h[:, lag:] * h[:, : LAGS - lag]).max() > SMALLEST_PRODUCT
+    ]
+    return (max(seen) + 1) / LAGS
+
+
 def scale_products(
-    q: np.ndarray, s: np.ndarray, P: np.ndarray, P_t: np.ndarray, w: np.ndarray
+    q: np.ndarray,
+    s: np.ndarray,
+    P: np.ndarray,
+    P_t: np.ndarray,
+    w: np.ndarray,
+    band: float = 1.0,
 ) -> np.ndarray:
     """Compute conj(c) c_ls = (L + i phi_ls) P by (1) and (2).
 
@@ -152,6 +181,8 @@ def scale_products(
         Scales in samples.
     P, P_t, w : real arrays, shape (..., n_rows, n_samples)
         The power, its derivative per sample, and dphi/dt in rad/sample.
+    band : float
+        As `power_band` gives it.
 
     Returns
     -------
@@ -160,7 +191,7 @@ def scale_products(
     conj_g = P_t / (2 * P) - 1j * w
     products = q[-1] * P
     for coefficient in q[-2::-1]:
-        products = coefficient * P - 1j * s * (time_derivative(products) - conj_g * products)
+        products = coefficient * P - 1j * s * (time_derivative(products, band) - conj_g * products)
     return products
 
 
@@ -196,8 +227,8 @@ def phase_derivatives(
     Notes
     -----
     The derivatives of log S = 1/2 log P are taken as P'/(2 P): P = S^2 is smooth where S has a
-    zero, and log S is not. Derivatives in time are taken by the DFT. Silence gives each row
-    its centre frequency.
+    zero, and log S is not. Derivatives in time are taken by the DFT, with a kernel that ends
+    soon: rounding errors of loud places stay there. Silence gives each row its centre frequency.
 
     Examples
     --------
@@ -253,18 +284,19 @@ def _relation(
     W: Scalogram, q: np.ndarray | None
 ) -> Callable[[np.ndarray, np.ndarray, np.ndarray], Gradient]:
     """Return the function (P, L, s) -> (w, phi_ls) of a slope; None or a line give the tangent."""
+    band = power_band(W)
 
     def tangent(
         P: np.ndarray, L: np.ndarray, s: np.ndarray, P_t: np.ndarray | None = None
     ) -> Gradient:
-        a = (time_derivative(P) if P_t is None else P_t) / (2 * P)
+        a = (time_derivative(P, band) if P_t is None else P_t) / (2 * P)
         centre = W.peak / s
         return centre * (1 - L / W.time_bandwidth), W.time_bandwidth / centre * a
 
     def exact(P: np.ndarray, L: np.ndarray, s: np.ndarray) -> Gradient:
-        P_t = time_derivative(P)
-        w = _newton(slope, s, P, P_t, L, tangent(P, L, s, P_t)[0])
-        return w, np.imag(scale_products(slope, s, P, P_t, w)) / P
+        P_t = time_derivative(P, band)
+        w = _newton(slope, s, P, P_t, L, tangent(P, L, s, P_t)[0], band)
+        return w, np.imag(scale_products(slope, s, P, P_t, w, band)) / P
 
     if q is None or len(q) == 2:
         return tangent
@@ -273,10 +305,16 @@ def _relation(
 
 
 def _newton(
-    q: np.ndarray, s: np.ndarray, P: np.ndarray, P_t: np.ndarray, L: np.ndarray, w: np.ndarray
+    q: np.ndarray,
+    s: np.ndarray,
+    P: np.ndarray,
+    P_t: np.ndarray,
+    L: np.ndarray,
+    w: np.ndarray,
+    band: float,
 ) -> np.ndarray:
     """Improve w by a step towards Re (1) = L P; the derivative in w is nearly s q'(s w) P."""
-    excess = np.real(scale_products(q, s, P, P_t, w)) / P - L
+    excess = np.real(scale_products(q, s, P, P_t, w, band)) / P - L
     change = excess / (s * polyval(s * w, polyder(q)))
     limit = LARGEST_CHANGE * np.abs(w)
     return w - np.clip(change, -limit, limit)

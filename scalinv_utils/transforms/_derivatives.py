@@ -1,20 +1,32 @@
 """Differentiate on the grid of a scalogram: in time by the DFT, in scale by finite differences."""
 
+import functools
+
 import numpy as np
-from scipy import fft
+from scipy import fft, special
 
 __all__ = ["scale_derivative", "time_derivative"]
 
 # Number of rows that one difference in scale combines.
 STENCIL = 9
 
+# The derivative falls to zero as erfc does between -FALL and FALL: by rounding errors at its ends.
+FALL = 6.0
 
-def time_derivative(c: np.ndarray) -> np.ndarray:
+
+def time_derivative(c: np.ndarray, band: float = 1.0) -> np.ndarray:
     """Differentiate periodic rows in time (per sample) by their DFT.
+
+    The factor i w jumps at Nyquist's frequency. So the kernel falls no faster than 1/t, and carries
+    what is wrong in loud places, such as the rounding of single precision, into quiet ones. If c
+    ends below Nyquist's frequency, the factor may fall smoothly from there on, and the kernel soon
+    ends.
 
     Parameters
     ----------
     c : real or complex array, shape (..., n_samples)
+    band : float in (0, 1]
+        Share of Nyquist's frequency up to which c has a spectrum.
 
     Returns
     -------
@@ -30,10 +42,19 @@ def time_derivative(c: np.ndarray) -> np.ndarray:
     """
     n = c.shape[-1]
     if np.iscomplexobj(c):
-        spectrum = np.asarray(fft.fft(c))
-        return np.asarray(fft.ifft(2j * np.pi * np.fft.fftfreq(n) * spectrum))
-    spectrum = np.asarray(fft.rfft(c))
-    return np.asarray(fft.irfft(2j * np.pi * np.fft.rfftfreq(n) * spectrum, n=n))
+        return np.asarray(fft.ifft(_factor(n, band, True) * np.asarray(fft.fft(c))))
+    return np.asarray(fft.irfft(_factor(n, band, False) * np.asarray(fft.rfft(c)), n=n))
+
+
+@functools.lru_cache(maxsize=16)
+def _factor(n: int, band: float, two_sided: bool) -> np.ndarray:
+    """Make the factor i w of a derivative, in rad per sample, which may fall above `band`."""
+    f = np.fft.fftfreq(n) if two_sided else np.fft.rfftfreq(n)
+    factor = 2j * np.pi * f
+    if band < 1:
+        factor *= special.erfc(FALL * (4 * np.abs(f) - 1 - band) / (1 - band)) / 2
+    factor.flags.writeable = False
+    return factor
 
 
 def scale_derivative(n_rows: int, voices_per_octave: float) -> np.ndarray:

@@ -300,4 +300,7 @@ def test_who_is_who():
         "L-BFGS, 1000",
         "fast Griffin-Lim, 1000",
     ]
-    assert [name for name, who in CONTESTANTS.items() if who.only_tracks] == [*devices[-2:], "LTFAT"]
+    assert [name for name, who in CONTESTANTS.items() if who.only_tracks] == [
+        *devices[-2:],
+        "LTFAT",
+    ]

@@ -1,5 +1,6 @@
 """The phase relations against the true phase: with derivatives from the filters, and as in use."""
 
+import math
 import pickle
 import statistics
 
@@ -15,6 +16,7 @@ from scalinv_utils.recovery._dense_start import phase_gradient
 from scalinv_utils.recovery._phase_relations import (
     log_slope,
     phase_derivatives,
+    power_band,
     power_derivative,
     scale_products,
 )
@@ -178,6 +180,42 @@ def test_derivatives_in_time_are_those_of_the_last_axis():
     assert np.allclose(time_derivative(waves[..., :7])[0, 0].sum(), 0)  # an odd length too
 
 
+def test_a_derivative_of_a_band_is_exact_in_it_and_local():
+    """What a loud place gets wrong stays within the kernel, and not as 1/t everywhere."""
+    t = np.arange(4096)
+    for scale in (1.0, 1j):
+        wave = scale * np.cos(2 * np.pi * 0.3 * t + 1)  # at 0.6 of Nyquist's frequency
+        slope = scale * -0.6 * np.pi * np.sin(2 * np.pi * 0.3 * t + 1)
+        inside = slice(400, -400)  # the wave does not close
+        assert np.allclose(time_derivative(wave, 0.75)[inside], slope[inside], atol=1e-13)
+        error = np.zeros(4096, type(scale))
+        error[2048] = scale
+        assert np.abs(time_derivative(error, 0.75)[[1700, 2400]]).max() < 1e-15
+        assert np.abs(time_derivative(error)[[1700, 2400]]).min() > 1e-3
+
+
+@pytest.mark.parametrize("wavelet", ["cauchy", "gmw", "morlet", ("cauchy", {"beta": 100})])
+def test_no_power_has_a_spectrum_above_its_band(wavelet):
+    W = Scalogram(512, RATE, wavelet=wavelet, voices_per_octave=8)
+    band = power_band(W)
+    spectrum = np.abs(
+        np.fft.rfft(W.magnitude(W.project(signals.white_noise(512))).square().numpy())
+    )
+    above = spectrum[:, math.ceil(256 * band) + 1 :]
+    assert 0.5 < band < 0.95 and above.max() < 1e-13 * spectrum.max()
+
+
+def test_rounding_errors_of_loud_places_do_not_reach_a_pause():
+    W = Scalogram(4096, RATE, wavelet="cauchy", voices_per_octave=32, f_min=400)
+    loud = torch.ones(4096).double()
+    loud[1500:2500] = 1e-3
+    S = W.magnitude(W.project(loud * signals.white_noise(4096)))
+    pause = slice(1800, 2200)
+    exact, rounded = (phase_derivatives(T, W)[1][:, pause] for T in (S, S.float()))
+    away_from_zeros = S[:, pause] > 0.3 * S[:, pause].median()
+    assert float((rounded - exact)[away_from_zeros].abs().max()) < 1e-4
+
+
 def test_differences_in_scale_are_exact_for_polynomials_up_to_their_order():
     places = np.log(2) / 4 * np.arange(12)
     for n_rows, order in ((12, 8), (5, 4), (2, 1)):
@@ -203,7 +241,7 @@ def test_a_step_of_newton_changes_no_frequency_by_more_than_three_tenths():
     P, P_t, L = np.ones((1, 4)), np.zeros((1, 4)), np.zeros((1, 4))
     # Where the power is steady, (1) is q(w) = 0, and one step goes towards the peak.
     for w, wanted in ((1.0, 1.0), (1.001, 1.0), (10.0, 7.0), (0.1, 0.13)):
-        (found,) = _phase_relations._newton(q, s, P, P_t, L, np.full((1, 4), w * W.peak))
+        (found,) = _phase_relations._newton(q, s, P, P_t, L, np.full((1, 4), w * W.peak), 1.0)
         assert found == pytest.approx(wanted * W.peak, rel=1e-5)
 
 
