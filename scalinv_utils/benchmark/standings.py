@@ -205,7 +205,9 @@ def _draw_line(ax: Axes, y: int, methods: list[str], track: str, rows: Sequence[
     found, told = shares(rows), standing(rows, track)
     for x, who in enumerate(methods):
         if who not in told:
-            ax.text(x + 0.45, y, "cannot", ha="center", va="center", color="0.6", size="x-small")
+            # The same method may be there with fewer iterations, which took as long as recover().
+            word = "\u2013" if who.partition(",")[0] in told else "cannot"
+            ax.text(x + 0.45, y, word, ha="center", va="center", color="0.6", size="x-small")
             continue
         for share, colour in zip((1.0, *found[track, who][0]), ("0.94", *BLUES)):
             ax.barh(y, 0.9 * share, 0.7, x, color=colour)

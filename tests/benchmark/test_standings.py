@@ -106,3 +106,12 @@ def test_recover_is_first_or_tied_in_the_stored_table():
     for part in standings.parted(rows).values():
         for track in {row["track"] for row in part}:
             assert standings.standing(part, track)["recover"][2] != "behind", track
+
+
+def test_more_iterations_that_a_track_does_not_need_are_no_failure():
+    rows = rows_of("L-BFGS", [-30.0]) + rows_of("L-BFGS, 1000", [-40.0])
+    rows += rows_of("L-BFGS", [-30.0], "rows") + rows_of("recover", [-30.0], "rows")
+    figure = Figure()
+    standings.draw_tracks(figure, rows)
+    words = {(text.get_position()[0], text.get_text()) for text in figure.axes[0].texts}
+    assert words == {(0.45, "cannot"), (2.45, "–")}
