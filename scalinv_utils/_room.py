@@ -12,13 +12,17 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["at_most", "available", "check_room", "room"]
+__all__ = ["at_most", "available", "check_room", "for_file", "room"]
 
 # Where nobody says how much memory is free, this much is taken to be.
 ASSUMED = 4 * 2**30
 
 # Smaller arrays than this are made without a question.
 UNQUESTIONED = 64 * 2**20
+
+# What is made of a file of less than SMALL_FILE bytes may take MOST_OF_SMALL bytes: a few kilobytes
+# may hold gigabytes of zeros.
+SMALL_FILE, MOST_OF_SMALL = 10_000_000, 250e6
 
 # The files where a container says its limit and what it uses, in folders of their own.
 CGROUPS = (
@@ -28,6 +32,7 @@ CGROUPS = (
 
 
 _allowed = contextvars.ContextVar("allowed", default=math.inf)
+_way_out = contextvars.ContextVar("way_out", default="")
 
 
 @contextlib.contextmanager
@@ -40,11 +45,29 @@ def at_most(n_bytes: float) -> Iterator[None]:
     ...     available() <= 1e6
     True
     """
-    token = _allowed.set(n_bytes)
+    token = _allowed.set(min(n_bytes, _allowed.get()))
     try:
         yield
     finally:
         _allowed.reset(token)
+
+
+@contextlib.contextmanager
+def for_file(n_bytes: float, way_out: str = "") -> Iterator[None]:
+    """Let what is made of a small file take no more than is usual; a `way_out` replaces the advice.
+
+    Examples
+    --------
+    >>> with for_file(1000):
+    ...     available() <= 250e6
+    True
+    """
+    token = _way_out.set(way_out)
+    try:
+        with at_most(MOST_OF_SMALL if n_bytes < SMALL_FILE else math.inf):
+            yield
+    finally:
+        _way_out.reset(token)
 
 
 def available() -> int:
@@ -95,10 +118,11 @@ free; take a shorter signal
         return
     free = available()
     if n_bytes > free:
-        whose = "free" if math.isinf(_allowed.get()) else "given to a file here"
+        limited = math.isfinite(_allowed.get())
+        whose = "given to a file here" if limited else "free"
         raise ValueError(
             f"{name} must leave room in memory: {what} take {n_bytes / 1e9:.3g} GB, and "
-            f"{free / 1e9:.2g} GB are {whose}; {way_out}"
+            f"{free / 1e9:.2g} GB are {whose}; {limited and _way_out.get() or way_out}"
         )
 
 

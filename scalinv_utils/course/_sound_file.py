@@ -19,7 +19,7 @@ from typing import BinaryIO, Literal
 import numpy as np
 import soundfile
 
-from .._room import room
+from .._room import MOST_OF_SMALL, SMALL_FILE, room
 from .._validation import check_count, check_positive
 from .._whole_file import check_path
 from ._sound_header import foreign, may_be_mp3, repaired
@@ -109,7 +109,8 @@ def read_sound(
         Read no more than this. Default: all.
     most_samples : int, optional
         Read no more samples of a channel than this, whatever the rate. Default: as many as half of
-        the free memory holds; a file with more is refused.
+        the free memory holds, and 250 MB for a file of less than 10 MB whose `seconds` are not
+        given; a file with more is refused.
     channel : int, optional
         The channel to take, from 0. Default: the average of all channels that are not silent; the
         loudest one if the average would lose sound.
@@ -157,7 +158,10 @@ class _Reading:
         with self._opened() as file:
             self.rate, self.channels = file.samplerate, file.channels
             self.promised = file.frames if file.frames < UNKNOWN_LENGTH else None
-        self.most = room() // np.dtype(float).itemsize
+        self.most, self.limit = room() // np.dtype(float).itemsize, "half of the free memory holds"
+        is_small = source.seek(0, io.SEEK_END) < SMALL_FILE and seconds is most_samples is None
+        if is_small and self.most > (usual := int(MOST_OF_SMALL) // np.dtype(float).itemsize):
+            self.most, self.limit = usual, "so small a file may take"
         asked = math.inf if seconds is None else max(round(min(seconds * self.rate, 2.0**53)), 1)
         self.n_frames = min(asked, UNKNOWN_LENGTH if most_samples is None else most_samples)
         self._refuse_if_long(self.expected())
@@ -229,8 +233,8 @@ class _Reading:
         if n_frames > self.most:
             raise SoundFileError(
                 f"path must hold a sound that fits into memory, got {self.name} with "
-                f"{n_frames / self.rate:.0f} s or more at {self.rate} Hz, and half of the free "
-                f"memory holds {self.most / self.rate:.0f} s: load(path, seconds=...) reads the "
+                f"{n_frames / self.rate:.0f} s or more at {self.rate} Hz, and {self.limit} "
+                f"{self.most / self.rate:.0f} s unasked: load(path, seconds=...) reads the "
                 f"beginning, and scalinv_utils.recovery.segments.Slices recovers a long sound in "
                 f"pieces",
                 "too long",

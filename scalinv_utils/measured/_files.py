@@ -19,22 +19,28 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.lib import format as npy
 
-from .._room import check_room
+from .._room import MOST_OF_SMALL, check_room, for_file
 from .._validation import check_choice
 from .._whole_file import check_path, write_whole
 from ..transforms.scalogram import Scalogram
-from ._measured import Measured
+from ._measured import BYTES_PER_KNOWN, Measured
 
 __all__ = ["arrays_of", "listed", "load", "save"]
 
 # A file with more arrays than this is none of a scalogram. So many names are told, so far.
 MOST_ARRAYS, LISTED, LONGEST_LISTED = 1000, 10, 40
 
-# numpy and zipfile raise these where a file is damaged; OSError: a place outside the file.
+# The advice for a small file that holds much: an array has no limit but the memory.
+READ_IT = "numpy.load reads the file, and Measured takes its array"
+
+# numpy and zipfile raise these where a file is damaged; OSError: a place outside the file, and
+# MemoryError: a compression that asks for more than there is.
 DAMAGED_NPZ = (
     ValueError,
     TypeError,
     EOFError,
+    OverflowError,
+    MemoryError,
     OSError,
     KeyError,
     SyntaxError,
@@ -74,8 +80,10 @@ def save(M: Measured, path: str | PathLike[str]) -> None:
     True
     """
     check_choice(Path(check_path(path)).suffix, (".npz",), "the ending of path")
-    content = io.BytesIO()
-    np.savez_compressed(content, **_told(M), **_transform_to_arrays(M.W))
+    content, arrays = io.BytesIO(), _told(M) | _transform_to_arrays(M.W)
+    # What is too much for a small file makes a large one.
+    is_small = BYTES_PER_KNOWN * math.prod(M.W.shape) < MOST_OF_SMALL
+    (np.savez_compressed if is_small else np.savez)(content, **arrays)
     write_whole(path, content.getvalue())
 
 
@@ -116,7 +124,14 @@ def load(path: str | PathLike[str], W: Scalogram | None = None, **known: Any) ->
     >>> bool((load(path, W, sigma=0.01).sigma == 0.01).all())
     True
     """
-    held = arrays_of(path)
+    with for_file(os.path.getsize(check_path(path)), READ_IT):
+        return _measured(arrays_of(path), path, W, known)
+
+
+def _measured(
+    held: dict[str, np.ndarray], path: str | PathLike[str], W: Scalogram | None, known: dict
+) -> Measured:
+    """Make what the arrays of a file say, the transform included."""
     told = json.loads(str(held["told"])) if "told" in held else {}
     told.update({name: held[name] for name in ("known", "sigma") if name in held})
     if W is None and told:
@@ -172,7 +187,7 @@ def _read_all(file: BinaryIO, path: str | PathLike[str]) -> dict[str, np.ndarray
             return {"S": _read_array(file, os.fstat(file.fileno()).st_size)}
         with zipfile.ZipFile(file) as parts:
             total = sum(part.file_size for part in parts.infolist())
-            check_room(4.0 * total, "path", "its arrays and what is made of them", "keep S alone")
+            check_room(4.0 * total, "path", "its arrays and what is made of them", READ_IT)
             if len(parts.infolist()) > MOST_ARRAYS:
                 raise ValueError(f"it holds {listed(parts.namelist())}")
             return {
@@ -199,7 +214,7 @@ def _read_array(file: Any, n_bytes: int, head: Any = None) -> np.ndarray:
     if promised > n_bytes:
         raise ValueError(f"its header promises {promised:,} bytes, and it has {n_bytes:,}")
     n_bytes = max(promised, 8 * math.prod(shape))  # in double precision
-    check_room(4.0 * n_bytes, "path", "its arrays and what is made of them", "cut them into pieces")
+    check_room(4.0 * n_bytes, "path", "its arrays and what is made of them", READ_IT)
     if head is None:
         file.seek(0)
     return npy.read_array(file, allow_pickle=False)

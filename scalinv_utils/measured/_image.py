@@ -18,6 +18,7 @@ in dB, a modulus has sharp dips, at its zeros, and round peaks.
 """
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any, Literal, NamedTuple
@@ -27,12 +28,12 @@ import torch
 from scipy.ndimage import binary_closing
 from scipy.spatial import KDTree
 
-from .._room import check_room
+from .._room import check_room, for_file
 from .._validation import check_choice, check_count, check_positive
 from .._whole_file import check_path
 from ..transforms._wavelets import WaveletLike
 from ..transforms.scalogram import Scalogram
-from ._measured import Measured
+from ._measured import Measured, check_fits
 
 __all__ = ["from_image"]
 
@@ -58,8 +59,15 @@ DARK, FRAME_PIXELS = 100, 3
 # Pictures of these formats are decoded: others would have pillow start other programs.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP")
 
-# Each pixel takes so many bytes on the way: three colours as integers, and their comparison.
-BYTES_PER_PIXEL = 96
+# Each pixel takes so many bytes on the way: three colours, their codes, and the codes in order.
+BYTES_PER_PIXEL = 64
+
+# The advice for a picture of too many pixels.
+FEWER_PIXELS = "cut out the scalogram, or draw it with fewer pixels"
+
+# The tags of TIFF that say how large the pieces are which it is decoded in; a piece may be larger
+# than the picture.
+TILE_WIDTH, TILE_LENGTH = 322, 323
 
 
 class Picture(NamedTuple):
@@ -155,6 +163,7 @@ def from_image(
     levels = _levels(_picture(path, box, cmap), cmap, box is None)
     n_rows, n_columns = levels.values.shape
     frequencies = _frequencies(f_min, f_max, n_rows, sample_rate)
+    check_fits(n_rows, n_samples, "seconds", "cut out the rows that are needed")
     W = Scalogram.from_frequencies(n_samples, sample_rate, frequencies=frequencies, wavelet=wavelet)
     db, step_db, floor = _decibels(levels, db_range)
     hop, source, shown = _columns(n_columns, n_samples, columns)
@@ -225,11 +234,23 @@ def _picture(path: str | PathLike[str], box: Sequence[int] | None, cmap: str | N
         raise ImportError("from_image needs pillow: pip install pillow") from None
     with open(check_path(path), "rb") as file:
         opened = _unless_damaged(lambda: Image.open(file, formats=FORMATS), path)
-        n_bytes = BYTES_PER_PIXEL * math.prod(opened.size)
-        check_room(n_bytes, "path", "its pixels", "cut out the scalogram")
+        n_bytes = BYTES_PER_PIXEL * _n_pixels(opened)
+        with for_file(os.fstat(file.fileno()).st_size):
+            check_room(n_bytes, "path", "its pixels", FEWER_PIXELS)
         _unless_damaged(opened.load, path)
     image = opened if box is None else opened.crop(_checked(box, opened.size))
-    return _taken_apart(image, cmap in (None, "gray", "grey"))
+    picture = _taken_apart(image, cmap in (None, "gray", "grey"))
+    if not picture.opaque.any():
+        raise ValueError(f"path must be a picture that can be seen, got {path}, all transparent")
+    return picture
+
+
+def _n_pixels(opened: Any) -> float:
+    """Count the pixels of a picture or, where it is larger, of a piece that it is decoded in."""
+    tags = getattr(opened, "tag_v2", {})
+    tile = (tags.get(tag, 1) for tag in (TILE_WIDTH, TILE_LENGTH))
+    sizes = (size if isinstance(size, int) else math.inf for size in tile)  # others are damage
+    return max(math.prod(opened.size), math.prod(sizes))
 
 
 def _unless_damaged(read: Callable[[], Any], path: str | PathLike[str]) -> Any:
@@ -263,10 +284,10 @@ def _taken_apart(image: Any, grey_is_level: bool) -> Picture:
     opaque = np.asarray(image.convert("RGBA"))[..., 3] == 255 if _has_alpha(image) else None
     if grey_is_level and image.mode in ("1", "L", "LA", "I", "I;16", "I;16B"):
         deep = image.mode.startswith("I")
-        values = np.asarray(image if deep else image.convert("L")).astype(int)
+        values = np.asarray(image if deep else image.convert("L")).astype(np.int32)
         n_greys = 2**16 if deep else 2**8
     else:
-        values, n_greys = np.asarray(image.convert("RGB")).astype(int), 0
+        values, n_greys = np.asarray(image.convert("RGB")), 0
     return Picture(values, n_greys, np.ones(values.shape[:2], bool) if opaque is None else opaque)
 
 
@@ -339,7 +360,8 @@ def _seen(picture: Picture) -> tuple[np.ndarray, np.ndarray]:
 
 def _different(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """List the different colours of pixels, and for each pixel which of them it has."""
-    packed = (values @ np.array([2**16, 2**8, 1])).astype(np.int64)
+    red, green, blue = (values[..., k].astype(np.int32) for k in range(3))
+    packed = red << 16 | green << 8 | blue
     codes, which = np.unique(packed, return_inverse=True)
     return np.stack([codes >> 16, codes >> 8 & 255, codes & 255], -1), which.reshape(packed.shape)
 

@@ -17,6 +17,7 @@ extended signal vanishes at the Nyquist frequency, so that nothing hangs on that
 """
 
 import math
+import os
 from collections.abc import Mapping
 from os import PathLike
 from typing import Any, Literal
@@ -24,6 +25,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._room import for_file
 from .._validation import check_choice, check_positive
 from .._whole_file import check_path
 from ..transforms._wavelets import WaveletLike
@@ -37,6 +39,9 @@ __all__ = ["from_matlab"]
 
 # Above this length MATLAB extends a signal by the logarithm of its length only.
 LONGEST_MIRRORED = 10**5
+
+# The advice for a small file that holds much: variables have no limit but the memory.
+GIVE_THEM = "scipy.io.loadmat reads the file, and from_matlab takes the variables that it returns"
 
 # Centre of the analytic Morlet wavelet, and centre and width of the bump, in rad per sample.
 AMOR_CENTRE, BUMP_CENTRE, BUMP_WIDTH = 6.0, 5.0, 0.6
@@ -105,25 +110,31 @@ def from_matlab(
     >>> M.W.wavelet, M.W.shape, M.n_samples
     (('gmw', {'gamma': 3, 'beta': 20.0}), (40, 512), 256)
     """
-    wt, f = _variables(path, (variable, frequencies))
-    S = check_plane(wt, variable)
-    f = check_rows(f, frequencies, len(S), variable)
-    sample_rate = check_positive(sample_rate, "sample_rate")
-    if f.max() > sample_rate / 2:
-        raise ValueError(
-            f"{frequencies} must be in Hz, at most the Nyquist frequency {sample_rate / 2:g} Hz, "
-            f"got {f.max():.4g}"
+    with for_file(_size(path), GIVE_THEM):
+        wt, f = _variables(path, (variable, frequencies))
+        S = check_plane(wt, variable)
+        f = check_rows(f, frequencies, len(S), variable)
+        sample_rate = check_positive(sample_rate, "sample_rate")
+        if f.max() > sample_rate / 2:
+            raise ValueError(
+                f"{frequencies} must be in Hz, at most the Nyquist frequency {sample_rate / 2:g} "
+                f"Hz, got {f.max():.4g}"
+            )
+        n_samples = S.shape[-1]
+        pad = _extension(n_samples) if check_choice(extend, (True, False), "extend") else 0
+        W = Scalogram.from_frequencies(
+            n_samples + 2 * pad,
+            sample_rate,
+            frequencies=f,
+            wavelet=_wavelet(wavelet, time_bandwidth, gamma),
         )
-    n_samples = S.shape[-1]
-    pad = _extension(n_samples) if check_choice(extend, (True, False), "extend") else 0
-    W = Scalogram.from_frequencies(
-        n_samples + 2 * pad,
-        sample_rate,
-        frequencies=f,
-        wavelet=_wavelet(wavelet, time_bandwidth, gamma),
-    )
-    ends = "symmetric" if extend else "periodic"
-    return Measured(S, W, ends=ends, pad=(pad, pad), n_samples=n_samples)
+        ends = "symmetric" if extend else "periodic"
+        return Measured(S, W, ends=ends, pad=(pad, pad), n_samples=n_samples)
+
+
+def _size(path: str | PathLike[str] | Mapping[str, ArrayLike]) -> float:
+    """Return how many bytes a file has; variables that are given are as large as they are."""
+    return math.inf if isinstance(path, Mapping) else os.path.getsize(check_path(path))
 
 
 def _variables(

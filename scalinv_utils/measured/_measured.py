@@ -24,6 +24,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from .._levels import norm
+from .._room import check_room
 from .._tensors import detached, require_single_or_double
 from .._validation import (
     check_choice,
@@ -44,6 +45,9 @@ __all__ = ["Measured"]
 
 # W*W is taken to pass at least this share of its maximum everywhere.
 SOFT_FLOOR = 1e-6
+
+# Each value takes so many bytes on the way: its place, its error, and what they are made of.
+BYTES_PER_KNOWN = 100.0
 
 SCALES_OF_S = ("modulus", "power", "db")
 
@@ -152,6 +156,7 @@ class Measured:
         self.given, W = W, W.in_double()
         self.W = W if W.n_samples == self.extension.n_padded else W.like(self.extension.n_padded)
         self.n_samples = self.extension.n_samples
+        check_fits(*self.W.shape, "S", "cut it into pieces")
         given = _numbers(S, W.n_freqs)
         known = ~torch.isnan(given) if known is None else _mask(known, given)
         at_most = torch.zeros_like(known)
@@ -193,9 +198,8 @@ class Measured:
     def _placed(self, values: torch.Tensor, places: torch.Tensor, empty: float) -> torch.Tensor:
         """Put values given column by column onto the grid."""
         grid = values.new_full(self.columns.shape, empty)
-        kept = places >= 0
-        rows = torch.arange(len(places))[:, None].expand_as(places)
-        grid[rows[kept], places[kept]] = values[kept]
+        for row, own, place in zip(grid, values, places):  # all at once takes six times the memory
+            row[place[place >= 0]] = own[place >= 0]
         return grid
 
     def _errors(
@@ -303,6 +307,12 @@ class Measured:
             f"{'exact' if self.sigma is None else 'with errors'}, ends {self.ends!r}, of "
             f"{self.n_samples} samples at {self.W.sample_rate:g} Hz)"
         )
+
+
+def check_fits(n_freqs: int, n_samples: int, name: str, way_out: str) -> None:
+    """Refuse a scalogram that would not fit into memory with all that is known of it."""
+    what = f"the values of {n_freqs:,} rows and {n_samples:,} samples"
+    check_room(BYTES_PER_KNOWN * n_freqs * n_samples, name, what, way_out)
 
 
 def _numbers(S: ArrayLike, n_freqs: int) -> torch.Tensor:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from .._levels import unit
+from .._room import check_room
 from .._validation import check_magnitudes
 from ..transforms.long import Pieces
 from ..transforms.scalogram import Scalogram
@@ -19,6 +20,9 @@ from ._workers import Shared
 from .many import digest_of
 
 __all__ = ["Piece", "Source"]
+
+# Each sample takes so many bytes: its peak, and whether it sounds, before and after a comparison.
+BYTES_PER_SAMPLE = 24.0
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,8 @@ class Source:
             )
         if shape[0] != W.n_freqs:
             raise ValueError(f"S must have the {W.n_freqs} rows of W, got shape {shape}")
+        what = f"what is kept of its {shape[1]:,} samples"
+        check_room(BYTES_PER_SAMPLE * shape[1], "S", what, "recover one part after the other")
         self.S, self.jobs = S, jobs
         self.pieces = Pieces(W.in_double(), shape[1])
         self._shared, self.level = Shared(self.pieces), 1.0

@@ -13,6 +13,7 @@ The attribute holds what the .json file would hold. An array is never read whole
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,9 +22,11 @@ from typing import Any
 
 import numpy as np
 
+from .._room import check_room, for_file
 from .._whole_file import write_whole
 from ..measured._files import listed
 from ..measured._mat import OtherFormat, variables
+from ..recovery._long_source import BYTES_PER_SAMPLE
 from ..transforms.scalogram import Scalogram
 
 __all__ = ["ENDINGS", "READ_ENDINGS", "arrays_in", "chosen", "created", "description", "opened"]
@@ -56,6 +59,7 @@ class Reversed:
 
     def __init__(self, stored: Any) -> None:
         self.stored, self.shape = stored, tuple(stored.shape[::-1])
+        self.chunks, self.dtype = stored.chunks, stored.dtype
         self.attrs: dict[str, Any] = {}
 
     def __getitem__(self, place: tuple[slice, slice]) -> np.ndarray:
@@ -130,7 +134,21 @@ def chosen(held: Mapping[str, Any], name: str | None, path: Path, option: str = 
         name = planes[0]
     if name not in held:
         raise ValueError(f"{option} must name an array of {path}, {listed(held)}, got {name!r}")
+    _check_small(held[name], path)
     return held[name]
+
+
+def _check_small(S: Any, path: Path) -> None:
+    """Refuse a small file of which one chunk, or what each sample takes, fills the memory."""
+    chunk = math.prod(getattr(S, "chunks", None) or (0,)) * S.dtype.itemsize
+    with for_file(path.stat().st_size if path.is_file() else math.inf):
+        check_room(2.0 * chunk, f"{path}", "its chunks", "store it in smaller chunks")
+        check_room(
+            BYTES_PER_SAMPLE * max(S.shape, default=0),
+            f"{path}",
+            "its samples",
+            "cut it into pieces",
+        )
 
 
 def _old_mat_arrays(path: Path) -> dict[str, Any] | None:
