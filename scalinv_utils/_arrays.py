@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-__all__ = ["numbers_of", "type_name"]
+__all__ = ["labels_of", "numbers_of", "require_order", "type_name"]
 
 # So many entries of an array of objects are looked at to say what they are.
 LOOKED_AT_OBJECTS = 1000
@@ -23,8 +23,14 @@ WAYS_OUT = {
     "at_most": "give its modulus, {}.S",
     "__fspath__": "read the file first",
     "items": "give one of its values",
+    "to_numpy": "{}.to_numpy() makes an ordinary array",
+    "values": "give its values, {}.values",
     "__next__": "list({}) makes a list",
 }
+
+# A step from one label to the next that is longer than this many usual ones leaves samples out:
+# times that were rounded to whole units have steps up to twice the usual one.
+GAP = 2.5
 
 KINDS = {"M": "dates", "m": "times with a unit", "U": "text", "S": "text", "T": "text"}
 
@@ -64,6 +70,10 @@ def numbers_of(value: Any, name: str, wanted: str) -> torch.Tensor:
     if isinstance(value, torch.Tensor):
         return _strided(value, name, wanted)
     array = _array(value, name, wanted)
+    if isinstance(value, (bytearray, memoryview)) and array.dtype.itemsize == 1:
+        raise TypeError(
+            f"{name} must be {wanted}, got bytes; numpy.frombuffer({name}, dtype=...) makes numbers"
+        )
     if array.dtype.kind not in "iufcb":
         raise TypeError(f"{name} must be {wanted}, got {_told(value, array, name)}")
     # The array is copied because torch takes neither negative strides nor foreign byte orders, and
@@ -71,6 +81,50 @@ def numbers_of(value: Any, name: str, wanted: str) -> torch.Tensor:
     # precision become infinite, and are refused as such.
     with np.errstate(over="ignore"):
         return torch.from_numpy(np.array(array, dtype=_tensor_dtype(array.dtype), order="C"))
+
+
+def labels_of(value: Any, axis: int) -> np.ndarray | None:
+    """Return the numbers or dates that label an axis of a pandas or xarray object, if it has them.
+
+    Whole numbers are left out: they count rows, and mean nothing once rows were chosen.
+
+    Examples
+    --------
+    >>> labels_of(np.ones((2, 3)), 0) is None
+    True
+    """
+    try:
+        if hasattr(value, "coords"):
+            held = value.coords[value.dims[axis]]
+        else:
+            held = value.columns if axis == -1 and len(value.shape) > 1 else value.index
+        labels, n_labels = np.asarray(held), value.shape[axis]
+    except Exception:  # foreign objects raise what they like, and most have no labels
+        return None
+    fits = labels.shape == (n_labels,) and labels.dtype.kind in "fMm" and n_labels > 1
+    return labels if fits else None
+
+
+def require_order(value: Any, name: str) -> None:
+    """Refuse samples whose own labels say that they are not in order, or that some are missing.
+
+    Raises
+    ------
+    ValueError
+        If the labels of the last axis go up and down, or one step is a gap.
+    """
+    labels = labels_of(value, -1)
+    if labels is None:
+        return
+    steps = np.diff(labels).astype(float)
+    steps = steps if steps.sum() > 0 else -steps  # a sound may be played backwards
+    said = "are out of order" if (steps < 0).any() else "leave samples out"
+    if (steps < 0).any() or steps.max() > GAP * np.median(steps) > 0:
+        raise ValueError(
+            f"{name} must have its samples in order and none missing, got labels that {said} next "
+            f"to {labels[np.argmax(np.where(steps < 0, np.inf, steps))]}; numpy.asarray({name}) "
+            f"takes them as they stand"
+        )
 
 
 def type_name(tensor: torch.Tensor) -> str:
@@ -160,10 +214,14 @@ def _told(value: Any, array: np.ndarray, name: str) -> str:
         )
     if kind == "O":
         types = sorted({type(entry).__name__ for entry in array.flat[:LOOKED_AT_OBJECTS]})
-        return (
-            f"{type(value).__name__} of objects ({', '.join(types)}); where all are real numbers, "
-            f"numpy.asarray({name}, dtype=float) converts them"
-        )
+        told = f"{type(value).__name__} of objects ({', '.join(types)})"
+        if types == ["ndarray"]:
+            return f"{told}; numpy.stack({name}) makes one array of them"
+        if hasattr(value, "to_numpy"):
+            way = f"{name}.to_numpy(dtype=float, na_value=numpy.nan)"
+        else:
+            way = f"numpy.asarray({name}, dtype=float)"
+        return f"{told}; where all are real numbers, {way} converts them"
     return f"{type(value).__name__} of {KINDS.get(kind, 'bytes')}"
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from ._arrays import numbers_of, type_name
+from ._arrays import labels_of, numbers_of, require_order, type_name
 from ._tensors import WITHOUT_DOUBLE
 
 __all__ = [
@@ -30,8 +30,10 @@ __all__ = [
     "check_numbers",
     "check_plane",
     "check_positive",
+    "check_rows_in_order",
     "check_share",
     "check_signal",
+    "require_no_decibels",
 ]
 
 Choice = TypeVar("Choice")
@@ -44,12 +46,18 @@ LARGEST_COUNT = 2**62
 # Pictures have this many channels: red, green, blue, and often an opacity.
 CHANNELS = (3, 4)
 
+# No batch is one of so many signals of two samples each.
+LEAST_SAMPLES = 16
+
 # Positive numbers are taken from this range: products of them with others neither under- nor
 # overflow.
 SMALLEST_NUMBER, LARGEST_NUMBER = 1e-290, 1e290
 
 # A value is written into a message with at most so many characters.
 LONGEST_TEXT = 200
+
+# The names of the unit of levels, in small letters.
+DECIBELS = ("db", "decibel", "decibels")
 
 # Noise around zero is no deeper than this many times the mean modulus.
 DEEPEST_NOISE = 0.5
@@ -138,6 +146,7 @@ def check_signal(
     >>> check_signal([1, 2, 3])
     tensor([1., 2., 3.], dtype=torch.float64)
     """
+    given = x
     x = check_numbers(x, name, "a real signal of shape (..., n_samples)")
     shape: Sequence[int] = tuple(x.shape)
     if ndim == 1 and x.ndim != 1:
@@ -157,10 +166,16 @@ def check_signal(
             f"{name} must have its samples on the last axis, got a column of shape {shape}; "
             f"give {name}[..., 0]"
         )
+    if x.ndim > 1 and shape[-1] == 2 and shape[-2] >= LEAST_SAMPLES:
+        raise ValueError(
+            f"{name} must have its samples on the last axis, got two columns of shape {shape}; "
+            f"give {name}.T, or a channel, {name}[..., 0]"
+        )
     if shape[-1] < min_samples:
         raise ValueError(
             f"{name} must be at least {min_samples} samples long, got {x.shape[-1]} samples"
         )
+    require_order(given, name)
     return x
 
 
@@ -203,6 +218,8 @@ def check_magnitudes(
     wanted = "real magnitudes of shape (..., n_freqs, n_samples)"
     tensor = _as_real_tensor(S, name, wanted, "abs({}) is their modulus")
     _require_plane(tensor, shape, name, _moduli_hint)
+    require_order(S, name)
+    require_no_decibels(S, name)
     _require_finite(tensor, name, "; Measured takes what is known of it, NaN where nothing is")
     moduli = tensor[..., : tensor.shape[-2] - n_signed, :]
     if (moduli < 0).any():
@@ -271,6 +288,47 @@ def check_plane(values: ArrayLike, name: str) -> torch.Tensor:
     values = _as_tensor(values, name, "numbers of shape (..., n_freqs, n_samples)")
     _require_plane(values, None, name)
     return values
+
+
+def check_rows_in_order(S: ArrayLike, frequencies: torch.Tensor, name: str) -> None:
+    """Refuse a scalogram whose own labels say that its rows stand in another order than W's.
+
+    Raises
+    ------
+    ValueError
+        If the rows are labelled with the frequencies of W in another order.
+
+    Examples
+    --------
+    >>> check_rows_in_order(np.ones((2, 3)), torch.tensor([2.0, 1.0]), "S")
+    """
+    labels = labels_of(S, -2 if len(getattr(S, "shape", ())) > 1 else 0)
+    if labels is None or labels.dtype.kind != "f" or len(labels) != len(frequencies):
+        return
+    own = frequencies.cpu().double().numpy()
+    if np.allclose(np.sort(labels), np.sort(own)) and not np.allclose(labels, own):
+        way = f"give {name}[::-1]" if np.allclose(labels[::-1], own) else "put them in that order"
+        raise ValueError(
+            f"{name} must have its rows from {own[0]:.5g} to {own[-1]:.5g} Hz as W.frequencies "
+            f"are, got rows labelled from {labels[0]:.5g} to {labels[-1]:.5g}; {way}"
+        )
+
+
+def require_no_decibels(S: ArrayLike, name: str) -> None:
+    """Refuse a modulus whose own unit is the decibel.
+
+    Raises
+    ------
+    ValueError
+        If the unit of S, or its attribute "units", is dB.
+    """
+    told: Any = getattr(S, "units", None) or getattr(S, "attrs", {})
+    unit = told.get("units") if hasattr(told, "get") else told
+    if str(unit).lower() in DECIBELS:
+        raise ValueError(
+            f"{name} must be a modulus, got one whose unit is {unit}; Measured({name}, W, "
+            "scale='db') takes decibels"
+        )
 
 
 def check_mask(mask: ArrayLike, shape: tuple[int, ...], name: str) -> torch.Tensor:

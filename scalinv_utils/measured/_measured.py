@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+from .._arrays import require_order
 from .._levels import norm
 from .._room import check_room
 from .._tensors import detached, require_single_or_double
@@ -35,6 +36,8 @@ from .._validation import (
     check_numbers,
     check_plane,
     check_positive,
+    check_rows_in_order,
+    require_no_decibels,
 )
 from ..metrics import level_db
 from ..transforms._columns import Columns
@@ -158,6 +161,10 @@ class Measured:
         self.n_samples = self.extension.n_samples
         check_fits(*self.W.shape, "S", "cut it into pieces")
         given = _numbers(S, W.n_freqs)
+        require_order(S, "S")
+        check_rows_in_order(S, W.frequencies, "S")
+        if scale != "db":
+            require_no_decibels(S, "S")
         known = ~torch.isnan(given) if known is None else _mask(known, given)
         at_most = torch.zeros_like(known)
         if floor is not None:

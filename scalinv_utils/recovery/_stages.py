@@ -32,6 +32,7 @@ from .._validation import (
     check_flag,
     check_instance,
     check_magnitudes,
+    check_rows_in_order,
 )
 from ..measured import Measured
 from ..transforms.scalogram import Scalogram
@@ -307,7 +308,9 @@ def scalograms_of(S: ArrayLike, W: Any, where: str, negative: bool = False) -> t
     """
     S, W = scalogram_of(S, W)
     n_signed = W.n_freqs if negative else int(W.lowpass == "signed")
-    return double(detached(check_magnitudes(S, W.shape, n_signed=n_signed), "S", where)).cpu()
+    moduli = check_magnitudes(S, W.shape, n_signed=n_signed)
+    check_rows_in_order(S, W.frequencies, "S")
+    return double(detached(moduli, "S", where)).cpu()
 
 
 def check_start(x: torch.Tensor, S: torch.Tensor, transform: Any) -> None:

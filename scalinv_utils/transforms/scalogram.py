@@ -34,6 +34,7 @@ from .._validation import (
     check_magnitudes,
     check_number,
     check_positive,
+    check_rows_in_order,
     check_signal,
 )
 from . import _rows, _wavelets
@@ -787,7 +788,9 @@ class Scalogram(nn.Module):
             negative), or its shape is not (..., n_freqs, n_samples).
         """
         n_signed = int(self.lowpass == "signed")
-        return like(check_magnitudes(S, self.shape, name, n_signed), self.filters, name)
+        moduli = check_magnitudes(S, self.shape, name, n_signed)
+        check_rows_in_order(S, self.frequencies, name)
+        return like(moduli, self.filters, name)
 
 
 def _filter_bank(
