@@ -12,7 +12,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["at_most", "available", "check_room", "for_file", "room"]
+__all__ = [
+    "BYTES_PER_KNOWN",
+    "at_most",
+    "available",
+    "check_known_fits",
+    "check_room",
+    "for_file",
+    "room",
+]
 
 # Where nobody says how much memory is free, this much is taken to be.
 ASSUMED = 4 * 2**30
@@ -23,6 +31,10 @@ UNQUESTIONED = 64 * 2**20
 # What is made of a file of less than SMALL_FILE bytes may take MOST_OF_SMALL bytes: a few kilobytes
 # may hold gigabytes of zeros.
 SMALL_FILE, MOST_OF_SMALL = 10_000_000, 250e6
+
+# Each value of a `Measured` takes so many bytes on the way: its place, its error, and what they
+# are made of.
+BYTES_PER_KNOWN = 100.0
 
 # The files where a container says its limit and what it uses, in folders of their own.
 CGROUPS = (
@@ -124,6 +136,17 @@ free; take a shorter signal
             f"{name} must leave room in memory: {what} take {n_bytes / 1e9:.3g} GB, and "
             f"{free / 1e9:.2g} GB are {whose}; {limited and _way_out.get() or way_out}"
         )
+
+
+def check_known_fits(n_freqs: int, n_samples: int, name: str, way_out: str) -> None:
+    """Refuse a scalogram that would not fit into memory with all that is known of it.
+
+    Examples
+    --------
+    >>> check_known_fits(40, 512, "S", "cut it into pieces")
+    """
+    what = f"the values of {n_freqs:,} rows and {n_samples:,} samples"
+    check_room(BYTES_PER_KNOWN * n_freqs * n_samples, name, what, way_out)
 
 
 def _of_machine() -> int | None:

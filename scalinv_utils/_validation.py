@@ -6,7 +6,9 @@ what it got and says what it takes.
 """
 
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
@@ -24,16 +26,17 @@ __all__ = [
     "check_count",
     "check_flag",
     "check_instance",
+    "check_labels",
     "check_magnitudes",
     "check_mask",
     "check_number",
     "check_numbers",
     "check_plane",
     "check_positive",
-    "check_rows_in_order",
     "check_share",
     "check_signal",
-    "require_no_decibels",
+    "columns_hint",
+    "squeezed_hint",
 ]
 
 Choice = TypeVar("Choice")
@@ -218,8 +221,6 @@ def check_magnitudes(
     wanted = "real magnitudes of shape (..., n_freqs, n_samples)"
     tensor = _as_real_tensor(S, name, wanted, "abs({}) is their modulus")
     _require_plane(tensor, shape, name, _moduli_hint)
-    require_order(S, name)
-    require_no_decibels(S, name)
     _require_finite(tensor, name, "; Measured takes what is known of it, NaN where nothing is")
     moduli = tensor[..., : tensor.shape[-2] - n_signed, :]
     if (moduli < 0).any():
@@ -290,18 +291,24 @@ def check_plane(values: ArrayLike, name: str) -> torch.Tensor:
     return values
 
 
-def check_rows_in_order(S: ArrayLike, frequencies: torch.Tensor, name: str) -> None:
-    """Refuse a scalogram whose own labels say that its rows stand in another order than W's.
+def check_labels(
+    S: ArrayLike, frequencies: torch.Tensor, name: str, *, is_modulus: bool = True
+) -> None:
+    """Refuse a scalogram whose own labels contradict what it is taken for.
 
     Raises
     ------
     ValueError
-        If the rows are labelled with the frequencies of W in another order.
+        If its rows are labelled with the frequencies of W in another order, its columns with times
+        out of order, or its unit is dB although it is taken for a modulus.
 
     Examples
     --------
-    >>> check_rows_in_order(np.ones((2, 3)), torch.tensor([2.0, 1.0]), "S")
+    >>> check_labels(np.ones((2, 3)), torch.tensor([2.0, 1.0]), "S")
     """
+    require_order(S, name)
+    if is_modulus:
+        _require_no_decibels(S, name)
     labels = labels_of(S, -2 if len(getattr(S, "shape", ())) > 1 else 0)
     if labels is None or labels.dtype.kind != "f" or len(labels) != len(frequencies):
         return
@@ -314,14 +321,8 @@ def check_rows_in_order(S: ArrayLike, frequencies: torch.Tensor, name: str) -> N
         )
 
 
-def require_no_decibels(S: ArrayLike, name: str) -> None:
-    """Refuse a modulus whose own unit is the decibel.
-
-    Raises
-    ------
-    ValueError
-        If the unit of S, or its attribute "units", is dB.
-    """
+def _require_no_decibels(S: ArrayLike, name: str) -> None:
+    """Refuse a modulus whose own unit, or whose attribute "units", is the decibel."""
     told: Any = getattr(S, "units", None) or getattr(S, "attrs", {})
     unit = told.get("units") if hasattr(told, "get") else told
     if str(unit).lower() in DECIBELS:
@@ -453,7 +454,7 @@ def check_number(value: object, name: str, wanted: str = "a finite number") -> f
     """
     number = _scalar(value)
     if not _is_number(number, Real):
-        raise TypeError(f"{name} must be {wanted}, got {_short(value)}")
+        raise TypeError(f"{name} must be {wanted}, got {_short(value)}{_float_hint(number)}")
     if not _is_finite(number):
         raise ValueError(f"{name} must be {wanted}, got {_short(number)}")
     return number if isinstance(number, int) and abs(number) <= LARGEST_COUNT else float(number)
@@ -574,6 +575,15 @@ def _kind(value: object) -> str:
     return type(value).__name__
 
 
+def _float_hint(number: Any) -> str:
+    """Say how a text or a decimal that is a number is given."""
+    try:
+        value = float(number) if isinstance(number, (str, bytes, Decimal)) else math.nan
+    except ValueError:  # a word, or a number with its unit
+        return "; give the number alone" if re.match(r"\s*[\d.]", str(number)) else ""
+    return f"; float() makes {value:g} of it" if math.isfinite(value) else ""
+
+
 def _whole_hint(number: object) -> str:
     """Say how a float that is a whole number is given."""
     whole = isinstance(number, float) and number.is_integer()
@@ -682,22 +692,34 @@ def _moduli_hint(given: tuple[int, ...], shape: tuple[int, int], name: str) -> s
         return f"; a signal has this shape: W.magnitude({name}) is its scalogram"
     if given[-2:] == (n_samples, n_freqs):
         return _plane_hint(given, shape, name)
+    if hint := squeezed_hint(given, name):
+        return hint
+    if given == (*shape, 2):
+        return (
+            f"; with real and imaginary parts on the last axis, numpy.hypot({name}[..., 0], "
+            f"{name}[..., 1]) is the modulus; leading axes are a batch"
+        )
     if len(given) == 3 and n_columns in CHANNELS:
         return "; a picture in colours has such a shape: measured.from_image reads pictures"
-    if given[-2:] == (n_freqs, n_columns) and 0 < n_columns < n_samples:
-        return _hop_hint(n_columns, n_samples, name)
-    if given[-2:] == (n_freqs, n_columns) and n_columns > n_samples:
-        return (
-            f"; it has more columns: cut off what was padded, or take W.like({n_columns}) for a "
-            f"signal of {n_columns} samples"
-        )
+    if given[-2:] == (n_freqs, n_columns) and n_columns not in (0, n_samples):
+        return columns_hint(n_columns, n_samples, name)
     if len(given) > 1 and n_columns == n_samples:
         return f"; W has {n_freqs} rows: Scalogram.from_frequencies makes a transform of others"
     return ""
 
 
-def _hop_hint(n_columns: int, n_samples: int, name: str) -> str:
-    """Say how a scalogram with fewer columns is given, one for each sample or not."""
+def squeezed_hint(given: tuple[int, ...], name: str) -> str:
+    """Say how a scalogram loses a last axis of one."""
+    return f"; give {name}[..., 0]" if len(given) == 3 and given[-1] == 1 else ""
+
+
+def columns_hint(n_columns: int, n_samples: int, name: str) -> str:
+    """Say how a scalogram with more columns is given, or with fewer, one for each sample or not."""
+    if n_columns > n_samples:
+        return (
+            f"; it has more columns: cut off what was padded, or take W.like({n_columns}) for a "
+            f"signal of {n_columns} samples"
+        )
     hop = round(n_samples / n_columns)
     if hop > 1 and -(-n_samples // hop) == n_columns:
         return f"; with a column every {hop} samples, give Measured({name}, W, hop={hop})"
@@ -711,7 +733,9 @@ def _negative_hint(moduli: torch.Tensor, name: str) -> str:
     """Say why a modulus may be negative: decibels, a logarithm, or noise around zero."""
     if moduli.min() < -DEEPEST_NOISE * moduli.abs().mean():
         return (
-            f"; is it in dB? Measured({name}, W, scale='db') takes decibels, scale='power' squares"
+            f"; is it in dB? Measured({name}, W, scale='db') takes decibels, scale='power' "
+            f"squares; exp({name}) undoes a natural logarithm, and abs(c) is the modulus of "
+            "coefficients c"
         )
     return "; noise around zero? recover(S, W, noise='gaussian') takes it, and clipping removes it"
 

@@ -19,11 +19,11 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.lib import format as npy
 
-from .._room import MOST_OF_SMALL, check_room, for_file
+from .._room import BYTES_PER_KNOWN, MOST_OF_SMALL, check_room, for_file
 from .._validation import check_choice
 from .._whole_file import check_path, write_whole
 from ..transforms.scalogram import Scalogram
-from ._measured import BYTES_PER_KNOWN, Measured
+from ._measured import Measured
 
 __all__ = ["arrays_of", "listed", "load", "save"]
 

@@ -28,12 +28,12 @@ import torch
 from scipy.ndimage import binary_closing
 from scipy.spatial import KDTree
 
-from .._room import check_room, for_file
+from .._room import check_known_fits, check_room, for_file
 from .._validation import check_choice, check_count, check_positive
 from .._whole_file import check_path
 from ..transforms._wavelets import WaveletLike
 from ..transforms.scalogram import Scalogram
-from ._measured import Measured, check_fits
+from ._measured import Measured
 
 __all__ = ["from_image"]
 
@@ -163,7 +163,7 @@ def from_image(
     levels = _levels(_picture(path, box, cmap), cmap, box is None)
     n_rows, n_columns = levels.values.shape
     frequencies = _frequencies(f_min, f_max, n_rows, sample_rate)
-    check_fits(n_rows, n_samples, "seconds", "cut out the rows that are needed")
+    check_known_fits(n_rows, n_samples, "seconds", "cut out the rows that are needed")
     W = Scalogram.from_frequencies(n_samples, sample_rate, frequencies=frequencies, wavelet=wavelet)
     db, step_db, floor = _decibels(levels, db_range)
     hop, source, shown = _columns(n_columns, n_samples, columns)

@@ -23,21 +23,21 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from .._arrays import require_order
 from .._levels import norm
-from .._room import check_room
+from .._room import check_known_fits
 from .._tensors import detached, require_single_or_double
 from .._validation import (
     check_choice,
     check_count,
     check_instance,
+    check_labels,
     check_mask,
     check_number,
     check_numbers,
     check_plane,
     check_positive,
-    check_rows_in_order,
-    require_no_decibels,
+    columns_hint,
+    squeezed_hint,
 )
 from ..metrics import level_db
 from ..transforms._columns import Columns
@@ -49,8 +49,8 @@ __all__ = ["Measured"]
 # W*W is taken to pass at least this share of its maximum everywhere.
 SOFT_FLOOR = 1e-6
 
-# Each value takes so many bytes on the way: its place, its error, and what they are made of.
-BYTES_PER_KNOWN = 100.0
+# Louder levels are beyond double precision.
+LARGEST_DB = 5800
 
 SCALES_OF_S = ("modulus", "power", "db")
 
@@ -159,12 +159,9 @@ class Measured:
         self.given, W = W, W.in_double()
         self.W = W if W.n_samples == self.extension.n_padded else W.like(self.extension.n_padded)
         self.n_samples = self.extension.n_samples
-        check_fits(*self.W.shape, "S", "cut it into pieces")
+        check_known_fits(*self.W.shape, "S", "cut it into pieces")
         given = _numbers(S, W.n_freqs)
-        require_order(S, "S")
-        check_rows_in_order(S, W.frequencies, "S")
-        if scale != "db":
-            require_no_decibels(S, "S")
+        check_labels(S, W.frequencies, "S", is_modulus=scale != "db")
         known = ~torch.isnan(given) if known is None else _mask(known, given)
         at_most = torch.zeros_like(known)
         if floor is not None:
@@ -199,6 +196,7 @@ class Measured:
                 raise ValueError(
                     f"S must have {len(times)} columns (every {own} of {self.n_samples} samples) "
                     f"or all {self.n_samples}, got {n_columns}"
+                    f"{columns_hint(n_columns, self.n_samples, 'S')}"
                 )
         return columns, torch.from_numpy(places)
 
@@ -316,12 +314,6 @@ class Measured:
         )
 
 
-def check_fits(n_freqs: int, n_samples: int, name: str, way_out: str) -> None:
-    """Refuse a scalogram that would not fit into memory with all that is known of it."""
-    what = f"the values of {n_freqs:,} rows and {n_samples:,} samples"
-    check_room(BYTES_PER_KNOWN * n_freqs * n_samples, name, what, way_out)
-
-
 def _numbers(S: ArrayLike, n_freqs: int) -> torch.Tensor:
     """Return S as a real matrix in double precision that may hold NaN."""
     if isinstance(S, np.ma.MaskedArray) and S.dtype.kind in "iuf":  # what is masked is not known
@@ -331,6 +323,7 @@ def _numbers(S: ArrayLike, n_freqs: int) -> torch.Tensor:
         raise TypeError("S must be real, got complex numbers; take their modulus, abs(S)")
     if given.ndim != 2 or len(given) != n_freqs:
         hint = "; a picture is read by from_image" if given.ndim == 3 else ""
+        hint = squeezed_hint(tuple(given.shape), "S") or hint
         if given.ndim == 2 and given.shape[1] == n_freqs:
             hint = "; it looks transposed: give S.T"
         raise ValueError(
@@ -348,6 +341,8 @@ def _mask(known: ArrayLike, S: torch.Tensor) -> torch.Tensor:
 
 def _modulus(S: torch.Tensor, scale: str) -> torch.Tensor:
     if scale == "db":
+        if (S > LARGEST_DB).any():
+            raise ValueError(f"S must be at most {LARGEST_DB} dB, got {float(S.max()):.4g} dB")
         return 10 ** (S / 20)
     if (S < 0).any():
         hint = " (negative values: is it in decibels? then say scale='db')"

@@ -31,8 +31,8 @@ from .._validation import (
     check_count,
     check_flag,
     check_instance,
+    check_labels,
     check_magnitudes,
-    check_rows_in_order,
 )
 from ..measured import Measured
 from ..transforms.scalogram import Scalogram
@@ -309,7 +309,7 @@ def scalograms_of(S: ArrayLike, W: Any, where: str, negative: bool = False) -> t
     S, W = scalogram_of(S, W)
     n_signed = W.n_freqs if negative else int(W.lowpass == "signed")
     moduli = check_magnitudes(S, W.shape, n_signed=n_signed)
-    check_rows_in_order(S, W.frequencies, "S")
+    check_labels(S, W.frequencies, "S")
     return double(detached(moduli, "S", where)).cpu()
 
 

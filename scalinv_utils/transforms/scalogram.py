@@ -31,10 +31,10 @@ from .._validation import (
     check_coefficients,
     check_count,
     check_instance,
+    check_labels,
     check_magnitudes,
     check_number,
     check_positive,
-    check_rows_in_order,
     check_signal,
 )
 from . import _rows, _wavelets
@@ -712,7 +712,8 @@ class Scalogram(nn.Module):
             raise ValueError(
                 f"{argument} must leave room for a DFT frequency (a multiple "
                 f"of {self.sample_rate / self.n_samples:.4g} Hz), got rows "
-                f"from {self.frequencies.min():.4g} to {self.frequencies.max():.4g} Hz"
+                f"from {self.frequencies.min():.4g} to {self.frequencies.max():.4g} Hz, "
+                "which are neither kHz nor cycles per sample"
             )
         self.register_buffer("gain", gain)
         self.register_buffer("band", band)
@@ -789,7 +790,7 @@ class Scalogram(nn.Module):
         """
         n_signed = int(self.lowpass == "signed")
         moduli = check_magnitudes(S, self.shape, name, n_signed)
-        check_rows_in_order(S, self.frequencies, name)
+        check_labels(S, self.frequencies, name)
         return like(moduli, self.filters, name)
 
 
