@@ -214,7 +214,7 @@ def _read_array(file: Any, n_bytes: int, head: Any = None) -> np.ndarray:
     if promised > n_bytes:
         raise ValueError(f"its header promises {promised:,} bytes, and it has {n_bytes:,}")
     n_bytes = max(promised, 8 * math.prod(shape))  # in double precision
-    check_room(4.0 * n_bytes, "path", "its arrays and what is made of them", READ_IT)
+    check_room(5.0 * n_bytes, "path", "its arrays and what is made of them", READ_IT)
     if head is None:
         file.seek(0)
     return npy.read_array(file, allow_pickle=False)
