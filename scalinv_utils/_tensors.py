@@ -15,6 +15,7 @@ __all__ = [
     "WITHOUT_DOUBLE",
     "detached",
     "double",
+    "doubles_on",
     "like",
     "repetitions",
     "require_single_or_double",
@@ -32,6 +33,17 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=functools.partial(torch.set_num_threads, 1))
 
 
+def doubles_on(device: torch.device) -> torch.device:
+    """Find where double precision computes: on the device, or on the CPU if that has none.
+
+    Examples
+    --------
+    >>> doubles_on(torch.device("cuda")).type, doubles_on(torch.device("mps")).type
+    ('cuda', 'cpu')
+    """
+    return torch.device("cpu") if device.type in WITHOUT_DOUBLE else device
+
+
 def double(x: torch.Tensor) -> torch.Tensor:
     """Convert to double precision, on the CPU if the device of x has none, as Apple's has not.
 
@@ -40,8 +52,7 @@ def double(x: torch.Tensor) -> torch.Tensor:
     >>> double(torch.ones(2, dtype=torch.half)).dtype
     torch.float64
     """
-    x = x.cpu() if x.device.type in WITHOUT_DOUBLE else x
-    return x.to(torch.complex128 if x.is_complex() else torch.float64)
+    return x.to(doubles_on(x.device)).to(torch.complex128 if x.is_complex() else torch.float64)
 
 
 def detached(x: torch.Tensor, name: str, where: str) -> torch.Tensor:

@@ -35,7 +35,7 @@ from scipy import special
 
 from ._compiled import njit
 from ._levels import norm, rms, unit
-from ._tensors import detached, double, like
+from ._tensors import detached, double, doubles_on, like
 from ._validation import (
     check_choice,
     check_count,
@@ -99,7 +99,7 @@ def band_basis(W: Scalogram) -> torch.Tensor:
     """
     check_instance(W, Scalogram, "W")
     bins = torch.nonzero(W.band).flatten().to(W.filters)
-    times = torch.arange(W.n_samples).to(W.filters)
+    times = torch.arange(W.n_samples, device=bins.device).to(bins)
     angles = 2 * torch.pi / W.n_samples * times[:, None] * bins
     basis = torch.cat([angles.cos(), angles[:, bins > 0].sin()], dim=1)
     return basis / basis.norm(dim=0)
@@ -190,7 +190,7 @@ def fisher_information(
     True
     """
     point = detached(_point(x, W), "x", "fisher_information")
-    ones = torch.ones(W.shape).to(point)
+    ones = point.new_ones(W.shape)
     weights = ones if weight is None else W.check_scalogram(weight, "weight")
     weights = detached(weights, "weight", "fisher_information")
     if weights.ndim != 2:
@@ -370,7 +370,8 @@ def maximum_likelihood(
     For white Gaussian noise on the modulus this is the maximum-likelihood estimate. Levenberg's
     and Marquardt's steps d solve (F + damping) d = J^T (S - |W x|) with the Fisher information of
     this module (Levenberg 1944; Marquardt 1963, doi:10.1137/0111030). The cost of a step grows as
-    n_unknowns^3.
+    n_unknowns^3. Steps are taken in the dtype and on the device of W, but in float64 on the CPU
+    where that device has no double precision.
 
     Parameters
     ----------
@@ -402,6 +403,9 @@ def maximum_likelihood(
     """
     target = detached(_modulus(S, W), "S", "maximum_likelihood")
     x = W.project(detached(_point(init, W, "init"), "init", "maximum_likelihood"))
+    own = W.filters
+    if own.device != doubles_on(own.device):
+        W, target, x = W.in_double(), double(target), double(x)
     level = unit(x)
     target, x = target / level, x / level
     basis, damping = band_basis(W), 1e-9
@@ -412,7 +416,7 @@ def maximum_likelihood(
         F = fisher_information(x, W)
         before = misfit
         while damping < 1e6:
-            ridge = damping * F.diagonal().mean() * torch.eye(len(F)).to(F)
+            ridge = damping * F.diagonal().mean() * F.new_ones(len(F)).diag()
             candidate = x + basis @ torch.linalg.solve(F + ridge, downhill)
             misfit = _misfit(candidate, target, W)
             if misfit < before:
@@ -423,7 +427,7 @@ def maximum_likelihood(
         x, damping = candidate, max(damping / 10, 1e-9)
         if misfit > (1 - 1e-9) * before:
             break
-    return x * level
+    return (x * level).to(own)
 
 
 def noisy(S: ArrayLike, snr_db: float, seed: int = 0, *, clip: bool = True) -> torch.Tensor:
@@ -543,7 +547,7 @@ def _squared_score(a: np.ndarray) -> np.ndarray:
 
 def _unit_phase(c: torch.Tensor, W: Scalogram) -> torch.Tensor:
     """Compute u = c/|c|, the gradient of the modulus; 0 where c is zero and has no gradient."""
-    return torch.where(c == 0, 0, W.impose(torch.ones(W.shape).to(W.filters), c))
+    return torch.where(c == 0, 0, W.impose(W.filters.new_ones(W.shape), c))
 
 
 def pair_sums(
@@ -565,7 +569,8 @@ def pair_sums(
 
     Returns
     -------
-    A, B : complex128 Tensors, shape (n_bins, n_bins), on the CPU
+    A, B : complex128 Tensors, shape (n_bins, n_bins)
+        On the device of W, or on the CPU if that has no double precision.
 
     Examples
     --------
@@ -582,13 +587,30 @@ def pair_sums(
                 f"{name} must have the shape {W.shape} of W, got shape {tuple(plane.shape)}"
             )
     share = check_number(share, "share")
-    psi = W.responses.detach().cpu().numpy()
-    psi = psi.astype(np.result_type(psi, float))
+    psi = double(W.responses.detach())
+    if psi.device.type != "cpu":
+        return _pair_sums_there(p, torch.zeros_like(p) if q is None else q, psi, share)
+    psi = psi.numpy()
     passed = np.abs(psi) > share * np.abs(psi).max(1, keepdims=True)
     ends = np.stack([passed.argmax(1), psi.shape[1] - passed[:, ::-1].argmax(1)], 1)
     q_hat = np.zeros((len(psi), 1), complex) if q is None else np.fft.fft(q.cpu().numpy())
     A, B = _pair_sums(np.fft.fft(p.cpu().numpy()), q_hat.astype(complex), psi, ends)
     return torch.from_numpy(A), torch.from_numpy(B)
+
+
+def _pair_sums_there(
+    p: torch.Tensor, q: torch.Tensor, psi: torch.Tensor, share: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Carry out `pair_sums` on a device, for which there is no compiled loop."""
+    psi = torch.where(psi.abs() > share * psi.abs().amax(1, keepdim=True), psi, 0)
+    k = torch.arange(psi.shape[1], device=psi.device)
+    less, more = k[:, None] - k, (-k[:, None] - k) % p.shape[-1]
+    A, B = (torch.zeros_like(places, dtype=torch.complex128) for places in (less, more))
+    spectra = (torch.fft.fft(double(plane).to(psi.device)) for plane in (p, q))
+    for row, a, b in zip(psi, *spectra):
+        A += row.conj()[:, None] * row * a[less]
+        B += row[:, None] * row * b[more]
+    return A, B
 
 
 @njit()

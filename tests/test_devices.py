@@ -1,17 +1,21 @@
 """Results have the type and the device of the transform, and every device is taken as it is."""
 
+import contextlib
+import copy
 import warnings
 
 import pytest
 import torch
+from elsewhere import CUDA, MPS, There, elsewhere, there
 from small import N, complex_noise, error_db, noise, scalogram, scattering
 
-from scalinv_utils import bounds, metrics
+from scalinv_utils import Scalogram, bounds, metrics
 from scalinv_utils._tensors import double
 from scalinv_utils._validation import check_signal
 from scalinv_utils.course import signals
 from scalinv_utils.measured import Measured
 from scalinv_utils.recovery import (
+    _phase_gradient,
     error_bars,
     griffin_lim,
     invert_gradient,
@@ -25,7 +29,8 @@ from scalinv_utils.recovery._phase_relations import phase_derivatives
 from scalinv_utils.recovery.denoising import denoise
 from scalinv_utils.recovery.losses import gaussian, rice, tobit
 from scalinv_utils.recovery.segments import Slices
-from scalinv_utils.transforms._filter_bank import gather
+from scalinv_utils.transforms._filter_bank import Bank, gather
+from scalinv_utils.transforms._painless import Painless
 from scalinv_utils.transforms.scattering import Renormalized
 
 W = scalogram(N, "cauchy", 16)
@@ -273,3 +278,152 @@ def test_a_spectrum_is_gathered_the_same_way_on_every_device():
     there, elsewhere, weighted = parts
     gather(there, elsewhere, slice(4, 15), weighted, factor=2.0)
     assert error_db(there.as_subclass(torch.Tensor).to(own), own) < -120
+
+
+# -- a device with double precision: what runs there, and what goes to and fro --------------------
+
+DENSE = scalogram(N, "cauchy", 24)
+EXACT = DENSE.magnitude(DENSE.project(noise(3, N)))
+NOISY = bounds.noisy(EXACT, 20)
+
+
+def test_the_device_of_the_tests_with_double_precision():
+    with elsewhere() as moved:
+        x = there(X)
+        assert x.device == CUDA and x.is_cuda and isinstance(2 * x.square(), There)
+        assert torch.equal(x.cpu(), X) and moved.sizes == [N] and float(x[3]) == float(X[3])
+        assert isinstance(X.to(x), There) and isinstance(torch.ones(3, device=CUDA), There)
+        assert isinstance(X.to(CUDA, torch.float32), There) and moved.sizes == 3 * [N]
+        x[2:4] = 0
+        assert not x.cpu()[2:4].any()
+        for wrong in (lambda: x + X, lambda: x[torch.arange(3)], lambda: torch.outer(X, x)):
+            with pytest.raises(RuntimeError, match="on the CPU"):
+                wrong()
+        with pytest.raises(TypeError, match="numpy"):
+            x.numpy()
+    with elsewhere(MPS):
+        x = there(X.float())
+        assert x.device == MPS and not x.is_cuda
+        with pytest.raises(TypeError, match="float64"):
+            x.double()
+
+
+@contextlib.contextmanager
+def transforms_here(monkeypatch):
+    """List what is transformed on the CPU."""
+    seen = []
+
+    def watched(transform):
+        def watch(self, x, *args, **kwargs):
+            seen.extend([] if isinstance(x, There) else [x])
+            return transform(self, x, *args, **kwargs)
+
+        return watch
+
+    with monkeypatch.context() as patch:
+        for kind, name in (
+            (Bank, "analyse"),
+            (Bank, "synthesise"),
+            (Painless, "coefficients"),
+            (Painless, "adjoint"),
+        ):
+            patch.setattr(kind, name, watched(getattr(kind, name)))
+        yield seen
+
+
+def far(method, S, W):
+    """Run a method on the device: (signal, traffic)."""
+    with elsewhere() as moved:
+        return method(there(S), there(W)), moved
+
+
+def likeliest(S, W, n_iter):
+    near = X + 0.01 * X.roll(1)
+    return bounds.maximum_likelihood(S, W, near.to(W.filters), n_iter=n_iter)
+
+
+FAR = {
+    "griffin_lim": (lambda S, W: griffin_lim(S, W, n_iter=3).signal, EXACT, DENSE),
+    "lbfgs": (lambda S, W: invert_gradient(S, W, n_iter=3).signal, EXACT, DENSE),
+    "phase_gradient": (lambda S, W: phase_gradient(S, W, n_iter=4).signal, EXACT, DENSE),
+    "likelihood": (lambda S, W: likeliest(S, W, 3), NOISY, DENSE),
+}
+
+
+@pytest.mark.parametrize("name", FAR)
+def test_methods_compute_where_the_transform_is(name, monkeypatch):
+    method, S, W = FAR[name]
+    for single in (False, True):
+        W = copy.deepcopy(W).float() if single else W
+        with transforms_here(monkeypatch) as on_the_cpu:
+            y, _ = far(method, S, W)
+        assert isinstance(y, There) and y.dtype == W.filters.dtype and not on_the_cpu
+        assert metrics.waveform_error_db(y.kept, method(S, W)) < -100
+
+
+# torch takes another way to Tensor.norm on MPS, which it deprecates itself.
+@pytest.mark.filterwarnings("ignore:at..frobenius_norm is deprecated")
+@pytest.mark.parametrize("name", FAR)
+def test_methods_on_a_device_without_double_precision(name):
+    method, S, W = FAR[name]
+    S, W = S.float(), copy.deepcopy(W).float()
+    with elsewhere(MPS):
+        y = method(there(S), there(W))
+        assert isinstance(y, There) and y.dtype == torch.float32
+    assert metrics.waveform_error_db(y.kept, method(S, W)) < -90
+
+
+def counted(monkeypatch, module, name):
+    """Count the calls of a function of a module, one entry each."""
+    calls, function = [], getattr(module, name)
+    monkeypatch.setattr(module, name, lambda *args: calls.append(name) or function(*args))
+    return calls
+
+
+@pytest.mark.parametrize("steps", [2, 20])
+def test_a_correction_moves_one_plane_each_way_whatever_its_steps(steps, monkeypatch):
+    monkeypatch.setattr(_phase_gradient, "SETTLING_STEPS", steps)
+    monkeypatch.setattr(_phase_gradient, "NEWTON_STEPS", steps)
+    monkeypatch.setattr(_phase_gradient, "SLOW_DB", 500.0)  # Gauss and Newton, then
+    corrections = counted(monkeypatch, _phase_gradient, "corrected")
+    newton = counted(monkeypatch, _phase_gradient, "gauss_newton")
+    _, moved = far(lambda S, W: phase_gradient(S, W, n_iter=9).signal, EXACT, DENSE)
+    # For the start: paths and two gradients of the scalogram, and the phase.
+    assert moved.planes(DENSE) == 4 + 2 * len(corrections) and len(corrections) > 2 and newton
+    # The rest are frequencies of the rows.
+    assert len(moved.sizes) <= moved.planes(DENSE) + 4 * (2 + len(corrections))
+
+
+@pytest.mark.parametrize("n_iter", [2, 9])
+def test_steps_of_griffin_lim_and_of_the_likelihood_move_nothing(n_iter):
+    _, moved = far(lambda S, W: griffin_lim(S, W, n_iter=n_iter).signal, EXACT, DENSE)
+    assert moved.sizes == [EXACT.numel()]  # random phases, which are drawn on the CPU
+    _, moved = far(lambda S, W: likeliest(S, W, n_iter), NOISY, DENSE)
+    assert moved.sizes == [N]  # the start
+
+
+def test_patches_are_cut_out_and_mended_there():
+    V = scalogram(512, "gmw", 8, sample_rate=8000, f_min=1000)
+    x = V.project(signals.linear_chirp(512, 8000, 1500, 3000))
+    S, wrong, memory = V.magnitude(x), x.clone(), torch.empty(V.shape, dtype=torch.complex128)
+    wrong[250:254] *= -1
+    mended, residual = mend(S, V, wrong, 20, 0.9, memory)
+    with elsewhere() as moved:
+        found, left = mend(there(S), there(V), there(wrong), 20, 0.9, there(memory))
+    assert residual < 0.3 * float((V.magnitude(wrong) - S).norm()) and isinstance(found, There)
+    assert error_db(found.kept, mended) < -200 and left == pytest.approx(residual)
+    assert moved.planes(V) == 0
+
+
+@pytest.mark.parametrize("share", [1e-15, 1e-2])
+def test_sums_over_pairs_of_bins_there(share):
+    bell = torch.linspace(-3, 3, 16, dtype=torch.float64).square().neg().exp()
+    filters = torch.polar((1 + noise(0, 3, 16).abs()) * bell, noise(1, 3, 16))
+    W = Scalogram.from_filters(filters, [3, 2, 1])  # with negative frequencies
+    p, q = noise(2, 3, 16), complex_noise(3, 3, 16)
+    for second in (q, None):
+        with elsewhere() as moved:
+            arguments = there(W), there(p), None if second is None else there(second)
+            found = bounds.pair_sums(*arguments, share=share)
+        for here, exact in zip(found, bounds.pair_sums(W, p, second, share=share), strict=True):
+            assert torch.allclose(here.kept, exact) and not moved.sizes

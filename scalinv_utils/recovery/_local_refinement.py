@@ -61,8 +61,8 @@ class Patch:
     def __init__(
         self, S: torch.Tensor, W: Scalogram, c: torch.Tensor, columns: torch.Tensor
     ) -> None:
-        self.columns, self.W = columns, W.like(len(columns)).painless
-        self.S, self.c = self.W.sampled(S[..., columns]), self.W.sampled(c[..., columns])
+        self.columns, self.W = columns.to(S.device), W.like(len(columns)).painless
+        self.S, self.c = (self.W.sampled(plane[..., self.columns]) for plane in (S, c))
 
     def refit(self, e: torch.Tensor) -> torch.Tensor:
         """Find the e whose c + W e is closest to having modulus S and its own phase."""

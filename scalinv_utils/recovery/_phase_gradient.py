@@ -174,7 +174,7 @@ def _wavelets(W: Scalogram) -> slice:
 
 def paths_of(S: torch.Tensor, W: Scalogram, tolerance: float) -> dict[tuple[int, ...], Paths]:
     """Find the `Paths` of each scalogram of a batch, by its index."""
-    moduli = double(S.detach()).cpu()[..., _wavelets(W), :].numpy()
+    moduli = double(S.detach().cpu())[..., _wavelets(W), :].numpy()
     items = np.ndindex(S.shape[:-2])
     return {item: Paths(moduli[item], tolerance * float(moduli[item].max())) for item in items}
 
@@ -394,8 +394,12 @@ def _refit(S: torch.Tensor, W: Scalogram, c: torch.Tensor, x: torch.Tensor) -> t
 
 
 def turn(c: torch.Tensor, phase: torch.Tensor) -> torch.Tensor:
-    """Multiply c by exp(i phase) in place, row by row, so that temporary arrays fit the cache."""
-    for row in range(c.shape[-2]):
-        turn = phase[..., row, :].to(c.real)
-        c[..., row, :] *= torch.polar(torch.ones_like(turn), turn)
+    """Multiply c by exp(i phase) in place, row by row, so that temporary arrays fit the cache.
+
+    What lies on another device is turned at once: the phase, from the CPU, gets there in one piece.
+    """
+    at_once = 1 if c.device.type == "cpu" else c.shape[-2]
+    for row in range(0, c.shape[-2], at_once):
+        turn = phase[..., row : row + at_once, :].to(c.real)
+        c[..., row : row + at_once, :] *= torch.polar(torch.ones_like(turn), turn)
     return c

@@ -242,7 +242,7 @@ def phase_derivatives(
     >>> round(float(dphi_dt[row, 128]) * 8000 / (2 * math.pi))  # Hz
     1000
     """
-    S = double(W.check_scalogram(S).detach()).cpu()
+    S = double(W.check_scalogram(S).detach().cpu())
     rows = slice(int((W.frequencies > 0).sum()))
     # numpy asks for large pages, which take half the time of small ones.
     dphi_dt, dphi_dlogs, power = (np.empty(S.shape) for _ in range(3))

@@ -156,17 +156,16 @@ def gather(
     factor : float
     """
     transformed, n_bins, n_wanted = torch.fft.fft(c), c.shape[-1], weights.shape[-1]
-    scale = transformed.real.new_tensor(factor)
     for begin in range(0, n_wanted, n_bins):
         end = min(begin + n_bins, n_wanted)
         total = spectrum[..., bins.start + begin : bins.start + end]
         if c.device.type != "cpu":
             own = transformed[..., first : first + end - begin]
-            total += scale * (own * weights[:, begin:end].conj()).sum(-2)
+            total += factor * (own * weights[:, begin:end].conj()).sum(-2)
             continue
+        scale = transformed.real.new_tensor(factor).numpy()[()]
         for one, rows in zip(total.view(-1, end - begin), transformed.view(-1, *c.shape[-2:])):
-            how = (first, begin, scale.numpy()[()])
-            _add_rows(rows.numpy(), weights.numpy(), *how, one.numpy())
+            _add_rows(rows.numpy(), weights.numpy(), first, begin, scale, one.numpy())
 
 
 @njit()

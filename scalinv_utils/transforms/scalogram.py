@@ -317,13 +317,15 @@ class Scalogram(nn.Module):
             frequencies=own if frequencies is None else frequencies,
             wavelet=self._psi,
         )
-        return made.to(self.filters)
+        return made.to(self.filters.device, self.filters.dtype)
 
-    def in_double(self) -> "Scalogram":
-        """Return the transform in float64 on the CPU: itself if it is there, or else a copy."""
-        there = self.filters.device.type == "cpu" and self.filters.dtype == torch.float64
+    def in_double(self, device: torch.device | str = "cpu") -> "Scalogram":
+        """Return the transform in float64 on a device: itself if it is there, or else a copy."""
+        there = self.filters.device == torch.device(device)
+        if there and self.filters.dtype == torch.float64:
+            return self
         # The device comes first: not every one has double precision.
-        return self if there else copy.deepcopy(self).cpu().double()
+        return copy.deepcopy(self).to(device).double()
 
     def _begin(
         self,
