@@ -181,7 +181,7 @@ def _of_measured(x: ArrayLike, M: Measured) -> ErrorBars:
 
 def _require_short(W: Scalogram) -> None:
     if not applies_to(W):
-        raise ValueError(f"W must be short, on the CPU and without a lowpass, got {W!r}")
+        raise ValueError(f"W must be short and without a lowpass, got {W!r}")
 
 
 def _snr_db(modulus: torch.Tensor, sigma: float) -> float:

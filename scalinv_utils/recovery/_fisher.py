@@ -70,7 +70,7 @@ def descend(
     curvature = likelihood.curvature(W.modulus(c))
     metric = hessian(c, curvature, W) + LIGHT * _metric(c, curvature, W)
     metric[np.diag_indices_from(metric)] += METRIC_RIDGE * metric.diagonal().mean()
-    C = torch.from_numpy(cholesky(metric, overwrite_a=True))
+    C = torch.from_numpy(cholesky(metric, overwrite_a=True)).to(x)
 
     def signal(v: torch.Tensor) -> torch.Tensor:
         return signal_of(torch.linalg.solve_triangular(C, v[:, None], upper=True)[:, 0], W)
@@ -91,26 +91,26 @@ def descend(
 def hessian(c: torch.Tensor, curvature: np.ndarray, W: Scalogram) -> np.ndarray:
     """Compute the matrix of the form above in the real and imaginary parts of dX."""
     u = c / c.abs().clamp_min(torch.finfo(c.real.dtype).tiny)
-    half = torch.from_numpy(curvature / 2)
+    half = torch.from_numpy(curvature / 2).to(u.real)
     return _form(half, half * u.conj().square(), W)
 
 
 def _metric(c: torch.Tensor, curvature: np.ndarray, W: Scalogram) -> np.ndarray:
     """Compute the matrix of sum |dc|^2 f'' / (1 + f'' o^2)^2: loud parts may turn."""
-    weight = curvature / np.square(1 + curvature * np.square(np.abs(c.numpy())))
-    return _form(torch.from_numpy(weight), None, W)
+    weight = curvature / np.square(1 + curvature * np.square(np.abs(c.cpu().numpy())))
+    return _form(torch.from_numpy(weight).to(c.real), None, W)
 
 
 def _form(p: torch.Tensor, q: torch.Tensor | None, W: Scalogram) -> np.ndarray:
     """Compute the matrix of sum p |dc|^2 + Re(q dc^2) in the real and imaginary parts of dX."""
-    seen = np.ix_(*2 * [np.flatnonzero(W.band.numpy())])
-    A, B = (M.numpy()[seen] / W.n_samples**2 for M in pair_sums(W, p, q, share=SEEN))
+    seen = np.ix_(*2 * [np.flatnonzero(W.band.cpu().numpy())])
+    A, B = (M.cpu().numpy()[seen] / W.n_samples**2 for M in pair_sums(W, p, q, share=SEEN))
     cross = -(A.imag + B.imag)
     return np.block([[A.real + B.real, cross], [cross.T, A.real - B.real]])
 
 
 def signal_of(parts: torch.Tensor, W: Scalogram) -> torch.Tensor:
     """Make the signal whose spectrum on the band has these real and imaginary parts."""
-    spectrum = torch.zeros(W.n_samples // 2 + 1, dtype=torch.complex128)
+    spectrum = parts.new_zeros(W.n_samples // 2 + 1, dtype=torch.complex128)
     spectrum = spectrum.masked_scatter(W.band, torch.complex(*parts.reshape(2, -1)))
     return torch.fft.irfft(spectrum, n=W.n_samples)

@@ -66,8 +66,7 @@ LIFTED_RIDGE, MOST_KEPT = 1e-10, 2**24
 
 def is_liftable(M: Measured) -> bool:
     """Check that the transform is short, and that most rows pass hardly any negative frequency."""
-    short = M.W.n_samples <= LONGEST_LIFTABLE and not M.W.filters.is_cuda
-    return short and bool(_one_sided(M).mean() > SHARE_OF_ROWS)
+    return M.W.n_samples <= LONGEST_LIFTABLE and bool(_one_sided(M).mean() > SHARE_OF_ROWS)
 
 
 def _one_sided(M: Measured) -> np.ndarray:

@@ -180,25 +180,25 @@ def denoise_jointly(
     -------
     Tensor, shape of S
     """
+    own, W = W.filters, W.in_double()
     S = torch.as_tensor(S).detach().to(W.filters)
     if not applies_to(W):
-        return denoise(S.abs(), W)
+        return denoise(S.abs(), W).to(own)
     if about is None:
         about = _without_bias(denoise(S.abs(), W).square().numpy(), sigma, model)
-    bias, variance = MODELS[model](np.asarray(about) / sigma)
+    bias, variance = MODELS[model](torch.as_tensor(about).cpu().numpy() / sigma)
     power = S.square().numpy() - sigma**2 * bias
     if spectrum is None and power.mean(1).max() <= 0:
-        return torch.zeros_like(S)  # no row has more power than the noise
+        return torch.zeros_like(S).to(own)  # no row has more power than the noise
     noise = sigma**4 * variance.sum(1)
     spectrum = spectrum_from_rows(power.mean(1), W) if spectrum is None else spectrum
     cleaned = np.fft.irfft(_wiener(np.fft.rfft(power), W, noise, spectrum), n=W.n_samples)
-    return torch.from_numpy(cleaned).clamp_min(0).sqrt().to(S)
+    return torch.from_numpy(cleaned).clamp_min(0).sqrt().to(own)
 
 
 def applies_to(W: Scalogram) -> bool:
     """Whether W is short enough and sees positive frequencies only."""
-    short = W.n_samples <= LONGEST_LIFTED and W.is_one_sided
-    return short and W.lowpass is None and not W.filters.is_cuda
+    return W.n_samples <= LONGEST_LIFTED and W.is_one_sided and W.lowpass is None
 
 
 def spectrum_of(x: ArrayLike, W: Scalogram) -> np.ndarray:
@@ -213,7 +213,7 @@ def spectrum_of(x: ArrayLike, W: Scalogram) -> np.ndarray:
     -------
     array, shape (n_bins,)
     """
-    energy = torch.fft.rfft(torch.as_tensor(x)).abs().square().numpy()
+    energy = torch.fft.rfft(torch.as_tensor(x)).abs().square().cpu().numpy()
     smooth = np.convolve(energy, np.full(SMOOTHED_BINS, 1 / SMOOTHED_BINS), "same")
     return np.maximum(smooth, SPECTRUM_FLOOR * smooth.max())
 

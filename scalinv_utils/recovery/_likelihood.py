@@ -65,7 +65,7 @@ class Likelihood:
 
     def curvature(self, modulus: torch.Tensor) -> np.ndarray:
         """Compute the second derivative, not below 0; an array of S's shape."""
-        o, t = modulus.numpy() / self.sigma, self.S.numpy() / self.sigma
+        o, t = (plane.cpu().numpy() / self.sigma for plane in (modulus, self.S))
         return CURVATURE[self.model](o, t) / self.sigma**2
 
     def chi2(self, modulus: torch.Tensor) -> float:
@@ -77,11 +77,11 @@ class Likelihood:
 
         An answer that has fitted so many unknowns leaves so many coefficients fewer.
         """
-        expected = _expected(modulus.numpy() / self.sigma, self.model).sum() * self.sigma**2
+        expected = _expected(modulus.cpu().numpy() / self.sigma, self.model).sum() * self.sigma**2
         left = 1 - n_fitted / modulus.numel()
         return float((self.S - modulus).square().sum() / expected) / left
 
     def excess(self, modulus: torch.Tensor) -> np.ndarray:
         """Compute squared residuals beyond those of the noise, in units of sigma^2."""
-        squares = (self.S - modulus).square().numpy() / self.sigma**2
-        return squares - _expected(modulus.numpy() / self.sigma, self.model)
+        squares = (self.S - modulus).square().cpu().numpy() / self.sigma**2
+        return squares - _expected(modulus.cpu().numpy() / self.sigma, self.model)

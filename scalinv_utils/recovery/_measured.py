@@ -133,9 +133,15 @@ def _is_loud_part_open(M: Measured, x: torch.Tensor) -> bool:
     return relative and float(misfit) > LOUD_OPEN * float(sigma.square().sum())
 
 
+def _so_far(run: Run) -> torch.Tensor | None:
+    """Fetch the signal so far, if there is one, to the CPU: stages before may be elsewhere."""
+    x = getattr(run, "x", None)
+    return None if x is None else x.cpu()
+
+
 def _is_open(M: Measured, run: Run) -> bool:
     """Whether there is no signal yet, or none that makes other starts needless."""
-    x = getattr(run, "x", None)
+    x = _so_far(run)
     if x is None or M.sigma is not None or not has_dense_rows(M):
         return x is None or not _is_explained(M, x)
     return cost_of(M, x) > GOOD
@@ -156,7 +162,7 @@ def _in_rounds(
     S: torch.Tensor, W: object, run: Run, *, M: Measured, beta: float, seed: int
 ) -> None:
     """Carry out the stage: rounds with a dense bank; keep the better signal."""
-    so_far = getattr(run, "x", None)
+    so_far = _so_far(run)
     bank = Completion(M, beta)
     best = x = started(bank, seed)
     run.step(x, M.consistency_db(x))

@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import torch
 
+from .._tensors import doubles_on
 from ..metrics import consistency_db
 from ..transforms.scalogram import Scalogram
 from . import _fisher
@@ -63,7 +64,7 @@ class Noisy:
     def __init__(
         self, S: torch.Tensor, W: Scalogram, sigma: float, *, seed: int = 0, model: str = "clipped"
     ) -> None:
-        self.W = W.in_double()
+        self.W = W.in_double(doubles_on(W.filters.device))
         self.S, self.sigma, self.seed, self.model = S, sigma, seed, model
         self.likelihood = Likelihood(S, sigma, model)
         self.cleaned = denoise_jointly(S, self.W, sigma, model=model)

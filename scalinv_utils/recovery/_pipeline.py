@@ -8,6 +8,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from .._levels import norm, unit
+from .._tensors import doubles_on
 from .._validation import check_choice, check_count, check_positive
 from ..measured import Measured
 from ..metrics import decibels
@@ -86,7 +87,9 @@ def recover(
     W : Scalogram
         Any wavelet will do, and not only a wavelet: where a method needs what a bank does not
         have, the next best start is used, and named in "stages". Dense rows (32 voices per
-        octave) determine the phase best. All is computed in float64 on the CPU; the signal gets
+        octave) determine the phase best. All is computed in float64, on the device of W if that
+        has float64 (CUDA), else on the CPU (MPS). On the CPU in any case are the integration of
+        phases, the algebra that noise and few rows need, and every `Measured`. The signal gets
         the dtype and the device of W. No gradient flows back to S.
     noise : "clipped", "gaussian" or "rice"
         How noise came into S, if there is any. "clipped": white and Gaussian on the modulus, and
@@ -165,7 +168,8 @@ def _recover_modulus(
     signed: torch.Tensor, W: Scalogram, run: Run, noise: str, sigma: float | None, seed: int
 ) -> Recovery:
     """Recover from one scalogram, whose moduli may be negative if the noise may have made them."""
-    signed, W = at_unit(signed, W, run), W.in_double()
+    signed, W = at_unit(signed, W, run), W.in_double(doubles_on(W.filters.device))
+    signed = signed.to(W.filters)
     sigma = None if sigma is None else sigma / run.unit
     S = _moduli(signed, W)
     silence = silence_of(S)

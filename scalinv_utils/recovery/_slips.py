@@ -56,7 +56,8 @@ def undo_slips(S: torch.Tensor, W: Scalogram, run: Run) -> None:
     run : Run
         Its signal is the start.
     """
-    x, least, turned = run.x, _misfit(S, W, run.x), False
+    x, turned = run.x.to(S), False
+    least = _misfit(S, W, x)
     for _ in range(TURNS):
         fitted = [_fitted(S, W, start) for start in turned_back(x, _worst_column(S, W, x), W)]
         nearest = min(fitted, key=lambda y: _misfit(S, W, y))
@@ -102,7 +103,8 @@ def turned_back(x: torch.Tensor, place: int, W: Scalogram) -> list[torch.Tensor]
         Starts for a descent.
     """
     c, n_samples = W.coefficients(x), W.n_samples
-    away = math.pi / n_samples * (torch.arange(n_samples, dtype=torch.float64) - place)
+    times = torch.arange(n_samples, dtype=torch.float64, device=x.device)
+    away = math.pi / n_samples * (times - place)
     width = math.tan(math.pi / n_samples * HEIGHT * float(W.scales[0]))
     angles = 2 * torch.atan2(away.sin(), away.cos() * width)
     turn = torch.ones_like(c)

@@ -289,8 +289,8 @@ def at_unit(S: torch.Tensor, W: Scalogram, run: Run) -> torch.Tensor:
 
 
 def one_scalogram(S: ArrayLike, W: Scalogram, where: str, negative: bool = False) -> torch.Tensor:
-    """Check that S is one scalogram of W; parameters and result as of `scalograms_of`."""
-    plane = scalograms_of(S, W, where, negative)
+    """Check that S is one scalogram of W, as `scalograms_of` does, and return it on the CPU."""
+    plane = scalograms_of(S, W, where, negative).cpu()
     if plane.ndim != 2:
         raise ValueError(
             f"S must be one scalogram of shape (n_freqs, n_samples) = {W.shape}, got shape "
@@ -301,7 +301,7 @@ def one_scalogram(S: ArrayLike, W: Scalogram, where: str, negative: bool = False
 
 
 def scalograms_of(S: ArrayLike, W: Any, where: str, negative: bool = False) -> torch.Tensor:
-    """Check that S holds scalograms of W, and return them in double precision on the CPU.
+    """Check that S holds scalograms of W, and return them in double precision.
 
     Where noise may have made them `negative`, they still are to be real, finite and of W's shape.
     `where` names the method.
@@ -310,7 +310,7 @@ def scalograms_of(S: ArrayLike, W: Any, where: str, negative: bool = False) -> t
     n_signed = W.n_freqs if negative else int(W.lowpass == "signed")
     moduli = check_magnitudes(S, W.shape, n_signed=n_signed)
     check_labels(S, W.frequencies, "S")
-    return double(detached(moduli, "S", where)).cpu()
+    return double(detached(moduli, "S", where))
 
 
 def check_start(x: torch.Tensor, S: torch.Tensor, transform: Any) -> None:

@@ -114,7 +114,7 @@ def synchronise(
     -------
     Tensor, shape of x
     """
-    tied = ties(x, S, W, sigma, model)
+    tied = ties(x.cpu(), S.cpu(), W.in_double(), sigma, model)
     if not len(tied.pairs):
         return x
     return torch.from_numpy(np.real(np.exp(1j * _angles(tied)) @ tied.parts)).to(x)
@@ -138,12 +138,13 @@ def turn_further(before: torch.Tensor, x: torch.Tensor, W: Scalogram, sigma: flo
     -------
     Tensor, shape of x
     """
-    c = W.coefficients(x)
+    W = W.in_double()
+    c = W.coefficients(x.cpu())
     labels, n_regions = regions(W.modulus(c).numpy(), sigma)
-    change = (c * W.coefficients(before).conj()).numpy().ravel()
+    change = (c * W.coefficients(before.cpu()).conj()).numpy().ravel()
     turned = np.zeros(n_regions, complex)
     np.add.at(turned, labels.ravel(), change)
-    return W.inverse(c * torch.from_numpy(np.exp(1j * np.angle(turned))[labels]))
+    return W.inverse(c * torch.from_numpy(np.exp(1j * np.angle(turned))[labels])).to(x)
 
 
 def ties(x: torch.Tensor, S: torch.Tensor, W: Scalogram, sigma: float, model: str) -> Ties:

@@ -88,7 +88,8 @@ def _noise_energy(energy: torch.Tensor, power: torch.Tensor, filters: torch.Tens
         return torch.zeros_like(power[..., :1])
     share = (energy * outside).sum(-1) / outside.sum(-1).clamp_min(1)
     share = share / power.mean(-1).clamp_min(torch.finfo(power.dtype).tiny)
-    rows = torch.arange(len(known)).clamp_min(int(known.to(torch.uint8).argmax()))
+    rows = torch.arange(len(known), device=known.device)
+    rows = rows.clamp_min(int(known.to(torch.uint8).argmax()))
     return (share[..., rows] * power.mean(-1)).unsqueeze(-1)
 
 
