@@ -166,7 +166,8 @@ class Contestant:
     is_there : callable, optional
         Tells whether that is installed. Default: whether there is a package of this name.
     any_device : bool
-        Whether it computes on the device of W. The others compute on the CPU.
+        Whether it computes on the device of W, all but paths through the plane. The others compute
+        on the CPU.
     variant : bool
         Whether it is another contestant on other data. A variant is in the tables but in no
         ranking.
@@ -487,10 +488,10 @@ GRIFFIN_LIM_NAMES = {
 
 #: The keys are the names that tables and plots show. recover() comes first.
 CONTESTANTS: dict[str, Contestant] = {
-    "recover": Contestant(best_pipeline),
+    "recover": Contestant(best_pipeline, any_device=True),
     "phase equation": Contestant(phase_equation),
-    "heap, corrected": Contestant(corrected_heap),
-    "heap": Contestant(heap),
+    "heap, corrected": Contestant(corrected_heap, any_device=True),
+    "heap": Contestant(heap, any_device=True),
     "L-BFGS": Contestant(descent("lbfgs"), any_device=True),
     "L-BFGS, whitened": Contestant(whitened_lbfgs, any_device=True),
     "SGD": Contestant(descent("sgd"), any_device=True),

@@ -82,7 +82,8 @@ def phase_gradient(
         takes a dense bank's scalogram, predicted from what is known. No gradient flows back to S.
     W : Scalogram
         Any wavelet will do, with 16 voices per octave or more. The signal gets its dtype and its
-        device. Not needed with a `Measured`.
+        device, in which rounds of "heap" are computed too; only phases are integrated on the CPU,
+        so that each correction moves two arrays of the shape of S. Not needed with a `Measured`.
     method : "heap" or "eigen"
         "heap" integrates the phase's gradient, then corrects it (this module; fast). "eigen"
         solves the phase equation, one linear system per round (`solve_phase_equation`; one
