@@ -24,7 +24,7 @@ from ..transforms.scalogram import Scalogram
 
 __all__ = ["is_installed", "recovered_by_ltfat"]
 
-FOLDER, OCTAVE = "LTFAT_PATH", "octave-cli"
+LTFAT_FOLDER, OCTAVE = "LTFAT_PATH", "octave-cli"
 SCRIPT = Path(__file__).parent / "data" / "ltfat.m"
 
 # Its default tolerance of 1e-10 takes paths through what is next to nothing, and loses 21 dB.
@@ -40,7 +40,7 @@ def is_installed() -> bool:
     >>> is_installed() in (True, False)
     True
     """
-    folder = os.environ.get(FOLDER, "")
+    folder = os.environ.get(LTFAT_FOLDER, "")
     return shutil.which(OCTAVE) is not None and (Path(folder) / "ltfatstart.m").is_file()
 
 

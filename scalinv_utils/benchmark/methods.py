@@ -32,7 +32,7 @@ from .ltfat import is_installed, recovered_by_ltfat
 __all__ = ["CONTESTANTS", "Answer", "Contestant", "CountedScalogram", "Problem", "available"]
 
 # As many iterations, and so many that no method of the tracks takes more time.
-ITERATIONS, LONG = 100, 1000
+ITERATIONS, MANY = 100, 1000
 
 # ssqueezepy has no type stubs, and the types inferred from its default values are wrong.
 cwt: Callable[..., Any] = ssqueezepy.cwt
@@ -222,7 +222,7 @@ def alternating(rule: str, long: bool = False) -> Callable[[Problem, int], Answe
     """Make a contestant of alternating projections by one of the rules of `griffin_lim`."""
 
     def solve(problem: Problem, seed: int) -> Answer:
-        n_iter = LONG if long else ITERATIONS
+        n_iter = MANY if long else ITERATIONS
         return Answer(griffin_lim(problem.S, problem.W, n_iter=n_iter, rule=rule, seed=seed).signal)
 
     return solve
@@ -232,7 +232,7 @@ def descent(optimizer: str, long: bool = False) -> Callable[[Problem, int], Answ
     """Make a contestant of gradient descent on the scalogram from noise."""
 
     def solve(problem: Problem, seed: int) -> Answer:
-        options: dict[str, Any] = {"optimizer": optimizer, "n_iter": LONG if long else ITERATIONS}
+        options: dict[str, Any] = {"optimizer": optimizer, "n_iter": MANY if long else ITERATIONS}
         return Answer(invert_gradient(problem.S, problem.W, seed=seed, **options).signal)
 
     return solve
@@ -512,8 +512,8 @@ CONTESTANTS: dict[str, Contestant] = {
     "ssqueezepy, true phase": Contestant(
         ssqueezepy_inverse, seeded=False, cheats=True, own="ssqueezepy.cwt"
     ),
-    f"L-BFGS, {LONG}": Contestant(descent("lbfgs", long=True), any_device=True, only_tracks=True),
-    f"fast Griffin-Lim, {LONG}": Contestant(
+    f"L-BFGS, {MANY}": Contestant(descent("lbfgs", long=True), any_device=True, only_tracks=True),
+    f"fast Griffin-Lim, {MANY}": Contestant(
         alternating("fast", long=True), any_device=True, only_tracks=True
     ),
     "LTFAT": Contestant(ltfat, needs="LTFAT and Octave", is_there=is_installed, only_tracks=True),

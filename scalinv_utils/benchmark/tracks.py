@@ -31,7 +31,7 @@ from ..course.signals import white_noise
 from ..measured import Measured
 from ..transforms.scalogram import Scalogram
 from .cuts import CUTS, sound
-from .methods import LONG, Problem, available, cwt
+from .methods import MANY, Problem, available, cwt
 
 __all__ = ["TRACKS", "Track", "TrackCell", "cells", "posed"]
 
@@ -268,7 +268,7 @@ EDITS: dict[str, Callable[[Problem], torch.Tensor]] = {
 TAKE_MEASURED = ("recover", "heap, corrected", "L-BFGS", "fast Griffin-Lim")
 TAKE_ALL = ("recover", "phase equation", *TAKE_MEASURED[1:])
 # Where recover() takes longer than these, they may take as long. LTFAT takes dense wavelets.
-LONG_TIME = (f"L-BFGS, {LONG}", f"fast Griffin-Lim, {LONG}")
+LONG_TIME = (f"L-BFGS, {MANY}", f"fast Griffin-Lim, {MANY}")
 DENSE = (*TAKE_ALL, "LTFAT")
 
 

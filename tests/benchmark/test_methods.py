@@ -23,7 +23,7 @@ def test_every_contestant_answers_with_a_signal(name, problem, monkeypatch):
     if not methods.available(name):
         pytest.skip(f"{name} needs {CONTESTANTS[name].needs}")
     monkeypatch.setattr(methods, "ITERATIONS", 3)
-    monkeypatch.setattr(methods, "LONG", 4)
+    monkeypatch.setattr(methods, "MANY", 4)
     monkeypatch.setattr(methods, "LIBROSA_ITERATIONS", 2)
     solve = CONTESTANTS[name].solve
     if solve is methods.kymatio_descent:
@@ -59,7 +59,7 @@ def test_evaluations_count_the_backward_passes_too(problem, monkeypatch):
 
 def test_where_recover_takes_longest_others_may_take_as_long(problem, monkeypatch):
     monkeypatch.setattr(methods, "ITERATIONS", 2)
-    monkeypatch.setattr(methods, "LONG", 7)
+    monkeypatch.setattr(methods, "MANY", 7)
     for name in ("L-BFGS", "fast Griffin-Lim"):
         counts = []
         for who in (name, f"{name}, 1000"):

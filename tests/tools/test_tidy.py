@@ -69,7 +69,7 @@ def test_the_package_stays_small():
     core = sum(
         size for path, size in sizes.items() if path.relative_to(PACKAGE).parts[0] in inverts
     )
-    assert core < 7800 and sum(sizes.values()) < 17800, (core, sum(sizes.values()))
+    assert core < 7900 and sum(sizes.values()) < 17900, (core, sum(sizes.values()))
 
 
 def test_public_functions_and_classes_are_annotated():
