@@ -406,7 +406,7 @@ def test_a_correction_moves_one_plane_each_way_whatever_its_steps(steps, monkeyp
     # For the start: paths and two gradients of the scalogram, and the phase.
     assert moved.planes(DENSE) == 4 + 2 * len(corrections) and len(corrections) > 2 and newton
     # The rest are frequencies of the rows.
-    assert len(moved.sizes) <= moved.planes(DENSE) + 4 * (2 + len(corrections))
+    assert len(moved.sizes) <= moved.planes(DENSE) + 5 * (2 + len(corrections))
 
 
 def test_a_polish_moves_signals_for_its_evaluations_and_no_plane(monkeypatch):
