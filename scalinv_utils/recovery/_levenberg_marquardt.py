@@ -28,8 +28,10 @@ __all__ = ["is_small", "levenberg_marquardt"]
 FIRST_DAMPING, LEAST_DAMPING, EASED, STIFFENED, MOST_FAILURES = 1e-3, 1e-14, 1 / 6, 8.0, 6
 DIAGONAL_FLOOR = 1e-6
 
-# Steps end when one gains less than this.
-LEAST_GAIN_DB = 0.02
+# Steps end when one gains less than this and, where there are errors, lowers chi^2 by less than
+# this. The last hundredths of a decibel count there: loud parts may still turn against each other,
+# along a valley that is flat beside what the errors leave.
+LEAST_GAIN_DB, LEAST_GAIN_CHI2 = 0.02, 1.0
 
 
 def is_small(M: Measured) -> bool:
@@ -72,11 +74,18 @@ def levenberg_marquardt(
             damping *= STIFFENED
         else:
             return x
-        gain = 10 * np.log10(cost / max(after, np.finfo(float).tiny))
+        arrived = _is_little(cost, after, M)
         x, cost, damping = trial, after, max(damping * EASED, LEAST_DAMPING)
-        if step(x, M.consistency_db(x)) or gain < LEAST_GAIN_DB:
+        if step(x, M.consistency_db(x)) or arrived:
             break
     return x
+
+
+def _is_little(before: float, after: float, M: Measured) -> bool:
+    """Tell whether a step gained little: in decibels, and of chi^2 where there are errors."""
+    if 10 * np.log10(before / max(after, np.finfo(float).tiny)) >= LEAST_GAIN_DB:
+        return False
+    return M.sigma is None or before - after < LEAST_GAIN_CHI2
 
 
 def _cost(M: Measured, x: torch.Tensor, weight: torch.Tensor) -> float:

@@ -58,7 +58,7 @@ OWN_ROUNDS, GOOD, TINY = 12, 1e-6, 1e-300
 UNEQUAL, LOUD_OPEN, LOUD_FIRST = 10.0, 1.5, 200
 
 # The last descent.
-LAST_DESCENT, LAST_NEWTON, LONG_DESCENT = 60, 20, 500
+LAST_DESCENT, LAST_NEWTON, LONG_DESCENT = 60, 40, 500
 
 
 def carry_out(M: Measured, run: Run, seed: int) -> None:
@@ -257,10 +257,13 @@ def _descend_long(S: torch.Tensor, M: Measured, run: Run) -> None:
 
 
 def _finish(S: torch.Tensor, M: Measured, run: Run) -> None:
-    """Carry out the stage: descend from the best signal until little is gained."""
-    if not _is_explained(M, run.x):
+    """Carry out the stage: descend from the best signal until little is gained.
+
+    Values with errors are explained before their likelihood is at its maximum.
+    """
+    if M.sigma is not None or not _is_explained(M, run.x):
         run.x = _descended(M, run.x, run, LAST_DESCENT, LAST_NEWTON)
-    elif M.sigma is None and is_small(M):
+    elif is_small(M):
         # Exact values determine more than the goal asks for, most where nothing lies beyond the
         # band, which descents fill a little and these steps leave as it is.
         starts = (run.x, M.W.project(run.x))

@@ -93,6 +93,13 @@ def test_steps_end_when_they_gain_little():
     assert len(fits) < 60 and abs(fits[-1] - fits[-2]) < 10 * LEAST_GAIN_DB
 
 
+def test_steps_with_errors_end_when_they_gain_less_than_one_of_chi2(monkeypatch):
+    M = Measured(S, W, sigma=0.1)
+    asked = with_costs(monkeypatch, [5000.0, 4998.9, 4997.8, 4996.9, 0.0])
+    levenberg_marquardt(M, X, 99, never)
+    assert len(asked) == 3
+
+
 def test_it_is_for_short_signals_that_are_not_extended():
     assert is_small(Measured(S, W))
     assert not is_small(Measured(torch.ones(W.n_freqs, 32), W, ends="zero", pad=(16, 16)))
