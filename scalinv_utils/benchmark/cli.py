@@ -37,6 +37,7 @@ examples (put quotes around names with spaces):
 
 Every row is written as soon as it is computed: after Ctrl-C the same command goes on from there.
 Peers from other packages take part where they are installed: pip install -e ".[benchmark]".
+LTFAT takes part in --tracks where Octave is installed and LTFAT_PATH names the toolbox's folder.
 For a Ray cluster, call scalinv_utils.benchmark.runner.run with jobs=None inside
 joblib.parallel_config(backend="ray").
 """

@@ -57,8 +57,8 @@ OWN_ROUNDS, GOOD, TINY = 12, 1e-6, 1e-300
 # while that is above so many times what the errors explain.
 UNEQUAL, LOUD_OPEN, LOUD_FIRST = 10.0, 1.5, 200
 
-# The last descent.
-LAST_DESCENT, LAST_NEWTON, LONG_DESCENT = 60, 40, 500
+# The last descent: with steps of Newton after it, where there are none, and of a long record.
+LAST_DESCENT, LAST_NEWTON, LAST_ALONE, LONG_DESCENT = 60, 40, 400, 500
 
 
 def carry_out(M: Measured, run: Run, seed: int) -> None:
@@ -193,7 +193,11 @@ def _descended(
         x = _lbfgs(M, x, LOUD_FIRST, run.step, l2)
     loss = l2 if M.sigma is None else gaussian(M.sigma)
     if not is_small(M):
-        return _lbfgs(M, x, 2 * n_iter, run.step, loss)
+        x = _lbfgs(M, x, 2 * n_iter, run.step, loss)
+        if run.stopped or M.extension.is_identity:
+            return x
+        # Equalised descents come down where whitened ones are stuck, which end more exactly.
+        return _lbfgs(M, x, 2 * DESCENT, run.step, loss, M.whiten)
     x = _lbfgs(M, x, n_iter, run.step, loss)
     return x if run.stopped else levenberg_marquardt(M, x, n_newton, run.step)
 
@@ -206,19 +210,24 @@ def _lbfgs(
     loss: Loss,
     whiten: Callable[[torch.Tensor], torch.Tensor] | None = None,
 ) -> torch.Tensor:
-    """Run L-BFGS on the whitened change of x."""
-    latest, whiten = x, whiten or M.whiten
+    """Run L-BFGS on the whitened change of x, or on an extended signal itself, equalised.
 
-    def fitted(u: torch.Tensor) -> torch.Tensor:
-        return M.fitted(x + whiten(u))
+    An extended signal reaches beyond the band of W, where whitening would be as far off as 1e3.
+    """
+    latest, equalised = x, whiten is None and not M.extension.is_identity
+    whitened = whiten or M.whiten
+
+    def signal(u: torch.Tensor) -> torch.Tensor:
+        return u if equalised else x + whitened(u)
 
     def report(u: torch.Tensor, fit: float) -> bool:
         nonlocal latest
-        latest = x + whiten(u.detach())
+        latest = signal(u.detach())
         return step(latest, fit)
 
-    objective = Objective(M.S, fitted, loss)
-    descend_lbfgs(objective, torch.zeros_like(x), n_iter, report, precondition=False)
+    objective = Objective(M.S, lambda u: M.fitted(signal(u)), loss)
+    start = x if equalised else torch.zeros_like(x)
+    descend_lbfgs(objective, start, n_iter, report, precondition=equalised)
     return latest
 
 
@@ -261,8 +270,10 @@ def _finish(S: torch.Tensor, M: Measured, run: Run) -> None:
 
     Values with errors are explained before their likelihood is at its maximum.
     """
-    if M.sigma is not None or not _is_explained(M, run.x):
-        run.x = _descended(M, run.x, run, LAST_DESCENT, LAST_NEWTON)
+    explained = _is_explained(M, run.x)
+    if M.sigma is not None or not explained:
+        n_iter = LAST_DESCENT if is_small(M) or explained else LAST_ALONE
+        run.x = _descended(M, run.x, run, n_iter, LAST_NEWTON)
     elif is_small(M):
         # Exact values determine more than the goal asks for, most where nothing lies beyond the
         # band, which descents fill a little and these steps leave as it is.
