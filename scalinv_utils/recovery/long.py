@@ -108,9 +108,10 @@ def recover_long(
     The method was derived for this project, not taken from the literature; the correction of pieces
     is that of `phase_gradient`. A pause takes more rounds, and most with wavelets whose phase
     relation is not exact, such as gmw: the parts before and after it come together last. Keep S in
-    double precision: the phase crosses a pause along a path, where rounding errors of single
-    precision add up. A minute that comes back to -129 dB then ends at -46 dB. For scalograms of
-    slices of the sound use `Slices`.
+    double precision where you can: the phase crosses a pause along a path, where rounding errors of
+    single precision add up. Two words with a pause then end at -112 dB, and a minute that is at
+    -108 dB after six rounds and at -129 after eight is at -76 after six. For scalograms of slices
+    of the sound use `Slices`.
 
     Examples
     --------
