@@ -60,7 +60,7 @@ DARK, FRAME_PIXELS = 100, 3
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP")
 
 # Each pixel takes so many bytes on the way: three colours, their codes, and the codes in order.
-BYTES_PER_PIXEL = 64
+BYTES_PER_PIXEL = 150
 
 # The advice for a picture of too many pixels.
 FEWER_PIXELS = "cut out the scalogram, or draw it with fewer pixels"

@@ -135,7 +135,7 @@ def drawn(size, mode="L", **options):
 
 
 def clear(path):
-    Image.new("RGBA", (1900, 1900)).save(path)
+    Image.new("RGBA", (1250, 1250)).save(path)
 
 
 def promising(at, sizes, **options):
@@ -191,9 +191,9 @@ WORST = {
     "doubled.mat": (doubled, "read"),
     "endless.h5": (endless, "its samples take 2.4e+05 GB"),
     "one_chunk.h5": (one_chunk, "store it in smaller chunks"),
-    "deep.png": (drawn((1900, 1200), "I;16"), "read"),
-    "wide.png": (drawn((2048, 1200), "RGB"), "read"),
-    "tall.png": (drawn((780, 4900)), "seconds must leave room"),
+    "deep.png": (drawn((1400, 1100), "I;16"), "read"),
+    "wide.png": (drawn((1400, 1100), "RGB"), "read"),
+    "tall.png": (drawn((300, 4900)), "seconds must leave room"),
     "clear.png": (clear, "a picture that can be seen"),
     "a.webp": (drawn((5000, 5000), lossless=True), REFUSED),
     "a.tif": (strips, REFUSED),
