@@ -28,7 +28,7 @@ ASSUMED = 4 * 2**30
 # Smaller arrays than this are made without a question.
 UNQUESTIONED = 64 * 2**20
 
-# What is made of a file of less than SMALL_FILE bytes may take MOST_OF_SMALL bytes: a few kilobytes
+# Arrays made of a file of less than SMALL_FILE bytes may take MOST_OF_SMALL bytes: a few kilobytes
 # may hold gigabytes of zeros.
 SMALL_FILE, MOST_OF_SMALL = 10_000_000, 250e6
 

@@ -162,7 +162,7 @@ class Contestant:
     cheats : bool
         Whether it knows the true phase.
     needs : str, optional
-        What it needs beyond the course's own dependencies.
+        The package or programs that it needs beyond the course's own dependencies.
     is_there : callable, optional
         Tells whether that is installed. Default: whether there is a package of this name.
     any_device : bool

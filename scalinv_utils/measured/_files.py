@@ -81,7 +81,7 @@ def save(M: Measured, path: str | PathLike[str]) -> None:
     """
     check_choice(Path(check_path(path)).suffix, (".npz",), "the ending of path")
     content, arrays = io.BytesIO(), _told(M) | _transform_to_arrays(M.W)
-    # What is too much for a small file makes a large one.
+    # `load` refuses a small file that holds too much: it is written as a large one.
     is_small = BYTES_PER_KNOWN * math.prod(M.W.shape) < MOST_OF_SMALL
     (np.savez_compressed if is_small else np.savez)(content, **arrays)
     write_whole(path, content.getvalue())

@@ -396,7 +396,8 @@ def _refit(S: torch.Tensor, W: Scalogram, c: torch.Tensor, x: torch.Tensor) -> t
 def turn(c: torch.Tensor, phase: torch.Tensor) -> torch.Tensor:
     """Multiply c by exp(i phase) in place, row by row, so that temporary arrays fit the cache.
 
-    What lies on another device is turned at once: the phase, from the CPU, gets there in one piece.
+    Coefficients on another device are turned at once: the phase, from the CPU, gets there in one
+    piece.
     """
     at_once = 1 if c.device.type == "cpu" else c.shape[-2]
     for row in range(0, c.shape[-2], at_once):

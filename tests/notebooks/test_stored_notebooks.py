@@ -18,7 +18,7 @@ from scalinv_utils.tools import execute_notebooks
 
 STORED = sorted(execute_notebooks.NOTEBOOKS_FOLDER.glob("*.ipynb"))
 LARGEST = 1.5e6  # bytes
-HOME = re.compile(r"(?:/home/|/root/|/Users/|/tmp/|\\Users\\)\w")
+HOME = re.compile(r"(?:/home/|/root/|/Users/|/tmp/|\\Users\\)\w|/site-packages/")
 CODE_OR_FORMULA = re.compile(r"```.*?```|`[^`\n]*`|\$\$.*?\$\$|\$[^$\n]*\$", re.DOTALL)
 
 
@@ -33,6 +33,12 @@ def errors(notebook, path):
     for output in outputs(notebook):
         if output.output_type == "error":
             yield f"holds an error: {output.ename}: {output.evalue}"
+
+
+def warnings(notebook, path):
+    for output in outputs(notebook):
+        if output.get("name") == "stderr":
+            yield f"shows a warning: {output.text[-60:]}"
 
 
 def widgets(notebook, path):
@@ -84,7 +90,7 @@ def neighbours(notebook, path):
             yield f"has no link to its neighbour {neighbour.name}"
 
 
-CHECKS = [execution, errors, widgets, size, machine_paths, links, pictures, neighbours]
+CHECKS = [execution, errors, warnings, widgets, size, machine_paths, links, pictures, neighbours]
 
 
 def code_cells(notebook):
@@ -175,6 +181,14 @@ def home_folder(notebook):
     notebook.cells[1].outputs.append(new_output("stream", text="at /home/someone/x.py:3"))
 
 
+def environment(notebook):
+    notebook.cells[1].outputs.append(new_output("stream", text="/srv/site-packages/x.py:3"))
+
+
+def warned(notebook):
+    notebook.cells[1].outputs.append(new_output("stream", name="stderr", text="mean of nothing"))
+
+
 def dead_link(notebook):
     notebook.cells[0].source += " [more](03_missing.ipynb)"
 
@@ -207,6 +221,8 @@ FAULTS = [
     (bare_widget, widgets),
     (heavy, size),
     (home_folder, machine_paths),
+    (environment, machine_paths),
+    (warned, warnings),
     (dead_link, links),
     (dead_picture, links),
     (mute_picture, pictures),
