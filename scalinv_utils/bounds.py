@@ -67,6 +67,9 @@ DIRECTIONS_AT_ONCE = 32
 # Filter values above this share of the filter's peak count as passed.
 PASSED_SHARE = 1e-15
 
+# Rows of a matrix of sums that are computed together, which the cache of a core holds.
+ROWS_IN_CACHE = 16
+
 # Rice's density is integrated this far on both sides, in deviations, with so many nodes.
 RICE_REACH, RICE_NODES = 9.0, 96
 
@@ -593,8 +596,9 @@ def pair_sums(
     psi = psi.numpy()
     passed = np.abs(psi) > share * np.abs(psi).max(1, keepdims=True)
     ends = np.stack([passed.argmax(1), psi.shape[1] - passed[:, ::-1].argmax(1)], 1)
-    q_hat = np.zeros((len(psi), 1), complex) if q is None else np.fft.fft(q.cpu().numpy())
-    A, B = _pair_sums(np.fft.fft(p.cpu().numpy()), q_hat.astype(complex), psi, ends)
+    q_hat = np.zeros(p.shape, complex) if q is None else np.fft.fft(q.cpu().numpy())
+    mirrored = np.tile(np.roll(q_hat[:, ::-1], 1, axis=1), 2)
+    A, B = _pair_sums(np.fft.fft(p.cpu().numpy()).conj(), mirrored, psi, ends)
     return torch.from_numpy(A), torch.from_numpy(B)
 
 
@@ -617,16 +621,20 @@ def _pair_sums_there(
 def _pair_sums(
     p: np.ndarray, q: np.ndarray, psi: np.ndarray, ends: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Carry out `pair_sums`; p and q are spectra, ends the first and last bin of each filter."""
-    n, n_samples = psi.shape[1], q.shape[1]  # where q is left out: 1, and its spectrum is zero
+    """Carry out `pair_sums`.
+
+    p are spectra of real rows, conjugate; q mirrored spectra, two periods long; ends the first and
+    last bin of each filter. Few rows of A and B at a time stay in the cache.
+    """
+    n = psi.shape[1]
     A, B = np.zeros((n, n), np.complex128), np.zeros((n, n), np.complex128)
-    for j in range(len(psi)):
-        first, last = ends[j]
-        for k in range(first, last):
-            for l in range(k, last):
-                # p is real before its DFT.
-                A[k, l] += np.conj(psi[j, k]) * psi[j, l] * np.conj(p[j, l - k])
-                B[k, l] += psi[j, k] * psi[j, l] * q[j, (-k - l) % n_samples]
+    for start in range(0, n, ROWS_IN_CACHE):
+        for j in range(len(psi)):
+            first, last = ends[j]
+            for k in range(max(first, start), min(last, start + ROWS_IN_CACHE)):
+                for l in range(k, last):
+                    A[k, l] += np.conj(psi[j, k]) * psi[j, l] * p[j, l - k]
+                    B[k, l] += psi[j, k] * psi[j, l] * q[j, k + l]
     for k in range(n):
         for l in range(k):
             A[k, l], B[k, l] = A[l, k].conjugate(), B[l, k]

@@ -29,12 +29,13 @@ import torch
 from scipy.linalg import cholesky
 
 from ..bounds import pair_sums
+from ..measured import Measured
 from ..transforms.scalogram import Scalogram
 from ._gradient_descent import descend_lbfgs
 from ._likelihood import Likelihood
 from ._objective import Objective
 
-__all__ = ["LONGEST_DENSE", "descend", "hessian", "signal_of"]
+__all__ = ["LONGEST_DENSE", "descend", "hessian", "hessian_in_samples", "signal_of"]
 
 # The cost grows with the cube of the length: above this it exceeds that of all else.
 LONGEST_DENSE = 2048
@@ -90,9 +91,23 @@ def descend(
 
 def hessian(c: torch.Tensor, curvature: np.ndarray, W: Scalogram) -> np.ndarray:
     """Compute the matrix of the form above in the real and imaginary parts of dX."""
+    return _form(*_weights(c, curvature), W)
+
+
+def hessian_in_samples(c: torch.Tensor, curvature: np.ndarray, M: Measured) -> np.ndarray:
+    """Compute it in the samples of x, which M extends: Re(E^T (F* A + F^T B) F E), F the DFT."""
+    A, B = pair_sums(M.W, *_weights(c, curvature), share=SEEN)
+    # A is the adjoint of itself, B its own transpose: rows are transformed instead of columns.
+    n = M.W.n_samples
+    half = M.extension.adjoint(torch.fft.fft(A, n=n).conj() + torch.fft.fft(B, n=n)).mT
+    return M.extension.adjoint(torch.fft.fft(half, n=n).real / n**2).numpy()
+
+
+def _weights(c: torch.Tensor, curvature: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    """Compute f''/2 and conj(u)^2 f''/2."""
     u = c / c.abs().clamp_min(torch.finfo(c.real.dtype).tiny)
     half = torch.from_numpy(curvature / 2).to(u.real)
-    return _form(half, half * u.conj().square(), W)
+    return half, half * u.conj().square()
 
 
 def _metric(c: torch.Tensor, curvature: np.ndarray, W: Scalogram) -> np.ndarray:

@@ -5,6 +5,8 @@
     3.  Rounds: predict anew about the estimate, correct the phase, and descend on the likelihood
         of the values that are known: L-BFGS, then damped steps of Gauss and Newton on all unknowns,
         unless they are too many. The estimate's spectrum is the next prior.
+    4.  If something is left unexplained, steps on the misfits of |c|^p, with p from 2, 3 or 4 down
+        to 1, lead out of the bottom that the rounds ended in.
 
 Columns of a picture, which lie between samples, come first as every h-th sample of another rate
 (`_even_columns`).
@@ -26,6 +28,7 @@ from ..measured import Measured
 from ..metrics import decibels
 from ._dense_start import CAUCHY_BETAS, integrate_own, started, turned
 from ._even_columns import evened
+from ._fisher import LONGEST_DENSE
 from ._gradient_descent import descend_lbfgs
 from ._griffin_lim import random_angles
 from ._levenberg_marquardt import is_small, levenberg_marquardt
@@ -37,6 +40,8 @@ from ._stages import Run, Stage
 from .losses import Loss, gaussian, l2
 
 __all__ = ["carry_out", "completed_stages", "cost_of"]
+
+Map = Callable[[torch.Tensor], torch.Tensor]
 
 # Several widths are tried up to this length, extensions included.
 LONGEST_WITH_WIDTHS = 3072
@@ -50,6 +55,10 @@ LEARNS_AFTER = (0, 2)
 # Exact values are explained below this misfit, others where chi^2 is below this many per value.
 EXACT_GOAL_DB, EXPLAINED_CHI2 = -150.0, 1.05
 
+# Powers of the modulus whose misfits lead out of a bottom, each with its number of steps, and where
+# in this list the first, second and third try begin.
+POWERS, TRIES = ((4, 6), (3, 6), (2, 6), (1, 15)), (2, 1, 0)
+
 # Rounds on rows that are dense themselves. Their answer is good enough below this squared misfit.
 OWN_ROUNDS, GOOD, TINY = 12, 1e-6, 1e-300
 
@@ -57,8 +66,9 @@ OWN_ROUNDS, GOOD, TINY = 12, 1e-6, 1e-300
 # while that is above so many times what the errors explain.
 UNEQUAL, LOUD_OPEN, LOUD_FIRST = 10.0, 1.5, 200
 
-# The last descent: with steps of Newton after it, where there are none, and of a long record.
-LAST_DESCENT, LAST_NEWTON, LAST_ALONE, LONG_DESCENT = 60, 40, 400, 500
+# The last descent: with steps of Newton after it, where there are none, and of a long record; steps
+# on exact values that are explained.
+LAST_DESCENT, LAST_NEWTON, LAST_ALONE, LONG_DESCENT, LAST_EXACT = 60, 40, 400, 500, 15
 
 
 def carry_out(M: Measured, run: Run, seed: int) -> None:
@@ -81,12 +91,17 @@ def _stages_for(M: Measured, seed: int) -> list[Stage]:
     """List the stages: starts from dense banks, and a last descent."""
     own = has_dense_rows(M) and M.sigma is None
     starts = [Stage("own rows", functools.partial(_own_rows, seed=seed), OWN_ROUNDS)] if own else []
+    n_iter = sum(n_steps for first in TRIES for _, n_steps in POWERS[first:])
+    powers = Stage("powers", _through_powers, n_iter, lambda run: not _is_explained(M, run.x))
+    ends = [powers] * is_small(M) + [Stage("last descent", _finish, LAST_DESCENT)]
     if is_liftable(M):
         starts += completed_stages(M, seed)
     elif not own:
         fill = functools.partial(_integrate_filled, seed=seed)
-        return [Stage("filled in", fill, 1), Stage("descent", _descend_long, LONG_DESCENT)]
-    return [*starts, Stage("last descent", _finish, LAST_DESCENT)]
+        starts = [Stage("filled in", fill, 1), Stage("descent", _descend_long, LONG_DESCENT)]
+        return starts + ends * is_small(M)
+    # Powers come after the first start, which is needed most often, and after all.
+    return starts[:1] + ends[:-1] * (len(starts) > 1) + starts[1:] + ends
 
 
 def completed_stages(M: Measured, seed: int) -> list[Stage]:
@@ -150,12 +165,33 @@ def _is_open(M: Measured, run: Run) -> bool:
 def _own_rows(S: torch.Tensor, M: Measured, run: Run, *, seed: int) -> None:
     """Carry out the stage: the phase of the rows as they are, and descents as long as they gain."""
     x = integrate_own(OwnBank(M), run, seed, OWN_ROUNDS)
+    run.x = _while_it_gains(M, x, run, functools.partial(_descended, M, run=run))
+
+
+def _while_it_gains(M: Measured, x: torch.Tensor, run: Run, change: Map) -> torch.Tensor:
+    """Change x again as long as that gains; keep the better one."""
     cost, gain = cost_of(M, x), math.inf
     while gain > LEAST_GAIN_OF_ROUND and not (run.stopped or _is_explained(M, x)):
-        y = _descended(M, x, run)
+        y = change(x)
         gain = decibels(cost / max(cost_of(M, y), TINY)) / 2
         x, cost = (y, cost_of(M, y)) if gain > 0 else (x, cost)
-    run.x = x
+    return x
+
+
+def _through_powers(S: torch.Tensor, M: Measured, run: Run) -> None:
+    """Carry out the stage: leave a bottom of the misfit of |c| by those of its powers.
+
+    |c| has a cusp at each zero of c, which holds zeros that are in a wrong place. Its powers have
+    none, and the higher they are, the less the zeros weigh.
+    """
+
+    def lowered(x: torch.Tensor, first: int) -> torch.Tensor:
+        for power, n_steps in POWERS[first:]:
+            x = x if run.stopped else levenberg_marquardt(M, x, n_steps, run.step, power)
+        return x
+
+    for first in TRIES:
+        run.x = _while_it_gains(M, run.x, run, functools.partial(lowered, first=first))
 
 
 def _in_rounds(
@@ -190,25 +226,21 @@ def _descended(
     loud ones come first then, until they fit as well as their errors let them.
     """
     if _is_loud_part_open(M, x):
-        x = _lbfgs(M, x, LOUD_FIRST, run.step, l2)
+        x = _lbfgs(M, x, LOUD_FIRST, run, l2)
     loss = l2 if M.sigma is None else gaussian(M.sigma)
-    if not is_small(M):
-        x = _lbfgs(M, x, 2 * n_iter, run.step, loss)
-        if run.stopped or M.extension.is_identity:
-            return x
-        # Equalised descents come down where whitened ones are stuck, which end more exactly.
-        return _lbfgs(M, x, 2 * DESCENT, run.step, loss, M.whiten)
-    x = _lbfgs(M, x, n_iter, run.step, loss)
-    return x if run.stopped else levenberg_marquardt(M, x, n_newton, run.step)
+    small, periodic = is_small(M), M.extension.is_identity
+    x = _lbfgs(M, x, n_iter if small and periodic else 2 * n_iter, run, loss, M.whiten)
+    if run.stopped or periodic and not small or M.sigma is None and _is_explained(M, x):
+        return x
+    if small:
+        return levenberg_marquardt(M, x, n_newton, run.step)
+    # Equalised descents come down where whitened ones are stuck, which end more exactly.
+    x = _lbfgs(M, x, 2 * n_iter, run, loss)
+    return _lbfgs(M, x, 2 * DESCENT, run, loss, M.whiten)
 
 
 def _lbfgs(
-    M: Measured,
-    x: torch.Tensor,
-    n_iter: int,
-    step: Callable[[torch.Tensor, float], bool],
-    loss: Loss,
-    whiten: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    M: Measured, x: torch.Tensor, n_iter: int, run: Run, loss: Loss, whiten: Map | None = None
 ) -> torch.Tensor:
     """Run L-BFGS on the whitened change of x, or on an extended signal itself, equalised.
 
@@ -223,7 +255,7 @@ def _lbfgs(
     def report(u: torch.Tensor, fit: float) -> bool:
         nonlocal latest
         latest = signal(u.detach())
-        return step(latest, fit)
+        return run.step(latest, fit)
 
     objective = Objective(M.S, lambda u: M.fitted(signal(u)), loss)
     start = x if equalised else torch.zeros_like(x)
@@ -262,7 +294,7 @@ def _whitened_band(M: Measured, x: torch.Tensor) -> torch.Tensor:
 
 def _descend_long(S: torch.Tensor, M: Measured, run: Run) -> None:
     """Carry out the stage: one long descent on the plain misfit."""
-    run.x = _lbfgs(M, run.x, LONG_DESCENT, run.step, l2, functools.partial(_whitened_band, M))
+    run.x = _lbfgs(M, run.x, LONG_DESCENT, run, l2, functools.partial(_whitened_band, M))
 
 
 def _finish(S: torch.Tensor, M: Measured, run: Run) -> None:
@@ -274,10 +306,10 @@ def _finish(S: torch.Tensor, M: Measured, run: Run) -> None:
     if M.sigma is not None or not explained:
         n_iter = LAST_DESCENT if is_small(M) or explained else LAST_ALONE
         run.x = _descended(M, run.x, run, n_iter, LAST_NEWTON)
-    elif is_small(M):
+    elif M.W.n_samples <= LONGEST_DENSE:
         # Exact values determine more than the goal asks for, most where nothing lies beyond the
         # band, which descents fill a little and these steps leave as it is.
-        starts = (run.x, M.W.project(run.x))
-        ends = [levenberg_marquardt(M, x, LAST_NEWTON, run.step) for x in starts]
+        starts = (run.x, M.W.project(run.x)) if M.extension.is_identity else (run.x,)
+        ends = [levenberg_marquardt(M, x, LAST_EXACT, run.step) for x in starts]
         run.x = min(ends, key=functools.partial(cost_of, M))
     run.step(run.x, M.consistency_db(run.x))

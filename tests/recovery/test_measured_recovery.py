@@ -230,10 +230,10 @@ def test_a_bank_made_from_filters_needs_no_phase_relation():
     recovery = recover(S, bank, progress=False)
     assert metrics.waveform_error_db(recovery.signal, x) < -200
     assert phase_gradient(S, bank).consistency_db < -40
-    # The second width explained all: the third was not needed, and is not among those that ran.
+    # Powers explained all: other widths were not needed, and are not among those that ran.
     assert [name for name, _ in recovery.details["stages"]] == [
         "completed, beta 40",
-        "completed, beta 25",
+        "powers",
         "last descent",
     ]
 
@@ -349,16 +349,17 @@ def names(M):
 
 
 def test_the_stages_follow_from_what_is_known():
-    completed = [f"completed, beta {beta:g}" for beta in (40, 25, 80)]
-    assert names(Measured(S, W, hop=4)) == [*completed, "last descent"]
-    assert names(Measured(S, W, hop=4, sigma=1e-3)) == [*completed[:2], "last descent"]
-    assert names(Measured(S, W, known=HOLES)) == ["own rows", *completed, "last descent"]
+    one, two, three = (f"completed, beta {beta:g}" for beta in (40, 25, 80))
+    ends = ["powers", "last descent"]
+    assert names(Measured(S, W, hop=4)) == [one, "powers", two, three, *ends]
+    assert names(Measured(S, W, hop=4, sigma=1e-3)) == [one, "powers", two, *ends]
+    assert names(Measured(S, W, known=HOLES)) == ["own rows", "powers", one, two, three, *ends]
     both = Scalogram.from_filters(torch.ones(2, 64), [2, 1])
-    assert names(Measured(torch.ones(both.shape), both, hop=2)) == ["filled in", "descent"]
+    assert names(Measured(torch.ones(both.shape), both, hop=2)) == ["filled in", "descent", *ends]
     long = Scalogram(4096, wavelet="cauchy", voices_per_octave=1)
-    assert names(Measured(torch.ones(long.shape), long, hop=2)) == [completed[0], "last descent"]
+    assert names(Measured(torch.ones(long.shape), long, hop=2)) == [one, "last descent"]
     lengths = [stage.n_iter for stage in rounds._stages_for(Measured(S, W, known=HOLES), 0)]
-    assert lengths == [12, 8 * 36, 8 * 36, 8 * 36, 60]
+    assert lengths == [12, 81, 8 * 36, 8 * 36, 8 * 36, 81, 60]
 
 
 def test_the_cost_is_chi2_per_known_value_or_the_squared_misfit():
@@ -414,26 +415,40 @@ def test_a_descent_takes_as_many_steps_as_its_kind_needs(monkeypatch):
     monkeypatch.setattr(
         rounds,
         "_lbfgs",
-        lambda M, x, n, _, loss, *how: asked.append((n, loss is rounds.l2, *how)) or x,
+        lambda M, x, n, _, loss, *how: asked.append((n, loss is rounds.l2, len(how))) or x,
     )
     monkeypatch.setattr(rounds, "levenberg_marquardt", lambda M, x, n, step: asked.append(n) or x)
     run = Run("rounds")
-    rounds._descended(Measured(S, W, hop=4), X, run)
-    assert asked == [(30, True), 6]
+    rounds._descended(Measured(S, W, hop=4), 2 * X, run)
+    assert asked == [(30, True, 1), 6]
     asked.clear()
     rounds._descended(Measured(S, W, hop=4, sigma=1.0), X, run, 7, 3)
-    assert asked == [(7, False), 3]
+    assert asked == [(7, False, 1), 3]
     asked.clear()
     rounds._descended(Measured(S, W, step_db=0.1), 2 * X, run)  # the loud part is open
-    assert asked == [(200, True), (30, False), 6]
+    assert asked == [(200, True, 0), (30, False, 1), 6]
     asked.clear()
-    wide = Measured(torch.ones(W.n_freqs, N // 2), W, ends="zero", pad=(N // 4, N // 4))
-    rounds._descended(wide, X, run)
-    assert asked == [(60, True), (60, True, wide.whiten)]  # equalised, then whitened
+    half, options = X[: N // 2], {"ends": "zero", "pad": (N // 4, N // 4)}
+    wide = Measured(torch.ones(W.n_freqs, N // 2), W, **options)
+    rounds._descended(wide, half, run)
+    assert asked == [(60, True, 1), 6]
+    asked.clear()
+    S_of_half = wide.magnitude(half)[:, N // 4 : -N // 4]
+    rounds._descended(Measured(S_of_half, W, **options), half, run)  # the first explains it
+    assert asked == [(60, True, 1)]
+    asked.clear()
+    # What is explained within errors is not yet the most likely.
+    rounds._descended(Measured(S_of_half, W, sigma=1.0, **options), half, run)
+    assert asked == [(60, False, 1), 6]
+    asked.clear()
+    with monkeypatch.context() as long:
+        long.setattr(rounds, "is_small", lambda M: False)
+        rounds._descended(wide, half, run)
+        assert asked == [(60, True, 1), (60, True, 0), (60, True, 1)]
     asked.clear()
     run.stopped = True
-    rounds._descended(Measured(S, W, hop=4), X, run)
-    assert asked == [(30, True)]
+    rounds._descended(Measured(S, W, hop=4), 2 * X, run)
+    assert asked == [(30, True, 1)]
 
 
 def test_the_last_descent_ends_at_the_better_of_two(monkeypatch):
@@ -451,7 +466,7 @@ def test_the_last_descent_ends_at_the_better_of_two(monkeypatch):
     asked.clear()
     run.x = X * (1 + 1e-9)
     rounds._finish(None, Measured(S, W, hop=4), run)
-    assert asked == [40, 40] and len(run.history["seconds"]) == 2
+    assert asked == [15, 15] and len(run.history["seconds"]) == 2
     run.x = X
     asked.clear()
     # With errors what is explained is not yet the most likely.
@@ -461,8 +476,19 @@ def test_the_last_descent_ends_at_the_better_of_two(monkeypatch):
     asked.clear()
     wide = torch.ones(W.n_freqs, N // 2)
     run.x = X[: N // 2]
-    rounds._finish(None, Measured(wide, W, ends="zero", pad=(N // 4, N // 4)), run)
+    wide = Measured(wide, W, ends="zero", pad=(N // 4, N // 4))
+    rounds._finish(None, wide, run)
+    assert asked == [(60, 40)]
+    asked.clear()
+    with monkeypatch.context() as long:
+        long.setattr(rounds, "is_small", lambda M: False)
+        rounds._finish(None, wide, run)
     assert asked == [(400, 40)]
+    # An extended signal that is explained takes a few steps more, from one start.
+    asked.clear()
+    wide.S = wide.magnitude(run.x)
+    rounds._finish(None, wide, run)
+    assert asked == [15]
 
 
 def test_long_signals_start_from_filled_rows_or_from_noise():
@@ -478,3 +504,38 @@ def test_long_signals_start_from_filled_rows_or_from_noise():
     assert torch.equal(starts[0], starts[1]) and not torch.equal(starts[0], starts[2])
     level = float(plane.magnitude(starts[0]).norm() / plane.S.norm())
     assert 0.3 < level < 3
+
+
+# -- powers ------------------------------------------------------------------------------------
+
+
+def test_powers_lead_out_of_a_bottom_and_keep_the_better(monkeypatch):
+    """They begin at a higher power when one stops gaining; stopped runs ask for no more."""
+    asked, run, M = [], Run("rounds"), Measured(S, W, hop=4)
+
+    def steps(M, x, n, step, power):
+        asked.append((power, n))
+        return x * 0.5 if (2, 6) == asked[-1] and len(asked) < 3 else x
+
+    monkeypatch.setattr(rounds, "levenberg_marquardt", steps)
+    run.x = 3 * X
+    rounds._through_powers(None, M, run)
+    two, three, four = ([(p, 6) for p in range(top, 1, -1)] + [(1, 15)] for top in (2, 3, 4))
+    # The first gains, so that it is tried again; that gains nothing, and neither do the others.
+    assert asked == [*two, *two, *three, *four] and torch.equal(run.x, 1.5 * X)
+    asked.clear()
+    run.stopped = True
+    rounds._through_powers(None, M, run)
+    assert not asked
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_powers_recover_what_steps_on_the_modulus_do_not(seed):
+    W = Scalogram(128, 8000.0, voices_per_octave=4)
+    x, run = W.project(noise(10 * seed + 3, 128)), Run("rounds")
+    M = Measured(W.magnitude(x), W)
+    start = x + 0.3 * W.project(noise(10 * seed + 4, 128))
+    run.x = rounds.levenberg_marquardt(M, start, 60, lambda x, fit: False)
+    assert M.consistency_db(run.x) > -50
+    rounds._through_powers(None, M, run)
+    assert M.consistency_db(run.x) < -250
