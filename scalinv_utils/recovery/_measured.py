@@ -43,9 +43,6 @@ __all__ = ["carry_out", "completed_stages", "cost_of"]
 
 Map = Callable[[torch.Tensor], torch.Tensor]
 
-# Several widths are tried up to this length, extensions included.
-LONGEST_WITH_WIDTHS = 3072
-
 # Rounds of one width: the largest number, steps of a descent in each, and the least gain.
 ROUNDS_OF_ONE, DESCENT, NEWTON_ALL, LEAST_GAIN_OF_ROUND = 8, 30, 6, 0.5
 
@@ -66,9 +63,8 @@ OWN_ROUNDS, GOOD, TINY = 12, 1e-6, 1e-300
 # while that is above so many times what the errors explain.
 UNEQUAL, LOUD_OPEN, LOUD_FIRST = 10.0, 1.5, 200
 
-# The last descent: with steps of Newton after it, where there are none, and of a long record; steps
-# on exact values that are explained.
-LAST_DESCENT, LAST_NEWTON, LAST_ALONE, LONG_DESCENT, LAST_EXACT = 60, 40, 400, 500, 15
+# The last descent: with steps of Newton after it, where there are none, and of a long record.
+LAST_DESCENT, LAST_NEWTON, LAST_ALONE, LONG_DESCENT = 60, 40, 400, 500
 
 
 def carry_out(M: Measured, run: Run, seed: int) -> None:
@@ -92,7 +88,7 @@ def _stages_for(M: Measured, seed: int) -> list[Stage]:
     own = has_dense_rows(M) and M.sigma is None
     starts = [Stage("own rows", functools.partial(_own_rows, seed=seed), OWN_ROUNDS)] if own else []
     n_iter = sum(n_steps for first in TRIES for _, n_steps in POWERS[first:])
-    powers = Stage("powers", _through_powers, n_iter, lambda run: not _is_explained(M, run.x))
+    powers = Stage("powers", _through_powers, n_iter, functools.partial(_is_open, M))
     ends = [powers] * is_small(M) + [Stage("last descent", _finish, LAST_DESCENT)]
     if is_liftable(M):
         starts += completed_stages(M, seed)
@@ -120,7 +116,7 @@ def completed_stages(M: Measured, seed: int) -> list[Stage]:
 
 def _n_widths(M: Measured) -> int:
     """Count the widths that are worth their time: rounds of long signals take longest."""
-    if M.W.n_samples > LONGEST_WITH_WIDTHS:
+    if M.W.n_samples > LONGEST_DENSE:
         return 1
     return len(CAUCHY_BETAS) if M.sigma is None and is_small(M) else 2
 
@@ -190,7 +186,7 @@ def _through_powers(S: torch.Tensor, M: Measured, run: Run) -> None:
             x = x if run.stopped else levenberg_marquardt(M, x, n_steps, run.step, power)
         return x
 
-    for first in TRIES:
+    for first in filter(lambda _: _is_open(M, run), TRIES):
         run.x = _while_it_gains(M, run.x, run, functools.partial(lowered, first=first))
 
 
@@ -229,7 +225,7 @@ def _descended(
         x = _lbfgs(M, x, LOUD_FIRST, run, l2)
     loss = l2 if M.sigma is None else gaussian(M.sigma)
     small, periodic = is_small(M), M.extension.is_identity
-    x = _lbfgs(M, x, n_iter if small and periodic else 2 * n_iter, run, loss, M.whiten)
+    x = _lbfgs(M, x, n_iter * (1 + (M.W.n_samples > LONGEST_DENSE)), run, loss, M.whiten)
     if run.stopped or periodic and not small or M.sigma is None and _is_explained(M, x):
         return x
     if small:
@@ -302,14 +298,14 @@ def _finish(S: torch.Tensor, M: Measured, run: Run) -> None:
 
     Values with errors are explained before their likelihood is at its maximum.
     """
-    explained = _is_explained(M, run.x)
-    if M.sigma is not None or not explained:
-        n_iter = LAST_DESCENT if is_small(M) or explained else LAST_ALONE
+    explained, short = _is_explained(M, run.x), M.W.n_samples <= LONGEST_DENSE
+    if M.sigma is not None or not (explained or is_small(M)):
+        n_iter = LAST_DESCENT if is_small(M) else LAST_ALONE
         run.x = _descended(M, run.x, run, n_iter, LAST_NEWTON)
-    elif M.W.n_samples <= LONGEST_DENSE:
+    elif short or not explained:
         # Exact values determine more than the goal asks for, most where nothing lies beyond the
         # band, which descents fill a little and these steps leave as it is.
         starts = (run.x, M.W.project(run.x)) if M.extension.is_identity else (run.x,)
-        ends = [levenberg_marquardt(M, x, LAST_EXACT, run.step) for x in starts]
+        ends = [levenberg_marquardt(M, x, LAST_NEWTON, run.step) for x in starts]
         run.x = min(ends, key=functools.partial(cost_of, M))
     run.step(run.x, M.consistency_db(run.x))
