@@ -54,7 +54,7 @@ EXACT_GOAL_DB, EXPLAINED_CHI2 = -150.0, 1.05
 
 # Powers of the modulus whose misfits lead out of a bottom, each with its number of steps, and where
 # in this list the first, second and third try begin.
-POWERS, TRIES = ((4, 6), (3, 6), (2, 6), (1, 15)), (2, 1, 0)
+POWERS, FIRST_POWERS = ((4, 6), (3, 6), (2, 6), (1, 15)), (2, 1, 0)
 
 # Rounds on rows that are dense themselves. Their answer is good enough below this squared misfit.
 OWN_ROUNDS, GOOD, TINY = 12, 1e-6, 1e-300
@@ -87,7 +87,7 @@ def _stages_for(M: Measured, seed: int) -> list[Stage]:
     """List the stages: starts from dense banks, and a last descent."""
     own = has_dense_rows(M) and M.sigma is None
     starts = [Stage("own rows", functools.partial(_own_rows, seed=seed), OWN_ROUNDS)] if own else []
-    n_iter = sum(n_steps for first in TRIES for _, n_steps in POWERS[first:])
+    n_iter = sum(n_steps for first in FIRST_POWERS for _, n_steps in POWERS[first:])
     powers = Stage("powers", _through_powers, n_iter, functools.partial(_is_open, M))
     ends = [powers] * is_small(M) + [Stage("last descent", _finish, LAST_DESCENT)]
     if is_liftable(M):
@@ -186,7 +186,7 @@ def _through_powers(S: torch.Tensor, M: Measured, run: Run) -> None:
             x = x if run.stopped else levenberg_marquardt(M, x, n_steps, run.step, power)
         return x
 
-    for first in filter(lambda _: _is_open(M, run), TRIES):
+    for first in filter(lambda _: _is_open(M, run), FIRST_POWERS):
         run.x = _while_it_gains(M, run.x, run, functools.partial(lowered, first=first))
 
 
