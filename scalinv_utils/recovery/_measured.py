@@ -186,8 +186,9 @@ def _through_powers(S: torch.Tensor, M: Measured, run: Run) -> None:
             x = x if run.stopped else levenberg_marquardt(M, x, n_steps, run.step, power)
         return x
 
-    for first in filter(lambda _: _is_open(M, run), FIRST_POWERS):
-        run.x = _while_it_gains(M, run.x, run, functools.partial(lowered, first=first))
+    for first in FIRST_POWERS:
+        if _is_open(M, run):
+            run.x = _while_it_gains(M, run.x, run, functools.partial(lowered, first=first))
 
 
 def _in_rounds(
