@@ -301,7 +301,7 @@ def _finish(S: torch.Tensor, M: Measured, run: Run) -> None:
     """
     explained, short = _is_explained(M, run.x), M.W.n_samples <= LONGEST_DENSE
     if M.sigma is not None or not (explained or is_small(M)):
-        n_iter = LAST_DESCENT if is_small(M) else LAST_ALONE
+        n_iter = LAST_DESCENT if is_small(M) or explained else LAST_ALONE
         run.x = _descended(M, run.x, run, n_iter, LAST_NEWTON)
     elif short or not explained:
         # Exact values determine more than the goal asks for, most where nothing lies beyond the

@@ -487,6 +487,9 @@ def test_the_last_descent_ends_at_the_better_of_two(monkeypatch):
     monkeypatch.setattr(rounds, "LONGEST_DENSE", N - 1)
     rounds._finish(None, wide, run)
     assert not asked
+    with_errors = Measured(wide.S[:, N // 4 : -N // 4], W, sigma=1.0, **options)
+    rounds._finish(None, with_errors, run)
+    assert asked == [(60, 40)]
 
 
 def test_long_signals_start_from_filled_rows_or_from_noise():
