@@ -104,9 +104,8 @@ def _cost(M: Measured, x: torch.Tensor, weight: torch.Tensor, power: int) -> flo
 
 
 def _misfit(M: Measured, modulus: torch.Tensor, power: int) -> torch.Tensor:
-    """Compute |c|^p - S^p as `Measured.misfit` does for p = 1."""
-    difference = modulus.pow(power) - M.S.pow(power)
-    return torch.where(M.at_most, difference.clamp_min(0), difference)
+    """Compute |c|^p - S^p, or 0 where |c| is below a floor."""
+    return (M.S + M.misfit(modulus)).pow(power) - M.S.pow(power)
 
 
 def _normal_equations(

@@ -222,32 +222,32 @@ def _descended(
     Where errors are relative, as those of decibels, quiet values weigh as much as loud ones. The
     loud ones come first then, until they fit as well as their errors let them.
     """
-    if _is_loud_part_open(M, x):
-        x = _lbfgs(M, x, LOUD_FIRST, run, l2)
-    loss = l2 if M.sigma is None else gaussian(M.sigma)
     small, periodic = is_small(M), M.extension.is_identity
-    x = _lbfgs(M, x, n_iter * (1 + (M.W.n_samples > LONGEST_DENSE)), run, loss, M.whiten)
+    if _is_loud_part_open(M, x):
+        x = _lbfgs(M, x, LOUD_FIRST, run, l2, M.whiten if periodic else None)
+    loss = l2 if M.sigma is None else gaussian(M.sigma)
+    more = 1 if M.W.n_samples <= LONGEST_DENSE else 2
+    x = _lbfgs(M, x, more * n_iter, run, loss, M.whiten)
     if run.stopped or periodic and not small or M.sigma is None and _is_explained(M, x):
         return x
     if small:
         return levenberg_marquardt(M, x, n_newton, run.step)
     # Equalised descents come down where whitened ones are stuck, which end more exactly.
-    x = _lbfgs(M, x, 2 * n_iter, run, loss)
+    x = _lbfgs(M, x, 2 * n_iter, run, loss, None)
     return _lbfgs(M, x, 2 * DESCENT, run, loss, M.whiten)
 
 
 def _lbfgs(
-    M: Measured, x: torch.Tensor, n_iter: int, run: Run, loss: Loss, whiten: Map | None = None
+    M: Measured, x: torch.Tensor, n_iter: int, run: Run, loss: Loss, whiten: Map | None
 ) -> torch.Tensor:
-    """Run L-BFGS on the whitened change of x, or on an extended signal itself, equalised.
+    """Run L-BFGS on the whitened change of x or, without whitening, on x itself, equalised.
 
     An extended signal reaches beyond the band of W, where whitening would be as far off as 1e3.
     """
-    latest, equalised = x, whiten is None and not M.extension.is_identity
-    whitened = whiten or M.whiten
+    latest = x
 
     def signal(u: torch.Tensor) -> torch.Tensor:
-        return u if equalised else x + whitened(u)
+        return u if whiten is None else x + whiten(u)
 
     def report(u: torch.Tensor, fit: float) -> bool:
         nonlocal latest
@@ -255,8 +255,8 @@ def _lbfgs(
         return run.step(latest, fit)
 
     objective = Objective(M.S, lambda u: M.fitted(signal(u)), loss)
-    start = x if equalised else torch.zeros_like(x)
-    descend_lbfgs(objective, start, n_iter, report, precondition=equalised)
+    start = x if whiten is None else torch.zeros_like(x)
+    descend_lbfgs(objective, start, n_iter, report, precondition=whiten is None)
     return latest
 
 

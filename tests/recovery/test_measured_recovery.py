@@ -415,40 +415,42 @@ def test_a_descent_takes_as_many_steps_as_its_kind_needs(monkeypatch):
     monkeypatch.setattr(
         rounds,
         "_lbfgs",
-        lambda M, x, n, _, loss, *how: asked.append((n, loss is rounds.l2, len(how))) or x,
+        lambda M, x, n, _, loss, whiten: (
+            asked.append((n, loss is rounds.l2, whiten is not None)) or x
+        ),
     )
     monkeypatch.setattr(rounds, "levenberg_marquardt", lambda M, x, n, step: asked.append(n) or x)
     run = Run("rounds")
     rounds._descended(Measured(S, W, hop=4), 2 * X, run)
-    assert asked == [(30, True, 1), 6]
+    assert asked == [(30, True, True), 6]
     asked.clear()
     rounds._descended(Measured(S, W, hop=4, sigma=1.0), X, run, 7, 3)
-    assert asked == [(7, False, 1), 3]
+    assert asked == [(7, False, True), 3]
     asked.clear()
     rounds._descended(Measured(S, W, step_db=0.1), 2 * X, run)  # the loud part is open
-    assert asked == [(200, True, 0), (30, False, 1), 6]
+    assert asked == [(200, True, True), (30, False, True), 6]
     asked.clear()
     half, options = X[: N // 2], {"ends": "zero", "pad": (N // 4, N // 4)}
     wide = Measured(torch.ones(W.n_freqs, N // 2), W, **options)
     rounds._descended(wide, half, run)
-    assert asked == [(30, True, 1), 6]
+    assert asked == [(30, True, True), 6]
     asked.clear()
     S_of_half = wide.magnitude(half)[:, N // 4 : -N // 4]
     rounds._descended(Measured(S_of_half, W, **options), half, run)  # the first explains it
-    assert asked == [(30, True, 1)]
+    assert asked == [(30, True, True)]
     asked.clear()
     # What is explained within errors is not yet the most likely.
     rounds._descended(Measured(S_of_half, W, sigma=1.0, **options), half, run)
-    assert asked == [(30, False, 1), 6]
+    assert asked == [(30, False, True), 6]
     asked.clear()
     with monkeypatch.context() as long:
         long.setattr(rounds, "is_small", lambda M: False)
         rounds._descended(wide, half, run)
-        assert asked == [(30, True, 1), (60, True, 0), (60, True, 1)]
+        assert asked == [(30, True, True), (60, True, False), (60, True, True)]
     asked.clear()
     run.stopped = True
     rounds._descended(Measured(S, W, hop=4), 2 * X, run)
-    assert asked == [(30, True, 1)]
+    assert asked == [(30, True, True)]
 
 
 def test_the_last_descent_ends_at_the_better_of_two(monkeypatch):
